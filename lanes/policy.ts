@@ -1,0 +1,99 @@
+/**
+ * A loaded policy: the validated document, what consensus hashes of it, and the index that
+ * classification needs. Immutable. PROTOCOL 2.
+ *
+ * A leaf of the rule tree ("ruleRoot") has one field, the keccak-256 of the ABI-encoded rule
+ * `(uint64 classRank, address to, bytes4[] selectors, address[] senders, uint64 maxGas, bool value)`:
+ * the rule has arrays, and the tree's leaves are made of static words.
+ */
+import { abiEncode, addressWord, hashWords, selectorWord, u64, word } from "./abi.ts";
+import type { Hex } from "./bytes.ts";
+import { canonicalJson } from "./canonical-json.ts";
+import { FieldError } from "./json-fields.ts";
+import { keccak } from "./keccak.ts";
+import {
+  type PolicyClass,
+  type PolicyDocument,
+  type PolicyRule,
+  readPolicyDocument,
+} from "./policy-document.ts";
+import { treeRoot } from "./tree.ts";
+import { accept, refuse, type Verdict } from "./verdict.ts";
+
+/** A rule where classification finds it. */
+export interface NumberedRule extends PolicyRule {
+  /** Index in file order, over all classes. */
+  readonly number: number;
+  readonly policyClass: PolicyClass;
+}
+
+export interface Policy {
+  readonly hash: Hex;
+  /** RFC 8785 bytes of the document as given. */
+  readonly bytes: Uint8Array;
+  readonly ruleRoot: Hex;
+  readonly document: PolicyDocument;
+  /** Rules by target, in file order. */
+  readonly rulesByTarget: ReadonlyMap<Hex, readonly NumberedRule[]>;
+}
+
+/**
+ * Checks and loads a policy document (parsed JSON).
+ *
+ * Errors: `POLICY_INVALID` with `path` and `expected` of the first thing that is not as it must be.
+ */
+export function parsePolicy(json: unknown): Verdict<Policy, "POLICY_INVALID"> {
+  let document: PolicyDocument;
+  try {
+    document = readPolicyDocument(json);
+  } catch (error) {
+    if (!(error instanceof FieldError)) throw error;
+    return refuse("POLICY_INVALID", { path: error.path, expected: error.expected });
+  }
+  const bytes = canonicalJson(json);
+  if (bytes === null) {
+    return refuse("POLICY_INVALID", { path: "", expected: "a value with a canonical form" });
+  }
+  const rules = numberRules(document.fast.classes);
+  const ruleRoot = treeRoot("ruleRoot", rules.map(ruleLeaf));
+  return accept({
+    hash: hashWords([keccak(bytes), word(ruleRoot)]),
+    bytes,
+    ruleRoot,
+    document,
+    rulesByTarget: groupByTarget(rules),
+  });
+}
+
+/** The class of a rank; `undefined` for the system's (0) and the normal lane's (255). */
+export function classOfRank(policy: Policy, rank: number): PolicyClass | undefined {
+  return policy.document.fast.classes[rank - 1];
+}
+
+function numberRules(classes: readonly PolicyClass[]): NumberedRule[] {
+  return classes
+    .flatMap((policyClass) => policyClass.rules.map((rule) => ({ ...rule, policyClass })))
+    .map((rule, number) => ({ ...rule, number }));
+}
+
+function ruleLeaf(rule: NumberedRule): Uint8Array[] {
+  const encoded = abiEncode([
+    u64(rule.policyClass.rank),
+    addressWord(rule.to),
+    rule.selectors.map(selectorWord),
+    rule.senders.map(addressWord),
+    u64(rule.maxGas),
+    u64(rule.value ? 1 : 0),
+  ]);
+  return [keccak(encoded)];
+}
+
+function groupByTarget(rules: readonly NumberedRule[]): Map<Hex, NumberedRule[]> {
+  const groups = new Map<Hex, NumberedRule[]>();
+  for (const rule of rules) {
+    const group = groups.get(rule.to);
+    if (group === undefined) groups.set(rule.to, [rule]);
+    else group.push(rule);
+  }
+  return groups;
+}

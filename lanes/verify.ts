@@ -1,0 +1,325 @@
+/**
+ * The lane rules of a block: one verdict for the builder's own blocks, for gossip and for derivation.
+ * Owns I1, I3, I4, admission numbers, nonce order and flashblock times (PROTOCOL 4). Does not own
+ * execution, signatures, L1 origin rules, nor I2 (not in force in this version).
+ *
+ * The class of a transaction is not carried in a block: ranks come from `classify`. So I3, "the
+ * recomputed class equals the rank", holds by construction; a wrongly placed transaction shows as I1,
+ * and a wrong rank in a signed flashblock as another `orderHash` than the one computed here.
+ *
+ * Everything about the block and its LaneData is untrusted; policy and LaneState are our own.
+ */
+import { U64_MAX, U72_MAX } from "./abi.ts";
+import { capOf } from "./budget.ts";
+import type { Hex } from "./bytes.ts";
+import { classify, SYSTEM_RANK } from "./classify.ts";
+import { type FlashblockContext, laneRoot, orderHash } from "./flashblock.ts";
+import type { LaneData } from "./lane-data.ts";
+import { type LaneState, raiseReady } from "./lane-state.ts";
+import { orderOfRank } from "./order.ts";
+import type { Policy } from "./policy.ts";
+import { DEPOSIT_TYPE, type LaneTransaction } from "./transaction.ts";
+import { accept, type Verdict } from "./verdict.ts";
+import { type Violation, violation, type ViolationCode } from "./violation.ts";
+
+/** What the lane rules see of a block. */
+export interface LaneBlock {
+  readonly chainId: number;
+  /** In force at the block's origin. */
+  readonly term: number;
+  readonly number: number;
+  /** Unix seconds. */
+  readonly timestamp: number;
+  readonly gasLimit: bigint;
+  readonly l1OriginNumber: number;
+  readonly l1OriginHash: Hex;
+  readonly transactions: readonly LaneTransaction[];
+}
+
+export interface LaneResult {
+  /** After the block. */
+  readonly laneState: LaneState;
+  /** By transaction. */
+  readonly ranks: readonly number[];
+  /** By transaction; `NO_RULE` where none. */
+  readonly rules: readonly number[];
+  /** By flashblock. */
+  readonly orderHashes: readonly Hex[];
+}
+
+/** A transaction with its place and everything the rules compare. */
+interface Placed {
+  readonly transaction: LaneTransaction;
+  readonly flashblock: number;
+  /** In the block. */
+  readonly index: number;
+  readonly rank: number;
+  readonly rule: number;
+  readonly accepted: bigint;
+  readonly ready: bigint;
+}
+
+/** The state after the block, or the first violation in it. */
+export function verifyLanes(
+  block: LaneBlock,
+  laneData: LaneData,
+  policy: Policy,
+  laneState: LaneState,
+): Verdict<LaneResult, ViolationCode> {
+  const malformed =
+    checkFrame(block, laneData, policy, laneState) ??
+    checkCounts(block, laneData, policy) ??
+    checkFlashblocks(block, laneData, laneState) ??
+    checkSystem(block, laneData);
+  if (malformed !== null) return malformed;
+  const placed = place(block, laneData, policy);
+  const broken =
+    checkGasLimits(block, placed) ??
+    checkNumbers(placed) ??
+    checkOrder(placed, policy) ??
+    checkNonces(placed) ??
+    checkCaps(block, placed, policy);
+  if (broken !== null) return broken;
+  const orderHashes = hashFlashblocks(block, laneData, laneState, placed);
+  return accept({
+    laneState: nextState(block, laneData, laneState, placed, orderHashes),
+    ranks: placed.map(({ rank }) => rank),
+    rules: placed.map(({ rule }) => rule),
+    orderHashes,
+  });
+}
+
+function checkFrame(
+  block: LaneBlock,
+  laneData: LaneData,
+  policy: Policy,
+  laneState: LaneState,
+): Violation | null {
+  if (laneData.policyHash !== policy.hash) {
+    return violation("POLICY_HASH_WRONG", { expected: policy.hash, found: laneData.policyHash });
+  }
+  const number = laneState.blockNumber + 1;
+  if (block.number !== number) {
+    return violation("BLOCK_NUMBER_WRONG", { expected: number, found: block.number });
+  }
+  const earliest = laneState.timestamp + policy.document.blockTimeMs / 1000;
+  if (block.timestamp < earliest) {
+    return violation("BLOCK_TIME_TOO_EARLY", { earliest, found: block.timestamp });
+  }
+  return null;
+}
+
+function checkCounts(block: LaneBlock, laneData: LaneData, policy: Policy): Violation | null {
+  const count = laneData.flashblocks.length;
+  const max = policy.document.maxFlashblocks;
+  if (count < 1 || count > max) {
+    return violation("FLASHBLOCK_COUNT_OUT_OF_RANGE", { max, found: count });
+  }
+  const placed = laneData.flashblocks.reduce((sum, { txCount }) => sum + txCount, 0);
+  const transactions = block.transactions.length;
+  if (placed !== transactions) {
+    return violation("TX_COUNT_WRONG", { expected: transactions, found: placed });
+  }
+  const numbered = block.transactions.filter(({ type }) => type !== DEPOSIT_TYPE).length;
+  if (laneData.numbers.length !== numbered) {
+    return violation("NUMBER_COUNT_WRONG", { expected: numbered, found: laneData.numbers.length });
+  }
+  return null;
+}
+
+function checkFlashblocks(
+  block: LaneBlock,
+  laneData: LaneData,
+  laneState: LaneState,
+): Violation | null {
+  let { timestampMs, leaderEpoch } = laneState;
+  for (const [flashblock, entry] of laneData.flashblocks.entries()) {
+    const { timestampMs: timeMs } = entry;
+    if (timeMs <= 1000 * laneState.timestamp || timeMs > 1000 * block.timestamp) {
+      return violation("FLASHBLOCK_TIME_OUT_OF_RANGE", { flashblock, found: timeMs });
+    }
+    if (timeMs < timestampMs) {
+      return violation("FLASHBLOCK_TIME_DECREASES", { flashblock, found: timeMs });
+    }
+    if (entry.leaderEpoch < leaderEpoch) {
+      return violation("LEADER_EPOCH_DECREASES", { flashblock, found: entry.leaderEpoch });
+    }
+    ({ timestampMs, leaderEpoch } = entry);
+  }
+  return null;
+}
+
+/** Epochs come in a later version; until then system transactions are attributes and deposits alone. */
+function checkSystem(block: LaneBlock, laneData: LaneData): Violation | null {
+  const { transactions } = block;
+  const firstSize = laneData.flashblocks[0]?.txCount ?? 0;
+  if (firstSize === 0 || transactions[0]?.type !== DEPOSIT_TYPE) {
+    return violation("ATTRIBUTES_MISSING", { flashblock: 0, index: 0 });
+  }
+  const headEnd = transactions.findIndex(({ type }) => type !== DEPOSIT_TYPE);
+  const index = transactions.findIndex(
+    ({ type }, at) =>
+      type === DEPOSIT_TYPE && (at >= firstSize || (headEnd !== -1 && at > headEnd)),
+  );
+  return index === -1 ? null : violation("SYSTEM_TX_MISPLACED", { index });
+}
+
+/** Counts have been checked: every transaction has a flashblock, every non-system one its numbers. */
+function place(block: LaneBlock, laneData: LaneData, policy: Policy): Placed[] {
+  const placed: Placed[] = [];
+  let numbersUsed = 0;
+  let index = 0;
+  for (const [flashblock, { txCount }] of laneData.flashblocks.entries()) {
+    for (const transaction of block.transactions.slice(index, index + txCount)) {
+      const { rank, rule } = classify(transaction, policy);
+      const numbers = rank === SYSTEM_RANK ? undefined : laneData.numbers[numbersUsed++];
+      const { accepted, ready } = numbers ?? { accepted: 0n, ready: 0n };
+      placed.push({ transaction, flashblock, index: index++, rank, rule, accepted, ready });
+    }
+  }
+  return placed;
+}
+
+function checkGasLimits(block: LaneBlock, placed: readonly Placed[]): Violation | null {
+  if (block.gasLimit > U64_MAX) {
+    return violation("GAS_LIMIT_OUT_OF_RANGE", { found: block.gasLimit.toString() });
+  }
+  const broken = placed.find(({ transaction }) => transaction.gasLimit > block.gasLimit);
+  if (broken === undefined) return null;
+  const found = broken.transaction.gasLimit.toString();
+  return violation("GAS_LIMIT_OUT_OF_RANGE", { ...where(broken), found });
+}
+
+function checkNumbers(placed: readonly Placed[]): Violation | null {
+  const acceptedSeen = new Set<bigint>();
+  const readySeen = new Set<bigint>();
+  for (const item of placed) {
+    if (item.rank === SYSTEM_RANK) continue;
+    const { accepted, ready } = item;
+    if (accepted <= 0n || accepted > U72_MAX || ready <= 0n || ready > U72_MAX) {
+      return violation("NUMBER_OUT_OF_RANGE", where(item));
+    }
+    if (ready <= accepted) return violation("READY_NOT_AFTER_ACCEPTED", where(item));
+    if (acceptedSeen.has(accepted)) return violation("ACCEPTED_NOT_UNIQUE", where(item));
+    if (readySeen.has(ready)) return violation("READY_NOT_UNIQUE", where(item));
+    acceptedSeen.add(accepted);
+    readySeen.add(ready);
+  }
+  return null;
+}
+
+/** I1, and `ready` order in the classes that have it. Both hold flashblock by flashblock. */
+function checkOrder(placed: readonly Placed[], policy: Policy): Violation | null {
+  for (const [at, item] of placed.entries()) {
+    const before = placed[at - 1];
+    if (before?.flashblock !== item.flashblock) continue;
+    if (item.rank < before.rank) {
+      const data = { ...where(item), rank: item.rank, before: before.rank };
+      return violation("RANK_DECREASES", data);
+    }
+    const byReady =
+      item.rank === before.rank &&
+      item.rank !== SYSTEM_RANK &&
+      orderOfRank(policy, item.rank) === "ready";
+    if (byReady && item.ready <= before.ready) {
+      return violation("READY_NOT_INCREASING", { ...where(item), rank: item.rank });
+    }
+  }
+  return null;
+}
+
+/**
+ * Increasing, not increasing by one: an EIP-7702 authorization or a creation by delegated code raises
+ * a nonce between two transactions of its account. The exact nonce is the execution layer's rule.
+ */
+function checkNonces(placed: readonly Placed[]): Violation | null {
+  const newest = new Map<Hex, bigint>();
+  for (const item of placed) {
+    if (item.rank === SYSTEM_RANK) continue;
+    const { sender, nonce } = item.transaction;
+    const before = newest.get(sender);
+    if (before !== undefined && nonce <= before) {
+      return violation("NONCE_NOT_INCREASING", { ...where(item), sender });
+    }
+    newest.set(sender, nonce);
+  }
+  return null;
+}
+
+/** I4. */
+function checkCaps(block: LaneBlock, placed: readonly Placed[], policy: Policy): Violation | null {
+  const { systemReserveGas, fast } = policy.document;
+  const systemGas = placed
+    .filter(({ rank }) => rank === SYSTEM_RANK)
+    .reduce((sum, { transaction }) => sum + transaction.gasLimit, 0n);
+  const gas = { gasLimit: block.gasLimit, systemGas, systemReserveGas };
+  const left = new Map(
+    fast.classes.map(({ rank, gasShareBps }) => [rank, capOf(gasShareBps, gas)]),
+  );
+  for (const item of placed) {
+    const before = left.get(item.rank);
+    if (before === undefined) continue;
+    const after = before - item.transaction.gasLimit;
+    if (after < 0n) return violation("CLASS_CAP_EXCEEDED", { ...where(item), rank: item.rank });
+    left.set(item.rank, after);
+  }
+  return null;
+}
+
+function hashFlashblocks(
+  block: LaneBlock,
+  laneData: LaneData,
+  laneState: LaneState,
+  placed: readonly Placed[],
+): Hex[] {
+  const context: FlashblockContext = {
+    chainId: block.chainId,
+    term: block.term,
+    lastForced: laneState.lastForced,
+    blockNumber: block.number,
+    l1OriginNumber: block.l1OriginNumber,
+    l1OriginHash: block.l1OriginHash,
+    timestamp: block.timestamp,
+    policyHash: laneData.policyHash,
+  };
+  const hashes: Hex[] = [];
+  let start = 0;
+  for (const [index, { txCount, timestampMs, leaderEpoch }] of laneData.flashblocks.entries()) {
+    const leaves = placed.slice(start, start + txCount).map(({ transaction, ...leaf }) => ({
+      ...leaf,
+      txHash: transaction.hash,
+      gasLimit: transaction.gasLimit,
+    }));
+    const parentOrderHash = hashes[index - 1] ?? laneState.orderHash;
+    const header = { ...context, index, leaderEpoch, parentOrderHash, txCount, timestampMs };
+    hashes.push(orderHash({ ...header, laneRoot: laneRoot(leaves) }));
+    start += txCount;
+  }
+  return hashes;
+}
+
+function nextState(
+  block: LaneBlock,
+  laneData: LaneData,
+  before: LaneState,
+  placed: readonly Placed[],
+  orderHashes: readonly Hex[],
+): LaneState {
+  const last = laneData.flashblocks.at(-1);
+  return {
+    blockNumber: block.number,
+    timestamp: block.timestamp,
+    timestampMs: last?.timestampMs ?? before.timestampMs,
+    orderHash: orderHashes.at(-1) ?? before.orderHash,
+    lastForced: before.lastForced,
+    leaderEpoch: last?.leaderEpoch ?? before.leaderEpoch,
+    readyByRank: raiseReady(
+      before.readyByRank,
+      placed.filter(({ rank }) => rank !== SYSTEM_RANK),
+    ),
+  };
+}
+
+function where({ flashblock, index }: Placed): { flashblock: number; index: number } {
+  return { flashblock, index };
+}

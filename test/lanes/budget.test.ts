@@ -1,0 +1,34 @@
+import fc from "fast-check";
+import t from "tap";
+import { capOf } from "../../lanes/budget.ts";
+
+t.test("a share of what the system leaves, rounded down", async (t) => {
+  const gas = { gasLimit: 60_000_000n, systemGas: 1_000_000n, systemReserveGas: 6_000_000 };
+  t.equal(capOf(2000, gas), 10_600_000n);
+  t.equal(capOf(0, gas), 0n);
+  t.equal(capOf(1, { ...gas, gasLimit: 7_019_999n }), 1n, "1.9999 rounds down");
+});
+
+t.test("never negative, however much the system takes", async (t) => {
+  t.equal(capOf(2000, { gasLimit: 5n, systemGas: 5n, systemReserveGas: 1 }), 0n);
+  t.equal(capOf(2000, { gasLimit: 5n, systemGas: 5n, systemReserveGas: 0 }), 0n);
+});
+
+t.test("caps of any shares together leave the normal lane its half", async (t) => {
+  const shares = fc
+    .array(fc.nat(5000), { maxLength: 10 })
+    .filter((all) => all.reduce((sum, share) => sum + share, 0) <= 5000);
+  fc.assert(
+    fc.property(
+      shares,
+      fc.bigInt(0n, 10n ** 9n),
+      fc.bigInt(0n, 10n ** 8n),
+      (all, gasLimit, sys) => {
+        const gas = { gasLimit, systemGas: sys, systemReserveGas: 6_000_000 };
+        const used = all.reduce((sum, share) => sum + capOf(share, gas), 0n);
+        t.ok(used * 2n <= gasLimit);
+      },
+    ),
+    { numRuns: 100 },
+  );
+});

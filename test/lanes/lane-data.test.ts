@@ -1,0 +1,98 @@
+import { RLP } from "@ethereumjs/rlp";
+import fc from "fast-check";
+import t from "tap";
+import { keccak256 } from "viem";
+import { bytesEqual, toHex } from "../../lanes/bytes.ts";
+import {
+  decodeLaneData,
+  encodeLaneData,
+  FLASHBLOCKS_MAX,
+  LANE_NUMBERS_MAX,
+  type LaneData,
+  laneDataHash,
+} from "../../lanes/lane-data.ts";
+
+const number = fc.bigInt({ min: 0n, max: 2n ** 72n - 1n });
+const laneDatas: fc.Arbitrary<LaneData> = fc.record({
+  policyHash: fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => toHex(bytes)),
+  flashblocks: fc.array(
+    fc.record({
+      txCount: fc.maxSafeNat(),
+      timestampMs: fc.maxSafeNat(),
+      leaderEpoch: fc.maxSafeNat(),
+    }),
+    { maxLength: 6 },
+  ),
+  numbers: fc.array(fc.record({ accepted: number, ready: number }), { maxLength: 12 }),
+});
+
+t.test("LaneData survives its bytes", async (t) => {
+  fc.assert(
+    fc.property(laneDatas, (data) => {
+      const bytes = encodeLaneData(data);
+      t.same(decodeLaneData(bytes), { ok: true, value: data });
+      t.equal(laneDataHash(data), keccak256(bytes));
+    }),
+    { numRuns: 100 },
+  );
+});
+
+t.test("changed bytes are refused, or are another LaneData's only form", async (t) => {
+  let refused = 0;
+  fc.assert(
+    fc.property(laneDatas, fc.nat(), fc.integer({ min: 1, max: 255 }), (data, at, flip) => {
+      const bytes = encodeLaneData(data).slice();
+      const index = at % bytes.length;
+      bytes[index] = (bytes[index] ?? 0) ^ flip;
+      const decoded = decodeLaneData(bytes);
+      if (!decoded.ok) {
+        refused++;
+        t.equal(decoded.code, "BLOCK_MALFORMED");
+        return;
+      }
+      t.notSame(decoded.value, data);
+      t.ok(bytesEqual(encodeLaneData(decoded.value), bytes));
+    }),
+    { numRuns: 1000 },
+  );
+  t.ok(refused > 100, "the property was not vacuous");
+});
+
+const HASH = new Uint8Array(32);
+type Rlp = Parameters<typeof RLP.encode>[0];
+const flashblock: Rlp[] = [Uint8Array.of(1), Uint8Array.of(2), Uint8Array.of(), [], []];
+const numbers = [Uint8Array.of(1), Uint8Array.of(2)];
+
+t.test("each part is checked, and the refusal names it", async (t) => {
+  t.ok(decodeLaneData(RLP.encode([HASH, [flashblock], [numbers]])).ok, "the base case is good");
+  const wide = new Uint8Array(10).fill(1);
+  const cases: [string, string, Rlp][] = [
+    ["not a list", "laneData", HASH],
+    ["a field missing", "laneData", [HASH, [flashblock]]],
+    ["a field too many", "laneData", [HASH, [flashblock], [numbers], []]],
+    ["a short hash", "laneData.policyHash", [HASH.slice(1), [flashblock], [numbers]]],
+    ["no list of flashblocks", "laneData.flashblocks", [HASH, HASH, [numbers]]],
+    ["a conflict", "laneData", [HASH, [flashblock.with(3, [[]])], [numbers]]],
+    ["an epoch", "laneData.flashblocks", [HASH, [flashblock.with(4, [HASH])], [numbers]]],
+    ["a string for an epoch", "laneData.flashblocks", [HASH, [flashblock.with(4, "")], [numbers]]],
+    ["a missing epoch", "laneData.flashblocks", [HASH, [flashblock.slice(0, 4)], [numbers]]],
+    ["an unsafe time", "laneData.flashblocks", [HASH, [flashblock.with(1, wide)], [numbers]]],
+    ["a zero-padded count", "laneData.flashblocks", [HASH, [flashblock.with(0, HASH)], []]],
+    ["73 bits", "laneData.numbers", [HASH, [flashblock], [[wide, wide]]]],
+    ["one number", "laneData.numbers", [HASH, [flashblock], [[Uint8Array.of(1)]]]],
+    [
+      "too many flashblocks",
+      "laneData.flashblocks",
+      [HASH, Array(FLASHBLOCKS_MAX + 1).fill(flashblock), []],
+    ],
+    [
+      "too many numbers",
+      "laneData.numbers",
+      [HASH, [flashblock], Array(LANE_NUMBERS_MAX + 1).fill(numbers)],
+    ],
+  ];
+  for (const [name, field, value] of cases) {
+    const expected = { ok: false, code: "BLOCK_MALFORMED", data: { field } };
+    t.same(decodeLaneData(RLP.encode(value)), expected, name);
+  }
+});
