@@ -90,6 +90,8 @@ export default tseslint.config(
       "@typescript-eslint/no-floating-promises": "off",
       "@typescript-eslint/require-await": "off",
       "@typescript-eslint/no-non-null-assertion": "off",
+      // tap's assertions are bound to their test.
+      "@typescript-eslint/unbound-method": "off",
     },
   },
 );

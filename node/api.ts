@@ -1,0 +1,60 @@
+/**
+ * NodeApi: what the RPC threads may ask of the sequencing thread. Asynchronous and
+ * structured-cloneable; everything that can be read from the store is read there instead
+ * (`reader.ts`), so that reads never cost the sequencing thread anything.
+ */
+import type { Hex } from "../lanes/bytes.ts";
+import type { ErrorCode, ErrorData } from "./errors.ts";
+import type { BlockRef } from "./primitives/block.ts";
+import type { UserTransaction } from "./primitives/transaction.ts";
+
+/** Channel names of `port.ts` between the sequencing thread and an RPC thread. */
+export const NODE_API_CHANNEL = "node";
+export const NODE_EVENTS_CHANNEL = "node-events";
+
+export type SubmitAnswer =
+  | { readonly ok: true; readonly hash: Hex; readonly lane: "fast" | "normal" }
+  | { readonly ok: false; readonly code: ErrorCode; readonly data: ErrorData };
+
+export interface PendingTransaction {
+  readonly transaction: UserTransaction;
+  /** Fast or normal as classified at admission. */
+  readonly lane: "fast" | "normal";
+}
+
+export interface NodeStatus {
+  readonly role: "sequencer" | "follower";
+  readonly unsafe: BlockRef;
+  readonly safe: BlockRef;
+  readonly finalized: BlockRef;
+  readonly l1Head: BlockRef | null;
+  readonly peers: number;
+  readonly pending: number;
+  readonly queued: number;
+  readonly nextBatchIndex: number;
+  /** `null` while the node sequences or follows without trouble. */
+  readonly trouble: string | null;
+  /** Why the last blocks from peers were refused, newest first, at most 16. */
+  readonly refusals: readonly { readonly code: ErrorCode; readonly data: ErrorData }[];
+}
+
+/** Answered by the sequencing thread. */
+export interface NodeApi {
+  /**
+   * Takes a transaction in. Resolves when its journal record is durable (a follower: when the
+   * sequencer has said so). The caller has decoded it, checked its form and recovered the sender.
+   */
+  submit(transaction: UserTransaction): Promise<SubmitAnswer>;
+  /** Next nonce after the account's pooled transactions; `null` where the pool has none of it. */
+  poolNonce(address: Hex): Promise<bigint | null>;
+  pooled(hash: Hex): Promise<PendingTransaction | null>;
+  poolStatus(): Promise<{ readonly pending: number; readonly queued: number }>;
+  status(): Promise<NodeStatus>;
+}
+
+/** Pushed to every RPC thread. */
+export interface NodeEvents {
+  /** A new head stands in the store; `removed` lists blocks a reorg took away, newest first. */
+  newHead(head: BlockRef, removed: readonly BlockRef[]): void;
+  newPendingTransaction(hash: Hex): void;
+}

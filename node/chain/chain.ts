@@ -1,0 +1,363 @@
+/**
+ * The chain of one node: its head, its safe and finalized heads, and the one way a block gets in.
+ *
+ * Owns: what "valid" means for a block (origin, lanes, execution), commits, head movements.
+ * Does not own: where blocks come from (builder, gossip, derivation), signatures, the txpool.
+ * Invariants: nothing is head before the store holds it; one block is open at a time (`exclusive`);
+ * gossip and derivation get the same verdict from the same code (PROTOCOL 4).
+ */
+import assert from "node:assert/strict";
+import type { Hex } from "../../lanes/bytes.ts";
+import type { LaneData } from "../../lanes/lane-data.ts";
+import { decodeLaneState, encodeLaneState, type LaneState } from "../../lanes/lane-state.ts";
+import type { Policy } from "../../lanes/policy.ts";
+import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
+import { accept, refuse, type Verdict } from "../../lanes/verdict.ts";
+import { type LaneResult, verifyLanes } from "../../lanes/verify.ts";
+import { type ErrorCode, NodeError } from "../errors.ts";
+import type { Engine, ExecutedBlock } from "../execution/engine.ts";
+import type { Logger } from "../log.ts";
+import type { Block, BlockRef, UnverifiedBlock } from "../primitives/block.ts";
+import type { Header } from "../primitives/header.ts";
+import type { L1Origin } from "../primitives/l1-origin.ts";
+import {
+  laneTransaction,
+  type Transaction,
+  type UserTransaction,
+} from "../primitives/transaction.ts";
+import type { RollupConfig } from "../rollup-config.ts";
+import type { DerivationCursor, Heads, Store, StoredBlock } from "../storage/store.ts";
+import { attributesTransaction, parseAttributes } from "./attributes.ts";
+import { checkOrigin, type OriginPosition } from "./origin.ts";
+
+/** The term of the genesis config; later terms come with registrations on L1. */
+export const GENESIS_TERM = 1;
+
+export interface ChainHead {
+  readonly hash: Hex;
+  readonly header: Header;
+  readonly laneState: LaneState;
+  readonly origin: OriginPosition;
+}
+
+export interface ChainDeps {
+  readonly rollup: RollupConfig;
+  readonly policy: Policy;
+  readonly store: Store;
+  readonly engine: Engine;
+  /** Senders of raw transactions, recovered in the worker pool; `null` for an invalid signature. */
+  recoverSenders(raws: readonly Uint8Array[]): Promise<readonly (Hex | null)[]>;
+  /** This node's own view of L1; `null` where L1 has no such block yet. */
+  originAt(number: number): Promise<L1Origin | null>;
+  readonly log: Logger;
+}
+
+/** A block to be executed on the head: everything its hash depends on. */
+export interface BlockContent {
+  /** Unix seconds. */
+  readonly timestamp: number;
+  readonly origin: L1Origin;
+  readonly laneData: LaneData;
+  readonly transactions: readonly UserTransaction[];
+}
+
+/** What goes into the store with a block beside the block itself. */
+export interface CommitExtras {
+  readonly signature: Uint8Array | null;
+  /** Journal records the block settles. */
+  readonly settled: readonly bigint[];
+}
+
+export type HeadListener = (head: BlockRef, removed: readonly BlockRef[]) => void;
+
+export class Chain {
+  readonly #deps: ChainDeps;
+  readonly #listeners: HeadListener[] = [];
+  #head: ChainHead;
+  #heads: Heads;
+  #cursor: DerivationCursor;
+  #lock: Promise<unknown> = Promise.resolve();
+  #headWrites: Promise<unknown> = Promise.resolve();
+
+  constructor(deps: ChainDeps) {
+    this.#deps = deps;
+    const { store } = deps;
+    const cursor = store.cursor();
+    assert(cursor !== null, "the store is initialized");
+    this.#heads = store.heads();
+    this.#cursor = cursor;
+    this.#head = this.#loadHead(this.#heads.unsafe.number);
+  }
+
+  head(): ChainHead {
+    return this.#head;
+  }
+
+  heads(): Heads {
+    return this.#heads;
+  }
+
+  cursor(): DerivationCursor {
+    return this.#cursor;
+  }
+
+  get blockTime(): number {
+    return this.#deps.policy.document.blockTimeMs / 1000;
+  }
+
+  onHead(listener: HeadListener): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Runs one after another everything that opens a block or moves the head. */
+  exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const run = this.#lock.then(work, work);
+    this.#lock = run.catch(() => undefined);
+    return run;
+  }
+
+  /** The attributes transaction of a block on the head with this origin. */
+  attributes(origin: L1Origin): { transaction: Transaction; position: OriginPosition } {
+    const { number, sequenceNumber } = this.#head.origin;
+    const next = origin.number === number ? sequenceNumber + 1 : 0;
+    return {
+      transaction: attributesTransaction(this.#deps.rollup, origin, BigInt(next)),
+      position: { number: origin.number, hash: origin.hash, sequenceNumber: next },
+    };
+  }
+
+  /** Opens a block on the head in the engine. Call inside `exclusive`. */
+  open(timestamp: number, origin: L1Origin): Promise<void> {
+    const { hash, header } = this.#head;
+    const { prevRandao, parentBeaconBlockRoot } = origin;
+    return this.#deps.engine.open({
+      parent: { hash, header },
+      timestamp,
+      prevRandao,
+      parentBeaconBlockRoot,
+      gasLimit: this.#deps.rollup.genesis.gasLimit,
+    });
+  }
+
+  /** Checks the order of a block on the head, executed or not. */
+  verifyOrder(
+    timestamp: number,
+    origin: { readonly number: number; readonly hash: Hex },
+    transactions: readonly Transaction[],
+    laneData: LaneData,
+  ): Verdict<LaneResult> {
+    const { rollup, policy } = this.#deps;
+    return verifyLanes(
+      {
+        chainId: rollup.chainId,
+        term: GENESIS_TERM,
+        number: this.#head.header.number + 1,
+        timestamp,
+        gasLimit: rollup.genesis.gasLimit,
+        l1OriginNumber: origin.number,
+        l1OriginHash: origin.hash,
+        transactions: transactions.map(laneTransaction),
+      },
+      laneData,
+      policy,
+      this.#head.laneState,
+    );
+  }
+
+  /** Makes a sealed block the head, durably. Call inside `exclusive`. */
+  async commit(
+    executed: ExecutedBlock,
+    laneData: LaneData,
+    order: LaneResult,
+    extras: CommitExtras,
+  ): Promise<BlockRef> {
+    const { block, receipts, diff, trie } = executed;
+    assert.equal(block.header.parentHash, this.#head.hash);
+    const { orderHashes, laneState } = order;
+    const ref: BlockRef = { number: block.header.number, hash: block.hash };
+    const stored: StoredBlock = {
+      block,
+      laneData,
+      orderHashes,
+      laneState: encodeLaneState(laneState),
+      signature: extras.signature,
+    };
+    await this.#moveHeads({ unsafe: ref }, (heads) =>
+      this.#deps.store.commitBlock({
+        stored,
+        receipts,
+        diff,
+        trie,
+        settled: extras.settled,
+        heads,
+      }),
+    );
+    await this.#deps.engine.committed();
+    const { hash, header } = block;
+    this.#head = { hash, header, laneState, origin: this.#originOf(block) };
+    this.#announce([]);
+    return ref;
+  }
+
+  /** Verifies a signed block from a peer on the head and appends it. Its signature was checked before. */
+  importSigned(block: UnverifiedBlock): Promise<Verdict<BlockRef, ErrorCode>> {
+    return this.exclusive(async () => {
+      const { number, parentHash } = block.header;
+      const head = this.#head.header.number;
+      if (number <= head) return refuse("BLOCK_ALREADY_KNOWN", { number });
+      if (number !== head + 1 || parentHash !== this.#head.hash)
+        return refuse("BLOCK_PARENT_UNKNOWN", { number, head });
+      const content = await this.#contentOf(block);
+      if (!content.ok) return content;
+      return this.append(content.value, { signature: block.signature, expected: block.hash });
+    });
+  }
+
+  /** Verifies, executes and commits a block on the head. Call inside `exclusive`. */
+  async append(
+    content: BlockContent,
+    options: { readonly signature: Uint8Array | null; readonly expected: Hex | null },
+  ): Promise<Verdict<BlockRef, ErrorCode>> {
+    const { timestamp, origin, laneData } = content;
+    const { transaction, position } = this.attributes(origin);
+    const checked = checkOrigin({
+      parentTimestamp: this.#head.header.timestamp,
+      parent: this.#head.origin,
+      timestamp,
+      origin,
+      sequenceNumber: position.sequenceNumber,
+      blockTime: this.blockTime,
+      userTransactions: content.transactions.length,
+    });
+    if (!checked.ok) return checked;
+    const transactions: Transaction[] = [transaction, ...content.transactions];
+    const order = this.verifyOrder(timestamp, origin, transactions, laneData);
+    if (!order.ok) return refuse("LANE_VIOLATION", { ...order.data, violation: order.code });
+    const executed = await this.#execute(timestamp, origin, transactions);
+    if (!executed.ok) return executed;
+    if (options.expected !== null && executed.value.block.hash !== options.expected) {
+      await this.#deps.engine.discard();
+      return refuse("BLOCK_RESULT_MISMATCH", { expected: options.expected });
+    }
+    const extras = { signature: options.signature, settled: [] };
+    return accept(await this.commit(executed.value, laneData, order.value, extras));
+  }
+
+  /** Takes blocks above `number` back. Call inside `exclusive`. */
+  async rollback(number: number): Promise<readonly StoredBlock[]> {
+    const { store, engine } = this.#deps;
+    const removed = await this.#writeHeads(async () => {
+      const blocks = await store.rollback(number);
+      this.#heads = store.heads();
+      return blocks;
+    });
+    this.#head = this.#loadHead(number);
+    await engine.rebase({ hash: this.#head.hash, header: this.#head.header });
+    this.#announce(removed.map(({ block }) => ({ number: block.header.number, hash: block.hash })));
+    return removed;
+  }
+
+  /** Moves safe and finalized heads and the derivation cursor, durably. */
+  async advance(heads: Omit<Heads, "unsafe">, cursor: DerivationCursor): Promise<void> {
+    await this.#moveHeads(heads, (moved) => this.#deps.store.saveHeads(moved, cursor));
+    this.#cursor = cursor;
+  }
+
+  #moveHeads(moved: Partial<Heads>, save: (heads: Heads) => Promise<void>): Promise<void> {
+    return this.#writeHeads(async () => {
+      const heads = { ...this.#heads, ...moved };
+      await save(heads);
+      this.#heads = heads;
+    });
+  }
+
+  /**
+   * One head movement at a time, whoever asks: each writes the whole record, so two at once could
+   * name a head that is not stored yet, or take one back.
+   */
+  #writeHeads<T>(write: () => Promise<T>): Promise<T> {
+    const run = this.#headWrites.then(write);
+    this.#headWrites = run.catch(() => undefined);
+    return run;
+  }
+
+  async #execute(
+    timestamp: number,
+    origin: L1Origin,
+    transactions: readonly Transaction[],
+  ): Promise<Verdict<ExecutedBlock, "BLOCK_RESULT_MISMATCH">> {
+    const { engine } = this.#deps;
+    await this.open(timestamp, origin);
+    for (const [index, transaction] of transactions.entries()) {
+      const result = await engine.apply(transaction);
+      if (result.ok) continue;
+      await engine.discard();
+      return refuse("BLOCK_RESULT_MISMATCH", { index, reason: result.code });
+    }
+    return accept(await engine.seal());
+  }
+
+  /** What a received block says it is made of, held against this node's own view of L1. */
+  async #contentOf(block: UnverifiedBlock): Promise<Verdict<BlockContent, ErrorCode>> {
+    const [first, ...rest] = block.transactions;
+    if (first?.type !== DEPOSIT_TYPE) return refuse("BLOCK_ORIGIN_INVALID", { rule: "attributes" });
+    const attributes = parseAttributes(first);
+    if (!attributes.ok) return attributes;
+    const { originNumber, originHash } = attributes.value;
+    const origin = await this.#deps.originAt(originNumber);
+    if (origin === null) return refuse("L1_ORIGIN_UNKNOWN", { origin: originNumber });
+    if (origin.hash !== originHash)
+      return refuse("BLOCK_ORIGIN_INVALID", { rule: "not canonical" });
+    const rebuilt = this.attributes(origin).transaction;
+    // O3 with an empty inbox: the attributes are the block's only system transaction.
+    if (rebuilt.hash !== first.hash || rest.some(({ type }) => type === DEPOSIT_TYPE))
+      return refuse("BLOCK_ORIGIN_INVALID", { rule: "O3" });
+    const users = await this.#recovered(
+      rest.map(({ raw }) => raw),
+      rest,
+    );
+    if (!users.ok) return users;
+    const { timestamp } = block.header;
+    return accept({ timestamp, origin, laneData: block.laneData, transactions: users.value });
+  }
+
+  async #recovered(
+    raws: readonly Uint8Array[],
+    decoded: UnverifiedBlock["transactions"],
+  ): Promise<Verdict<UserTransaction[], "SENDER_UNRECOVERABLE">> {
+    const senders = await this.#deps.recoverSenders(raws);
+    const users: UserTransaction[] = [];
+    for (const [index, transaction] of decoded.entries()) {
+      const sender = senders[index];
+      if (transaction.type === DEPOSIT_TYPE || sender === null || sender === undefined)
+        return refuse("SENDER_UNRECOVERABLE", { index });
+      users.push({ ...transaction, sender });
+    }
+    return accept(users);
+  }
+
+  #loadHead(number: number): ChainHead {
+    const stored = this.#deps.store.blockByNumber(number);
+    assert(stored !== null, "the head is stored");
+    const laneState = decodeLaneState(stored.laneState);
+    if (!laneState.ok) throw new NodeError("STORAGE_CORRUPT", { record: "laneState", number });
+    const { hash, header } = stored.block;
+    return { hash, header, laneState: laneState.value, origin: this.#originOf(stored.block) };
+  }
+
+  #originOf(block: Block): OriginPosition {
+    const first = block.transactions[0];
+    if (first === undefined) {
+      assert.equal(block.header.number, 0, "only genesis has no attributes");
+      return { ...this.#deps.rollup.genesis.l1Origin, sequenceNumber: 0 };
+    }
+    const attributes = first.type === DEPOSIT_TYPE ? parseAttributes(first) : null;
+    assert(attributes?.ok, "a block of the chain begins with its attributes");
+    const { originNumber, originHash, sequenceNumber } = attributes.value;
+    return { number: originNumber, hash: originHash, sequenceNumber: Number(sequenceNumber) };
+  }
+
+  #announce(removed: readonly BlockRef[]): void {
+    for (const listener of this.#listeners) listener(this.#heads.unsafe, removed);
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * The parts that both roles have, and the places where parts that come to life later are found.
+ *
+ * Owns: their construction and block 0. Does not own: workers' handlers, start and stop (`node.ts`).
+ */
+import { ZERO_HASH } from "../lanes/bytes.ts";
+import { encodeLaneState, genesisLaneState } from "../lanes/lane-state.ts";
+import type { Policy } from "../lanes/policy.ts";
+import { Chain } from "./chain/chain.ts";
+import { buildGenesis } from "./chain/genesis.ts";
+import { createL1View, type L1View } from "./chain/l1-view.ts";
+import { createSafeChain, type SafeChain } from "./chain/safe.ts";
+import type { NodeConfig } from "./config.ts";
+import { NodeError } from "./errors.ts";
+import { createEmbeddedEngine } from "./execution/embedded/engine.ts";
+import type { Engine } from "./execution/engine.ts";
+import type { Logger } from "./log.ts";
+import type { Follow } from "./p2p/follow.ts";
+import type { Network } from "./p2p/network-client.ts";
+import type { Admission } from "./sequencer/admission.ts";
+import type { Sequencer } from "./sequencer/sequencer.ts";
+import type { Signer } from "./sequencer/signer.ts";
+import type { Settlement } from "./settlement/settlement-client.ts";
+import type { BlockCommit, Store } from "./storage/store.ts";
+import { createWorkerPool, type WorkerPool } from "./workers/pool.ts";
+
+/** What both roles have. */
+export interface Core {
+  readonly config: NodeConfig;
+  readonly policy: Policy;
+  readonly store: Store;
+  readonly log: Logger;
+  readonly pool: WorkerPool;
+  readonly engine: Engine;
+  readonly chain: Chain;
+  readonly safe: SafeChain;
+  readonly l1: L1View;
+}
+
+/** Parts that come to life after the core; handlers of the workers reach them through here. */
+export interface Late {
+  settlement: Settlement | null;
+  network: Network | null;
+  follow: Follow | null;
+  sequencing: Sequencing | null;
+}
+
+/** What only a sequencer has. */
+export interface Sequencing {
+  readonly admission: Admission;
+  readonly signer: Signer;
+  readonly sequencer: Sequencer;
+}
+
+export type Fail = (error: Error) => void;
+
+/** Block 0 as the store takes it. */
+export function genesisCommit(config: NodeConfig, policy: Policy): BlockCommit {
+  const { rollup } = config;
+  const { block, diff, trie } = buildGenesis(rollup);
+  const ref = { number: 0, hash: block.hash };
+  return {
+    stored: {
+      block,
+      laneData: { policyHash: policy.hash, flashblocks: [], numbers: [] },
+      orderHashes: [],
+      laneState: encodeLaneState(genesisLaneState(rollup.genesis.timestamp)),
+      signature: null,
+    },
+    receipts: [],
+    diff,
+    trie,
+    settled: [],
+    heads: { unsafe: ref, safe: ref, finalized: ref },
+    cursor: {
+      nextBatchIndex: 0,
+      previousBatchHash: ZERO_HASH,
+      l1Block: rollup.genesis.l1Origin,
+      pendingFinality: [],
+    },
+  };
+}
+
+export async function createCore(
+  config: NodeConfig,
+  policy: Policy,
+  store: Store,
+  log: Logger,
+  late: Late,
+  fail: Fail,
+): Promise<Core> {
+  const { rollup, dataDir } = config;
+  const pool = await createWorkerPool(
+    { size: config.workers, dataDir },
+    log.child("workers"),
+    fail,
+  );
+  const head = store.headerByNumber(store.heads().unsafe.number);
+  if (head === null) throw new NodeError("STORAGE_CORRUPT", { record: "head" });
+  const engine = createEmbeddedEngine({ rollup, head, state: store.state, roots: pool.roots });
+  const recoverSenders = (raws: readonly Uint8Array[]) => pool.recoverSenders(raws);
+  const l1 = createL1View(
+    async (number) => (await late.settlement?.service.originAt(number)) ?? null,
+  );
+  const originAt = (number: number) => l1.at(number);
+  const chainLog = log.child("chain");
+  const chain = new Chain({
+    rollup,
+    policy,
+    store,
+    engine,
+    recoverSenders,
+    originAt,
+    log: chainLog,
+  });
+  const sequencing = (): boolean => late.sequencing !== null;
+  const safe = createSafeChain(chain, { store, recoverSenders, sequencing, log: chainLog });
+  return { config, policy, store, log, pool, engine, chain, safe, l1 };
+}

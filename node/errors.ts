@@ -1,0 +1,368 @@
+/**
+ * The one table of error codes. Call sites give only the code; severity, gossip action, JSON-RPC
+ * number and sentence are here, and ERRORS.md is compared with it by a test.
+ *
+ * Codes are stable across majors, messages are not. Three kinds (STYLE 3): programmer errors assert;
+ * operating errors throw `NodeError`; untrusted input gets a `Verdict` with one of these codes.
+ */
+
+/** `retry`: the same call may succeed later. `reset`: the caller must change something first. `fatal`: the process stops. */
+type Severity = "retry" | "reset" | "fatal";
+/** What gossip does with a message that carries the fault; `reject` only where an honest sender could have known. */
+type GossipAction = "ignore" | "reject";
+
+interface ErrorRow {
+  readonly severity: Severity;
+  readonly gossip: GossipAction;
+  /** JSON-RPC error number, as in ethereum/execution-apis' error groups where one fits. */
+  readonly rpc: number;
+  readonly text: string;
+}
+
+const row = (severity: Severity, gossip: GossipAction, rpc: number, text: string): ErrorRow => ({
+  severity,
+  gossip,
+  rpc,
+  text,
+});
+
+export const ERRORS = {
+  // Transactions
+  TX_TOO_LARGE: row("reset", "reject", -32602, "The transaction is larger than 120 KB."),
+  TX_MALFORMED: row(
+    "reset",
+    "reject",
+    -32602,
+    "The bytes are not one canonically encoded transaction.",
+  ),
+  TX_TYPE_NOT_SUPPORTED: row(
+    "reset",
+    "reject",
+    -32602,
+    "Types 0x00, 0x01, 0x02 and 0x04 are accepted here.",
+  ),
+  TX_SIGNATURE_INVALID: row(
+    "reset",
+    "reject",
+    -32602,
+    "The signature is missing, high-s, or recovers to nobody.",
+  ),
+  TX_INVALID: row(
+    "reset",
+    "reject",
+    -32602,
+    "The fields of the transaction contradict each other.",
+  ),
+  CHAIN_ID_MISMATCH: row(
+    "reset",
+    "reject",
+    -32000,
+    "The transaction is signed for another chain, or for none.",
+  ),
+  GAS_LIMIT_TOO_HIGH: row(
+    "reset",
+    "reject",
+    804,
+    "The gas limit is above the limit for one transaction.",
+  ),
+  INTRINSIC_GAS_TOO_LOW: row(
+    "reset",
+    "reject",
+    800,
+    "The gas limit does not cover the transaction's intrinsic cost.",
+  ),
+  BLOCK_GAS_EXCEEDED: row(
+    "retry",
+    "ignore",
+    804,
+    "The transaction does not fit the gas left in the block.",
+  ),
+  FEE_CAP_TOO_LOW: row("retry", "ignore", 1000, "maxFeePerGas is below the base fee."),
+  TIP_ABOVE_FEE_CAP: row("reset", "reject", 1001, "maxPriorityFeePerGas is above maxFeePerGas."),
+  NONCE_TOO_LOW: row("reset", "ignore", -32003, "The account has already used this nonce."),
+  NONCE_TOO_HIGH: row(
+    "retry",
+    "ignore",
+    -32003,
+    "The nonce is too far ahead of the account's nonce.",
+  ),
+  INSUFFICIENT_FUNDS: row(
+    "retry",
+    "ignore",
+    -32003,
+    "The balance does not cover value and gas of the account's pending transactions.",
+  ),
+  SENDER_NOT_EOA: row("reset", "ignore", -32003, "The sender is a contract."),
+  ALREADY_KNOWN: row("reset", "ignore", -32003, "The transaction is already in the txpool."),
+  REPLACEMENT_UNDERPRICED: row(
+    "reset",
+    "ignore",
+    -32003,
+    "A replacement must raise both fees by at least 10 %.",
+  ),
+  REPLACED: row(
+    "reset",
+    "ignore",
+    -32003,
+    "Another transaction of the sender with the same nonce took its place.",
+  ),
+  POOL_FULL: row(
+    "retry",
+    "ignore",
+    -32003,
+    "The txpool is full; nothing that was acknowledged is dropped for a newcomer.",
+  ),
+  SENDER_LIMIT: row("retry", "ignore", -32003, "The sender has too many transactions waiting."),
+  SEQUENCER_UNREACHABLE: row(
+    "retry",
+    "ignore",
+    -32000,
+    "This node forwards transactions to the sequencer and cannot reach it.",
+  ),
+  NOT_ACCEPTING: row(
+    "retry",
+    "ignore",
+    -32000,
+    "The node is starting, stopping, or has stopped sequencing.",
+  ),
+
+  // Blocks
+  BLOCK_MALFORMED: row(
+    "reset",
+    "reject",
+    -32602,
+    "The bytes are not one canonically encoded block.",
+  ),
+  BLOCK_TOO_LARGE: row(
+    "reset",
+    "reject",
+    -32602,
+    "The block with its LaneData is larger than 900,000 bytes.",
+  ),
+  BLOCK_SIGNATURE_INVALID: row(
+    "reset",
+    "reject",
+    -32000,
+    "The block is not signed by the sequencer of its term.",
+  ),
+  BLOCK_TIME_OUT_OF_RANGE: row(
+    "reset",
+    "reject",
+    -32000,
+    "The block is more than 60 s old or more than 5 s in the future.",
+  ),
+  BLOCK_PARENT_UNKNOWN: row("retry", "ignore", -32000, "The block's parent is not known yet."),
+  BLOCK_ALREADY_KNOWN: row(
+    "reset",
+    "ignore",
+    -32000,
+    "The block, or another at its height, is already in the chain.",
+  ),
+  BLOCK_RESULT_MISMATCH: row(
+    "reset",
+    "reject",
+    -32000,
+    "Executing the block does not give the header it carries.",
+  ),
+  BLOCK_ORIGIN_INVALID: row(
+    "reset",
+    "reject",
+    -32000,
+    "The block breaks a rule of the L1 origin (PROTOCOL 7, O1 to O3).",
+  ),
+  L1_ORIGIN_UNKNOWN: row(
+    "retry",
+    "ignore",
+    -32000,
+    "This node has not seen the block's L1 origin yet.",
+  ),
+  LANE_VIOLATION: row(
+    "reset",
+    "reject",
+    -32000,
+    "The block's order breaks a lane rule; data.violation names it.",
+  ),
+  BLOCK_HEIGHT_CROWDED: row(
+    "reset",
+    "reject",
+    -32000,
+    "More different signed blocks than one height may have.",
+  ),
+  SENDER_UNRECOVERABLE: row(
+    "reset",
+    "reject",
+    -32000,
+    "A transaction of the block has an invalid signature.",
+  ),
+
+  // Batches
+  CHAIN_DIVERGED: row(
+    "fatal",
+    "ignore",
+    -32000,
+    "L1 holds a batch that contradicts this sequencer's chain; another node signs with its key, or its data folder is old.",
+  ),
+  BATCH_MALFORMED: row("reset", "ignore", -32000, "The batch payload does not decode canonically."),
+  BATCH_VOID: row(
+    "reset",
+    "ignore",
+    -32000,
+    "The batch breaks a rule of derivation; its index is spent.",
+  ),
+  BATCH_REMOVED: row(
+    "retry",
+    "ignore",
+    -32000,
+    "An L1 reorg took away a batch that is applied here; derivation waits until L1 carries it again.",
+  ),
+  BLOB_UNAVAILABLE: row(
+    "retry",
+    "ignore",
+    -32000,
+    "A blob of the batch cannot be fetched; derivation waits for it.",
+  ),
+  BLOB_MISMATCH: row(
+    "retry",
+    "ignore",
+    -32000,
+    "A blob does not match its versioned hash; derivation waits for the right one.",
+  ),
+  L1_UNREACHABLE: row("retry", "ignore", -32000, "The L1 endpoint does not answer."),
+  L1_WRONG_CHAIN: row(
+    "fatal",
+    "ignore",
+    -32000,
+    "The L1 endpoint serves another chain than the rollup config names.",
+  ),
+  L1_REORGED: row(
+    "fatal",
+    "ignore",
+    -32000,
+    "L1 has replaced the origin of the chain's head; this version does not rebuild blocks after an L1 reorg.",
+  ),
+  L1_TRANSACTION_FAILED: row(
+    "retry",
+    "ignore",
+    -32000,
+    "A transaction on L1 reverted or was not included in time.",
+  ),
+
+  // Peers
+  PEER_FAULT: row(
+    "retry",
+    "reject",
+    -32000,
+    "A peer sent what its protocol does not allow, or too much of it.",
+  ),
+  PEER_LIMIT: row("retry", "ignore", -32005, "The peer asks more often than it may; try later."),
+
+  // Storage
+  STORAGE_LOCKED: row("fatal", "ignore", -32000, "Another process has the data folder open."),
+  STORAGE_CORRUPT: row(
+    "fatal",
+    "ignore",
+    -32000,
+    "A record's checksum or the chain of hashes does not hold; refill the folder from peers or L1.",
+  ),
+  STORAGE_FORMAT: row(
+    "fatal",
+    "ignore",
+    -32000,
+    "The data folder has another chain format than this version reads.",
+  ),
+  STORAGE_OTHER_CHAIN: row(
+    "fatal",
+    "ignore",
+    -32000,
+    "The data folder belongs to another chain or rollup config.",
+  ),
+  STORAGE_FAILED: row("fatal", "ignore", -32000, "Writing to the data folder failed."),
+  STORAGE_BUSY: row("retry", "ignore", -32000, "Too many writes wait for the disk; try again."),
+
+  // Start-up
+  CONFIG_INVALID: row(
+    "fatal",
+    "ignore",
+    -32602,
+    "A setting is missing or invalid; the message names its key.",
+  ),
+  KEY_INVALID: row(
+    "fatal",
+    "ignore",
+    -32602,
+    "A key cannot be read from its keystore or environment variable.",
+  ),
+  DEVNET_KEY: row(
+    "fatal",
+    "ignore",
+    -32602,
+    "A publicly known devnet key is configured on a chain that is not the devnet's.",
+  ),
+  PORT_BUSY: row("fatal", "ignore", -32000, "A port that the node must listen on is taken."),
+  SIGNATURE_CONFLICT: row(
+    "fatal",
+    "ignore",
+    -32000,
+    "The signer has already signed something else for this position.",
+  ),
+  POLICY_INVALID: row(
+    "fatal",
+    "ignore",
+    -32602,
+    "The policy is invalid; the message names the path.",
+  ),
+  WORKER_FAILED: row("fatal", "ignore", -32603, "A worker thread stopped unexpectedly."),
+  TIMEOUT: row("retry", "ignore", -32000, "The answer did not come in time."),
+
+  // RPC
+  PARSE_ERROR: row("reset", "ignore", -32700, "The request is not JSON."),
+  REQUEST_INVALID: row("reset", "ignore", -32600, "The request is not a JSON-RPC 2.0 request."),
+  REQUEST_TOO_LARGE: row("reset", "ignore", -32600, "The request body or batch is over the limit."),
+  METHOD_NOT_FOUND: row("reset", "ignore", -32601, "The method does not exist here."),
+  PARAMS_INVALID: row(
+    "reset",
+    "ignore",
+    -32602,
+    "A parameter is missing or invalid; the message names it.",
+  ),
+  BLOCK_NOT_FOUND: row("reset", "ignore", -32001, "There is no such block."),
+  STATE_NOT_AVAILABLE: row(
+    "reset",
+    "ignore",
+    -32001,
+    "The state of this block is not kept by this node.",
+  ),
+  EXECUTION_REVERTED: row("reset", "ignore", 3, "The call reverted; data holds the revert data."),
+  EXECUTION_FAILED: row("reset", "ignore", -32000, "The call failed; data.reason says why."),
+  LIMIT_EXCEEDED: row("reset", "ignore", -32005, "The query is over a limit; narrow it."),
+  INTERNAL: row("retry", "ignore", -32603, "An internal error; the node's log has the details."),
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** Small facts about an error; never keys, raw network text or URLs with credentials. */
+export type ErrorData = Readonly<Record<string, string | number | boolean>>;
+
+/** An operating error. `message` is the table's sentence and, where given, what was found. */
+export class NodeError extends Error {
+  readonly code: ErrorCode;
+  readonly data: ErrorData;
+
+  constructor(code: ErrorCode, data: ErrorData = {}, cause?: unknown) {
+    const found = Object.entries(data)
+      .map(([key, value]) => `${key}: ${String(value)}`)
+      .join(", ");
+    super(
+      found === "" ? ERRORS[code].text : `${ERRORS[code].text} (${found})`,
+      cause === undefined ? undefined : { cause },
+    );
+    this.name = "NodeError";
+    this.code = code;
+    this.data = data;
+  }
+}
+
+/** Whether a value carries one of the table's codes (also after a structured clone). */
+export function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === "string" && Object.hasOwn(ERRORS, code);
+}

@@ -1,0 +1,205 @@
+/**
+ * The transaction transition: validity, fees, execution, receipt.
+ *
+ * Owns what a transaction of a block does to the state: types 0, 1, 2, 4 and deposits (0x7E).
+ * Invariants: a rejected transaction leaves no trace; no wei is created but by `mint`; a deposit is
+ * never rejected but for the block's gas or its form.
+ * Source: yellow paper 6; EIP-1559, 2681, 3607, 3860, 7623, 7702; OP Stack specs: deposits.md,
+ * fjord and isthmus exec-engine.md (fees and vaults).
+ */
+import type { Hex } from "../../../lanes/bytes.ts";
+import { DEPOSIT_TYPE } from "../../../lanes/transaction.ts";
+import { logsBloom, type Receipt } from "../../primitives/receipt.ts";
+import type {
+  DepositTransaction,
+  Transaction,
+  UserTransaction,
+} from "../../primitives/transaction.ts";
+import type { ApplyResult, RejectionCode } from "../engine.ts";
+import {
+  BASE_FEE_VAULT,
+  L1_FEE_VAULT,
+  OPERATOR_FEE_VAULT,
+  SEQUENCER_FEE_VAULT,
+} from "../predeploys.ts";
+import type { Machine } from "./evm.ts";
+import { type GasCost, gasCost, INITCODE_BYTES_MAX } from "./gas.ts";
+import { readRollupFees, type RollupFees } from "./l1-fee.ts";
+import { finishMessage, isDelegation, type Message, type Outcome, runMessage } from "./message.ts";
+import { EMPTY_ACCOUNT } from "./state.ts";
+
+/** The open block as its transactions see and change it. */
+export interface BlockProgress {
+  machine: Machine;
+  gasUsed: bigint;
+  /** Set at the first transaction that is not a deposit. */
+  fees: RollupFees | null;
+}
+
+const UINT64_MAX = 2n ** 64n - 1n;
+/** OP Stack: marks receipts of deposits that carry `depositNonce`. */
+const DEPOSIT_RECEIPT_VERSION = 1n;
+
+/** Executes one transaction at the end of the block: kept with its receipt, or no trace of it. */
+export async function applyTransaction(
+  progress: BlockProgress,
+  transaction: Transaction,
+): Promise<ApplyResult> {
+  const { evm, state } = progress.machine;
+  state.beginTransaction();
+  state.checkpoint();
+  const depth = state.depth();
+  try {
+    const result =
+      transaction.type === DEPOSIT_TYPE
+        ? await applyDeposit(progress, transaction)
+        : await applyUserTransaction(progress, transaction);
+    if (result.ok) state.commit();
+    else state.revert();
+    return result;
+  } catch (cause) {
+    // Only a fault of the EVM itself gets here: leave nothing of it, neither in state nor in the EVM.
+    state.unwind(depth - 1);
+    evm.journal.cleanJournal();
+    throw cause;
+  }
+}
+
+interface Charge {
+  readonly gasPrice: bigint;
+  readonly cost: GasCost;
+  readonly l1Fee: bigint;
+}
+
+async function applyUserTransaction(
+  progress: BlockProgress,
+  transaction: UserTransaction,
+): Promise<ApplyResult> {
+  const { machine } = progress;
+  const { state } = machine;
+  const { baseFee } = machine.context;
+  const fees = progress.fees ?? readRollupFees(state);
+  const checked = checkTransaction(progress, transaction, fees);
+  if (typeof checked === "string") return { ok: false, code: checked };
+  progress.fees = fees;
+
+  const { gasPrice, cost, l1Fee } = checked;
+  const { sender, gasLimit } = transaction;
+  state.subtractBalance(sender, gasLimit * gasPrice + l1Fee + fees.operatorFee(gasLimit));
+  const outcome = await runMessage(machine, { ...transaction, gasPrice }, cost);
+  const { gasUsed } = outcome;
+  const operatorFee = fees.operatorFee(gasUsed);
+  const operatorRefund = fees.operatorFee(gasLimit) - operatorFee;
+  state.addBalance(sender, (gasLimit - gasUsed) * gasPrice + operatorRefund);
+  state.addBalance(SEQUENCER_FEE_VAULT, gasUsed * (gasPrice - baseFee));
+  state.addBalance(BASE_FEE_VAULT, gasUsed * baseFee);
+  state.addBalance(L1_FEE_VAULT, l1Fee);
+  state.addBalance(OPERATOR_FEE_VAULT, operatorFee);
+  await finishMessage(machine, outcome);
+  progress.gasUsed += gasUsed;
+  const receipt = makeReceipt(progress, transaction.type, outcome);
+  return { ok: true, receipt: { ...receipt, effectiveGasPrice: gasPrice, l1Fee } };
+}
+
+/** Everything that can be wrong with a transaction before it executes; reads only. */
+function checkTransaction(
+  progress: BlockProgress,
+  transaction: UserTransaction,
+  fees: RollupFees,
+): Charge | RejectionCode {
+  const { evm, state, context } = progress.machine;
+  const { chainId, sender, nonce, gasLimit, maxFeePerGas, maxPriorityFeePerGas } = transaction;
+  if (chainId !== null && chainId !== evm.common.chainId()) return "TX_INVALID";
+  if (maxPriorityFeePerGas > maxFeePerGas || gasLimit > UINT64_MAX) return "TX_INVALID";
+  if (transaction.type === 4 && transaction.authorizationList.length === 0) return "TX_INVALID";
+  if (transaction.type === 4 && transaction.to === null) return "TX_INVALID";
+  if (transaction.to === null && transaction.data.length > INITCODE_BYTES_MAX) return "TX_INVALID";
+  const cost = gasCost(transaction);
+  if (gasLimit < cost.intrinsic || gasLimit < cost.floor) return "INTRINSIC_GAS_TOO_LOW";
+
+  const account = state.account(sender) ?? EMPTY_ACCOUNT;
+  if (nonce < account.nonce) return "NONCE_TOO_LOW";
+  if (nonce > account.nonce) return "NONCE_TOO_HIGH";
+  if (nonce >= UINT64_MAX) return "TX_INVALID";
+  const code = state.code(sender);
+  if (code.length > 0 && !isDelegation(code)) return "SENDER_NOT_EOA";
+  if (maxFeePerGas < context.baseFee) return "FEE_CAP_TOO_LOW";
+  const l1Fee = fees.l1Fee(transaction.raw);
+  const upFront = gasLimit * maxFeePerGas + transaction.value + l1Fee + fees.operatorFee(gasLimit);
+  if (account.balance < upFront) return "INSUFFICIENT_FUNDS";
+  if (gasLimit > context.gasLimit - progress.gasUsed) return "BLOCK_GAS_EXCEEDED";
+  const tipMax = maxFeePerGas - context.baseFee;
+  const tip = maxPriorityFeePerGas < tipMax ? maxPriorityFeePerGas : tipMax;
+  return { gasPrice: context.baseFee + tip, cost, l1Fee };
+}
+
+async function applyDeposit(
+  progress: BlockProgress,
+  deposit: DepositTransaction,
+): Promise<ApplyResult> {
+  const { machine } = progress;
+  const { state, context } = machine;
+  // Regolith: there are no system transactions any more.
+  if (deposit.isSystemTx) return { ok: false, code: "TX_INVALID" };
+  if (deposit.gasLimit > context.gasLimit - progress.gasUsed)
+    return { ok: false, code: "BLOCK_GAS_EXCEEDED" };
+  state.addBalance(deposit.sender, deposit.mint);
+  const depositNonce = state.account(deposit.sender)?.nonce ?? 0n;
+  const message: Message = {
+    ...deposit,
+    gasPrice: 0n,
+    accessList: [],
+    authorizationList: [],
+  };
+  const cost = gasCost(message);
+  let outcome: Outcome;
+  if (canRun(machine, message, cost)) {
+    outcome = await runMessage(machine, message, cost);
+    await finishMessage(machine, outcome);
+  } else {
+    outcome = failDeposit(machine, deposit);
+  }
+  progress.gasUsed += outcome.gasUsed;
+  const receipt = makeReceipt(progress, DEPOSIT_TYPE, outcome);
+  const depositReceiptVersion = DEPOSIT_RECEIPT_VERSION;
+  return { ok: true, receipt: { ...receipt, depositNonce, depositReceiptVersion } };
+}
+
+function canRun({ state }: Machine, message: Message, cost: GasCost): boolean {
+  const { to, data, gasLimit, value, sender } = message;
+  if (gasLimit < cost.intrinsic || gasLimit < cost.floor) return false;
+  if (to === null && data.length > INITCODE_BYTES_MAX) return false;
+  return (state.account(sender)?.balance ?? 0n) >= value;
+}
+
+/** A deposit that cannot even start keeps its mint, raises the nonce and uses all its gas. */
+function failDeposit({ state }: Machine, { sender, gasLimit }: DepositTransaction): Outcome {
+  const account = state.account(sender) ?? EMPTY_ACCOUNT;
+  state.setAccount(sender, { ...account, nonce: account.nonce + 1n });
+  return {
+    success: false,
+    gasUsed: gasLimit,
+    gasSpent: gasLimit,
+    output: new Uint8Array(0),
+    error: "failed deposit",
+    logs: [],
+    contractAddress: null,
+    destructed: [],
+  };
+}
+
+function makeReceipt(progress: BlockProgress, type: number, outcome: Outcome): Receipt {
+  const { success, gasUsed, logs } = outcome;
+  const contractAddress: Hex | null = outcome.contractAddress;
+  return {
+    type,
+    status: success ? 1 : 0,
+    cumulativeGasUsed: progress.gasUsed,
+    gasUsed,
+    effectiveGasPrice: 0n,
+    contractAddress,
+    logs,
+    logsBloom: logsBloom(logs),
+    l1Fee: 0n,
+  };
+}

@@ -1,0 +1,118 @@
+/**
+ * The Engine port: everything the sequencer and the followers ask of an execution layer.
+ *
+ * Owns: the shape. Does not own: order, lanes, the txpool, signatures.
+ * One block is open at a time. Building and importing take the same path: `open`, `apply` for each
+ * transaction in order, `seal`; importing then compares the header. Nothing is durable before the
+ * store has committed the `ExecutedBlock`; `committed` or `discard` closes it.
+ */
+import type { Hex } from "../../lanes/bytes.ts";
+import type { Block } from "../primitives/block.ts";
+import type { Header } from "../primitives/header.ts";
+import type { Receipt } from "../primitives/receipt.ts";
+import type { Transaction } from "../primitives/transaction.ts";
+import type { StateDiff, TrieNodeChange } from "../storage/state.ts";
+
+/** What a block is executed in. The rest of the header follows from execution. */
+export interface BlockEnvironment {
+  readonly parent: { readonly hash: Hex; readonly header: Header };
+  /** Unix seconds. */
+  readonly timestamp: number;
+  readonly prevRandao: Hex;
+  readonly parentBeaconBlockRoot: Hex;
+  readonly gasLimit: bigint;
+}
+
+/** Why a transaction cannot stand in the block at this place; it leaves no trace. */
+export type RejectionCode =
+  | "NONCE_TOO_LOW"
+  | "NONCE_TOO_HIGH"
+  | "INSUFFICIENT_FUNDS"
+  | "FEE_CAP_TOO_LOW"
+  | "INTRINSIC_GAS_TOO_LOW"
+  | "BLOCK_GAS_EXCEEDED"
+  | "SENDER_NOT_EOA"
+  | "TX_TYPE_NOT_SUPPORTED"
+  | "TX_INVALID";
+
+export type ApplyResult =
+  | { readonly ok: true; readonly receipt: Receipt }
+  | { readonly ok: false; readonly code: RejectionCode };
+
+export interface ExecutedBlock {
+  readonly block: Block;
+  readonly receipts: readonly Receipt[];
+  readonly diff: StateDiff;
+  readonly trie: readonly TrieNodeChange[];
+}
+
+/** State of an account in the open block, or at the head where none is open. */
+export interface AccountView {
+  readonly nonce: bigint;
+  readonly balance: bigint;
+}
+
+export interface Engine {
+  /** Opens a block on `environment.parent`, which must be the committed head, and runs the system calls. */
+  open(environment: BlockEnvironment): Promise<void>;
+  /** Executes one transaction at the end of the open block: kept with its receipt, or no trace of it. */
+  apply(transaction: Transaction): Promise<ApplyResult>;
+  /** wei per gas of the open block. */
+  baseFee(): bigint;
+  /** Gas used so far in the open block. */
+  gasUsed(): bigint;
+  account(address: Hex): AccountView;
+  /** Computes all roots; the block stays open until `committed` or `discard`. */
+  seal(): Promise<ExecutedBlock>;
+  /** The store holds the sealed block durably: its state is the new base. */
+  committed(): Promise<void>;
+  /** Forgets the open block. */
+  discard(): Promise<void>;
+  /** The store was rolled back to this block: every cached read is forgotten, here and in the hasher. */
+  rebase(head: { readonly hash: Hex; readonly header: Header }): Promise<void>;
+}
+
+/** Merkle roots, hashed off the sequencing thread. */
+export interface RootHasher {
+  /**
+   * Root of the head plus `diff`, the new storage root of every changed account, and the root of
+   * each list (a block's transactions, its receipts).
+   */
+  compute(diff: StateDiff, lists: readonly (readonly Uint8Array[])[]): Promise<SealedRoots>;
+  /** The last computed change is durable and becomes the base. */
+  committed(): Promise<void>;
+  /** The last computed change is forgotten, and so is every cached node: the store may have been rolled back. */
+  discard(): Promise<void>;
+}
+
+export interface RootResult {
+  readonly stateRoot: Hex;
+  /** Storage roots by address, for every account of the diff that still exists. */
+  readonly storageRoots: ReadonlyMap<Hex, Hex>;
+  readonly nodes: readonly TrieNodeChange[];
+}
+
+export interface SealedRoots extends RootResult {
+  /** In the order of the lists given. */
+  readonly listRoots: readonly Hex[];
+}
+
+/** Fields of a simulated call (`eth_call`, `eth_estimateGas`). */
+export interface CallRequest {
+  readonly from: Hex;
+  readonly to: Hex | null;
+  readonly data: Uint8Array;
+  readonly value: bigint;
+  readonly gasLimit: bigint;
+  /** wei per gas; 0 skips the balance check, as geth does. */
+  readonly gasPrice: bigint;
+}
+
+export interface CallResult {
+  readonly success: boolean;
+  /** Return data, or revert data. */
+  readonly output: Uint8Array;
+  readonly gasUsed: bigint;
+  /** Set when `success` is false: `revert`, `out of gas`, or the EVM's own word. */
+  readonly error: string | null;
+}

@@ -1,0 +1,98 @@
+/**
+ * What the sequencing thread answers to its workers: RPC (`NodeApi`), settlement, and peers'
+ * transactions. Owns no state; everything it touches is in `Core` and `Late`.
+ */
+import type { NodeApi, SubmitAnswer } from "./api.ts";
+import type { Core, Fail, Late } from "./core.ts";
+import { ERRORS, NodeError } from "./errors.ts";
+import { decodeTransaction } from "./primitives/transaction.ts";
+import type { SettlementHandlers } from "./settlement/settlement.ts";
+import { NORMAL_RANK } from "./txpool/pool.ts";
+
+/** Calls of the settlement worker. A fatal error in one of them ends the node, not only the call. */
+export function settlementHandlers(
+  core: Core,
+  late: Late,
+  fail: Fail,
+  onCaughtUp: () => void,
+): SettlementHandlers {
+  const { chain, safe, l1 } = core;
+  const guarded = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (error) {
+      if (!(error instanceof NodeError) || ERRORS[error.code].severity === "fatal")
+        fail(error instanceof Error ? error : new NodeError("INTERNAL", {}, error));
+      throw error;
+    }
+  };
+  return {
+    onL1Blocks(blocks) {
+      l1.push(blocks);
+      late.follow?.onL1();
+      return Promise.resolve();
+    },
+    onBatch: (batch) => guarded(safe.applyBatch(batch)),
+    onVoidBatch: (index, batchHash, l1Block, reason) =>
+      guarded(safe.spendIndex(index, batchHash, l1Block, reason)),
+    async onL1Applied(l1Block, finalizedL1Number) {
+      await guarded(safe.applyL1(l1Block, finalizedL1Number));
+      const head = l1.head();
+      if (head !== null && l1Block.number >= head.number) onCaughtUp();
+    },
+    signBatch(header) {
+      if (late.sequencing === null) throw new NodeError("NOT_ACCEPTING", { role: "follower" });
+      // The header spans blocks of this chain only: derivation compares it field by field.
+      if (header.lastBlock > chain.heads().unsafe.number) throw new NodeError("BLOCK_NOT_FOUND");
+      return late.sequencing.signer.signBatch(header);
+    },
+  };
+}
+
+/** Takes a raw transaction from a peer in, as the RPC thread would; its sender is recovered in the pool. */
+export async function submitRaw(raw: Uint8Array, core: Core, late: Late): Promise<SubmitAnswer> {
+  if (late.sequencing === null) return { ok: false, code: "NOT_ACCEPTING", data: {} };
+  const decoded = decodeTransaction(raw);
+  if (!decoded.ok) return decoded;
+  const [sender] = await core.pool.recoverSenders([raw]);
+  if (sender === null || sender === undefined)
+    return { ok: false, code: "TX_SIGNATURE_INVALID", data: {} };
+  return late.sequencing.admission.submit({ ...decoded.value, sender });
+}
+
+/** What the RPC threads may ask (`api.ts`). */
+export function createApi(core: Core, late: Late): NodeApi {
+  const { chain, l1, config } = core;
+  const pool = () => late.sequencing?.admission.pool ?? null;
+  return {
+    submit(transaction) {
+      if (late.sequencing !== null) return late.sequencing.admission.submit(transaction);
+      if (config.role === "follower" && late.network !== null)
+        return late.network.submitTransaction(transaction.raw);
+      return Promise.resolve({ ok: false, code: "NOT_ACCEPTING", data: {} });
+    },
+    poolNonce: (address) => Promise.resolve(pool()?.nextNonce(address) ?? null),
+    pooled(hash) {
+      const item = pool()?.get(hash);
+      if (item === undefined) return Promise.resolve(null);
+      const lane = item.rank === NORMAL_RANK ? "normal" : "fast";
+      return Promise.resolve({ transaction: item.transaction, lane });
+    },
+    poolStatus: () => Promise.resolve(pool()?.counts() ?? { pending: 0, queued: 0 }),
+    async status() {
+      const counts = pool()?.counts() ?? { pending: 0, queued: 0 };
+      const settlement = (await late.settlement?.service.status()) ?? null;
+      const peers = (await late.network?.info())?.peers ?? 0;
+      return {
+        role: config.role,
+        ...chain.heads(),
+        l1Head: l1.head(),
+        peers,
+        ...counts,
+        nextBatchIndex: chain.cursor().nextBatchIndex,
+        trouble: settlement?.trouble?.code ?? null,
+        refusals: late.follow?.refusals() ?? [],
+      };
+    },
+  };
+}

@@ -1,0 +1,294 @@
+/**
+ * The node: wires storage, execution, chain, settlement, network and the role's own parts together.
+ *
+ * Owns: construction, start and stop order, and what happens on a fatal error. The calling thread
+ * becomes the sequencing thread; RPC, libp2p, settlement and the pool run in workers (DESIGN I10).
+ */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
+import { fromHex, type Hex, ZERO_HASH } from "../lanes/bytes.ts";
+import { parsePolicy, type Policy } from "../lanes/policy.ts";
+import { NODE_API_CHANNEL, NODE_EVENTS_CHANNEL, type NodeEvents } from "./api.ts";
+import { systemClock } from "./clock.ts";
+import type { NodeConfig } from "./config.ts";
+import { NodeError } from "./errors.ts";
+import {
+  type Core,
+  createCore,
+  type Fail,
+  genesisCommit,
+  type Late,
+  type Sequencing,
+} from "./core.ts";
+import { createApi, settlementHandlers, submitRaw } from "./handlers.ts";
+import { createLogger, type Logger } from "./log.ts";
+import { createFollow } from "./p2p/follow.ts";
+import { createNetwork, type Network } from "./p2p/network-client.ts";
+import { connect, type PortLike, type Remote, serve } from "./port.ts";
+import { nativeCrypto } from "./primitives/hash.ts";
+import { createAdmission } from "./sequencer/admission.ts";
+import { createArrivals } from "./sequencer/arrivals.ts";
+import { createSequencer } from "./sequencer/sequencer.ts";
+import { createSigner } from "./sequencer/signer.ts";
+import type { SettlementHandlers } from "./settlement/settlement.ts";
+import { createSettlement, type Settlement } from "./settlement/settlement-client.ts";
+import { createStore } from "./storage/chain-store.ts";
+import type { Store } from "./storage/store.ts";
+
+export interface NodeInfo {
+  readonly peerId: string;
+  readonly addresses: readonly string[];
+  readonly genesisHash: Hex;
+}
+
+export interface Node {
+  /** Resolves when the node serves; a sequencer builds blocks from then on. */
+  start(): Promise<void>;
+  /** Stops everything in reverse order; idempotent. */
+  stop(): Promise<void>;
+  /** Serves `NodeApi` on the port and pushes `NodeEvents`; returns a function that disconnects. */
+  connectRpc(port: PortLike): () => void;
+  /** Settles when the node has ended; rejects with the fatal error that ended it. */
+  readonly done: Promise<void>;
+  info(): Promise<NodeInfo>;
+}
+
+function startNetwork(core: Core, late: Late, genesisHash: Hex, fail: Fail): Promise<Network> {
+  const { config, chain } = core;
+  const { chainId, l1ChainId, settlement, sequencer } = config.rollup;
+  const options = {
+    chainId,
+    l1ChainId,
+    settlement,
+    sequencer,
+    role: config.role,
+    listen: config.p2p.listen,
+    peers: config.p2p.peers,
+    identityFile: join(config.dataDir, "p2p-identity"),
+    dataDir: config.dataDir,
+  };
+  const handlers = {
+    onBlock(bytes: Uint8Array) {
+      late.follow?.onBlock(bytes);
+      return Promise.resolve();
+    },
+    onSubmit: (raw: Uint8Array) => submitRaw(raw, core, late),
+    onStatus() {
+      const { unsafe, safe } = chain.heads();
+      return Promise.resolve({ chainId, genesisHash, unsafe: unsafe.number, safe: safe.number });
+    },
+  };
+  return createNetwork(options, handlers, core.log.child("p2p"), fail);
+}
+
+/** Builds the sequencer's parts on a chain that holds everything L1 has. */
+async function createSequencing(
+  core: Core,
+  network: Network,
+  onAccepted: (hash: Hex) => void,
+): Promise<Sequencing> {
+  const { config, policy, store, chain, engine, pool, l1 } = core;
+  const { chainId, l1ChainId, settlement } = config.rollup;
+  const key = config.sequencer.key;
+  if (key === null) throw new NodeError("CONFIG_INVALID", { key: "sequencer.key" });
+  const log = core.log.child("sequencer");
+  const leaderEpoch = await store.raiseLeaderEpoch(chain.head().laneState.leaderEpoch);
+  const clock = systemClock;
+  const arrivals = createArrivals(clock);
+  const admission = createAdmission(
+    { chainId, policy, leaderEpoch, ...config.txpool },
+    {
+      store,
+      account: (address) => engine.account(address),
+      recoverSenders: (raws) => pool.recoverSenders(raws),
+      onReady: () => {
+        arrivals.notify();
+      },
+      onAccepted,
+      log,
+    },
+  );
+  await admission.restore();
+  const signer = createSigner(fromHex(key), { chainId, l1ChainId, settlement }, store);
+  const sequencer = createSequencer({
+    rollup: config.rollup,
+    chain,
+    store,
+    l1,
+    admission,
+    signer,
+    builder: {
+      chain,
+      engine,
+      pool: admission.pool,
+      policy,
+      clock,
+      arrivals,
+      yieldTurn: async () => {
+        await setImmediate();
+      },
+      leaderEpoch,
+      flashblockMs: config.sequencer.flashblockMs,
+    },
+    publish: (bytes) => network.publishBlock(bytes),
+    log,
+  });
+  return { admission, signer, sequencer };
+}
+
+/** Opens the data folder and builds every part; nothing listens, dials or builds before `start`. */
+export async function createNode(config: NodeConfig): Promise<Node> {
+  const log = createLogger(config.logLevel, config.role);
+  const native = nativeCrypto();
+  if (!native.keccak || !native.secp256k1) log.warn("native crypto is missing: slow", native);
+  const policy = parsePolicy(config.rollup.policy);
+  if (!policy.ok) throw new NodeError("POLICY_INVALID", policy.data);
+  await mkdir(config.dataDir, { recursive: true });
+  const store = await createStore({ dataDir: config.dataDir });
+  const genesis = genesisCommit(config, policy.value);
+  const onClose: (() => Promise<void>)[] = [() => store.close()];
+  try {
+    await store.initialize(genesis, config.rollupHash);
+    return await assemble(config, policy.value, store, log, onClose);
+  } catch (error) {
+    await closeAll(onClose);
+    throw error;
+  }
+}
+
+/** Last opened, first closed; one failure does not keep the rest open. */
+async function closeAll(onClose: (() => Promise<void>)[]): Promise<void> {
+  for (let close = onClose.pop(); close !== undefined; close = onClose.pop())
+    await close().catch(() => undefined);
+}
+
+async function assemble(
+  config: NodeConfig,
+  policy: Policy,
+  store: Store,
+  log: Logger,
+  onClose: (() => Promise<void>)[],
+): Promise<Node> {
+  const ended = deferred();
+  const caughtUp = deferred();
+  const fail: Fail = (error) => {
+    log.error("fatal", { error: error.message });
+    ended.reject(error);
+  };
+  const late: Late = { settlement: null, network: null, follow: null, sequencing: null };
+  const core = await createCore(config, policy, store, log, late, fail);
+  onClose.push(() => core.pool.stop());
+  const genesisHash = store.headerByNumber(0)?.hash ?? ZERO_HASH;
+  const network = await startNetwork(core, late, genesisHash, fail);
+  onClose.push(() => network.stop());
+  const handlers = settlementHandlers(core, late, fail, caughtUp.resolve);
+  const settlement = await startSettlement(core, handlers, genesisHash);
+  void settlement.failed.then(fail);
+  onClose.push(() => settlement.stop());
+  late.network = network;
+  late.settlement = settlement;
+
+  const listeners = new Set<Remote<NodeEvents>>();
+  const tell = (send: (events: Remote<NodeEvents>) => Promise<void>): void => {
+    // An RPC thread that is going away hears nothing more; that is no failure of the node.
+    for (const events of listeners) send(events).catch(() => undefined);
+  };
+  core.chain.onHead((head, removed) => {
+    tell((events) => events.newHead(head, removed));
+  });
+  const onAccepted = (hash: Hex): void => {
+    tell((events) => events.newPendingTransaction(hash));
+  };
+
+  let stopping: Promise<void> | null = null;
+  let loop: Promise<void> = Promise.resolve();
+  const sequence = async (): Promise<void> => {
+    await caughtUp.promise;
+    if (stopping !== null) return;
+    const parts = await createSequencing(core, network, onAccepted);
+    if (stopping !== null) return;
+    late.sequencing = parts;
+    await parts.sequencer.run();
+  };
+  const stop = async (): Promise<void> => {
+    late.follow?.stop();
+    late.sequencing?.admission.close();
+    late.sequencing?.sequencer.stop();
+    caughtUp.resolve();
+    await loop;
+    await closeAll(onClose);
+    ended.resolve();
+  };
+
+  return {
+    async start() {
+      await network.start();
+      if (config.role === "follower") {
+        late.follow = createFollow({
+          chain: core.chain,
+          network,
+          clock: systemClock,
+          log: log.child("follow"),
+        });
+        late.follow.start();
+      }
+      await settlement.start();
+      if (config.role === "sequencer") loop = sequence().catch(fail);
+    },
+    stop: () => (stopping ??= stop()),
+    connectRpc(port) {
+      const stopServing = serve(port, NODE_API_CHANNEL, { ...createApi(core, late) });
+      const events = connect<NodeEvents>(port, NODE_EVENTS_CHANNEL);
+      listeners.add(events.remote);
+      return () => {
+        stopServing();
+        listeners.delete(events.remote);
+        events.close();
+      };
+    },
+    done: ended.promise,
+    async info() {
+      const { peerId, addresses } = await network.info();
+      return { peerId, addresses, genesisHash };
+    },
+  };
+}
+
+function startSettlement(
+  core: Core,
+  handlers: SettlementHandlers,
+  genesisHash: Hex,
+): Promise<Settlement> {
+  const { config, chain, pool, log } = core;
+  const options = {
+    rollup: config.rollup,
+    l1RpcUrl: config.l1.rpcUrl,
+    l1BeaconUrl: config.l1.beaconUrl,
+    batcherKey: config.role === "sequencer" ? config.batcher.key : null,
+    dataDir: config.dataDir,
+    pollIntervalMs: config.l1.pollIntervalMs,
+    batchIntervalMs: config.batcher.intervalMs,
+    logLevel: config.logLevel,
+    cursor: chain.cursor(),
+    genesisHash,
+  };
+  return createSettlement(options, handlers, pool.connectPort(), log.child("settlement"));
+}
+
+interface Deferred {
+  readonly promise: Promise<void>;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+function deferred(): Deferred {
+  let settle: Omit<Deferred, "promise"> | undefined;
+  const promise = new Promise<void>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
+  // Its owner may look at it later than the failure comes.
+  promise.catch(() => undefined);
+  if (settle === undefined) throw new NodeError("INTERNAL");
+  return { promise, ...settle };
+}

@@ -1,0 +1,87 @@
+import "core-js/actual/promise/with-resolvers.js";
+/**
+ * Entry of the p2p thread: serves `NetworkService` to the sequencing thread and calls its handlers.
+ * A rejection that libp2p forgot to handle is logged instead of ending the thread, because it can be
+ * provoked from outside: no peer may stop the node (ACCEPTANCE 40).
+ */
+import { parentPort, workerData } from "node:worker_threads";
+import { systemClock } from "../clock.ts";
+import { NodeError } from "../errors.ts";
+import { listRoot } from "../execution/embedded/trie.ts";
+import type { Logger } from "../log.ts";
+import { connect, serve } from "../port.ts";
+import { openChainReader } from "../storage/chain-reader.ts";
+import { createHost, type Host } from "./host.ts";
+import type { NetworkHandlers, NetworkOptions } from "./network.ts";
+import {
+  HANDLERS_CHANNEL,
+  LOG_CHANNEL,
+  type LogLine,
+  type NetworkLog,
+  SERVICE_CHANNEL,
+} from "./worker-channels.ts";
+
+if (parentPort === null) throw new Error("not a worker thread");
+const port = parentPort;
+let host: Host | undefined;
+let closeReader: (() => Promise<void>) | undefined;
+
+const running = (): Host => {
+  if (host === undefined) throw new NodeError("NOT_ACCEPTING", { worker: "p2p" });
+  return host;
+};
+
+// Before the first other listener on the port, and without a wait: calls that are already queued
+// would be lost.
+serve(port, SERVICE_CHANNEL, {
+  start,
+  publishBlock: (bytes: Uint8Array) => running().publishBlock(bytes),
+  blocksByRange: (from: number, count: number) => running().blocksByRange(from, count),
+  bestPeerHead: () => running().bestPeerHead(),
+  submitTransaction: (raw: Uint8Array) => running().submitTransaction(raw),
+  info: () => running().info(),
+  async stop() {
+    await host?.stop();
+    await closeReader?.();
+    host = undefined;
+    closeReader = undefined;
+  },
+});
+
+const log = remoteLogger(connect<NetworkLog>(port, LOG_CHANNEL).remote.write);
+const handlers = connect<NetworkHandlers>(port, HANDLERS_CHANNEL).remote;
+
+process.on("unhandledRejection", (reason) => {
+  log.error("unhandled rejection", { reason: String(reason) });
+});
+
+async function start(): Promise<void> {
+  if (host !== undefined) return;
+  const options = workerData as NetworkOptions;
+  const reader = await openChainReader(options.dataDir);
+  closeReader = () => reader.close();
+  host = await createHost(options, {
+    handlers,
+    rawBlock: (number) => reader.rawBlock(number),
+    transactionsRoot: listRoot,
+    clock: systemClock,
+    random: Math.random,
+    log,
+  });
+  await host.start();
+}
+
+/** Sends lines to the logger of the main thread; a line that cannot be sent is lost. */
+function remoteLogger(write: (line: LogLine) => Promise<void>): Logger {
+  const at = (level: LogLine["level"]) => (message: string, data?: object) => {
+    write({ level, message, data: data ?? {} }).catch(() => undefined);
+  };
+  const logger: Logger = {
+    debug: at("debug"),
+    info: at("info"),
+    warn: at("warn"),
+    error: at("error"),
+    child: () => logger,
+  };
+  return logger;
+}

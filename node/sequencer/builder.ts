@@ -1,0 +1,255 @@
+/**
+ * Builds one block: an ordered list of flashblocks, fast ranks first in each.
+ *
+ * Owns: which transaction comes next, class caps (I4), where a flashblock ends. Does not own: what
+ * is valid (engine, `verifyLanes`), when a block begins (timetable), durability, signatures.
+ * A flashblock ends when the fast lane has something new while normal work runs, after
+ * `FLASHBLOCK_WORK_MS` of normal work, or when nothing is left. DESIGN 4, PROTOCOL 4.
+ */
+import { capOf } from "../../lanes/budget.ts";
+import type { LaneData, LaneFlashblock, LaneNumbers } from "../../lanes/lane-data.ts";
+import type { Policy } from "../../lanes/policy.ts";
+import type { Chain } from "../chain/chain.ts";
+import type { Clock } from "../clock.ts";
+import { NodeError } from "../errors.ts";
+import type { Engine, ExecutedBlock, RejectionCode } from "../execution/engine.ts";
+import { BLOCK_BYTES_MAX } from "../primitives/block.ts";
+import type { Transaction } from "../primitives/transaction.ts";
+import { NORMAL_RANK, type Pool } from "../txpool/pool.ts";
+import type { PooledTransaction } from "../txpool/sender-queue.ts";
+import type { Arrivals } from "./arrivals.ts";
+import { type BlockPlan, flashblockTime } from "./timetable.ts";
+
+/** Normal work in one flashblock before it ends. */
+const FLASHBLOCK_WORK_MS = 50;
+/** Normal work between two looks at what has arrived. */
+const TURN_MS = 2;
+/** Bytes of a block beside its transactions and their numbers: header, attributes, lists. */
+const BLOCK_OVERHEAD_BYTES = 2_000;
+/** LaneData and list prefixes of one transaction, at most. */
+const TRANSACTION_OVERHEAD_BYTES = 32;
+/** LaneData of one flashblock, at most. */
+const FLASHBLOCK_OVERHEAD_BYTES = 32;
+
+export interface BuilderDeps {
+  readonly chain: Chain;
+  readonly engine: Engine;
+  readonly pool: Pool;
+  readonly policy: Policy;
+  readonly clock: Clock;
+  readonly arrivals: Arrivals;
+  /** Gives the event loop one turn, so that arrivals are taken in. */
+  yieldTurn(): Promise<void>;
+  readonly leaderEpoch: number;
+  /** A normal-only flashblock opens no sooner than this after the one before. */
+  readonly flashblockMs: number;
+}
+
+export interface BuiltBlock {
+  readonly executed: ExecutedBlock;
+  readonly laneData: LaneData;
+  readonly transactions: readonly Transaction[];
+  /** Journal records it settles. */
+  readonly settled: readonly bigint[];
+}
+
+/** Builds the planned block on the chain's head. Call inside `chain.exclusive`; it stays open in the engine. */
+export async function buildBlock(plan: BlockPlan, deps: BuilderDeps): Promise<BuiltBlock> {
+  const building = new BlockBuilding(plan, deps);
+  await building.open();
+  if (plan.depositOnly) await deps.arrivals.wait(plan.sealAtMs - deps.clock.nowMs());
+  else await building.fill();
+  return building.seal();
+}
+
+/** Codes of a transaction that may stand in a later block. */
+const WAITS_FOR_NEXT_BLOCK: ReadonlySet<RejectionCode> = new Set([
+  "INSUFFICIENT_FUNDS",
+  "FEE_CAP_TOO_LOW",
+  "BLOCK_GAS_EXCEEDED",
+]);
+
+class BlockBuilding {
+  readonly #plan: BlockPlan;
+  readonly #deps: BuilderDeps;
+  readonly #flashblocks: LaneFlashblock[] = [];
+  readonly #transactions: Transaction[] = [];
+  readonly #numbers: LaneNumbers[] = [];
+  readonly #settled: bigint[] = [];
+  /** Gas limits left to each fast rank. */
+  readonly #gasLeft = new Map<number, bigint>();
+  /** Ranks that take nothing more in this block: their next candidate is over the class cap. */
+  readonly #closed = new Set<number>();
+  readonly #parentTimestamp: number;
+  #bytes = BLOCK_OVERHEAD_BYTES;
+  #txCount = 0;
+  #startedAtMs = 0;
+  #flashblockMs: number;
+  #openedAtMs = 0;
+
+  constructor(plan: BlockPlan, deps: BuilderDeps) {
+    this.#plan = plan;
+    this.#deps = deps;
+    const head = deps.chain.head();
+    this.#parentTimestamp = head.header.timestamp;
+    this.#flashblockMs = head.laneState.timestampMs;
+  }
+
+  /** Opens the block and its first flashblock, which begins with the attributes. */
+  async open(): Promise<void> {
+    const { chain, engine, pool, policy } = this.#deps;
+    const { timestamp, origin } = this.#plan;
+    this.#startedAtMs = this.#deps.clock.nowMs();
+    await chain.open(timestamp, origin);
+    pool.openBlock(engine.baseFee());
+    const { transaction } = chain.attributes(origin);
+    const { gasLimit } = chain.head().header;
+    const { systemReserveGas, fast } = policy.document;
+    const gas = { gasLimit, systemGas: transaction.gasLimit, systemReserveGas };
+    fast.classes.forEach(({ gasShareBps }, index) => {
+      this.#gasLeft.set(index + 1, capOf(gasShareBps, gas));
+    });
+    this.#openFlashblock();
+    const result = await engine.apply(transaction);
+    if (!result.ok) throw new NodeError("INTERNAL", { attributes: result.code });
+    this.#take(transaction);
+  }
+
+  /** Builds flashblocks until the block's end. */
+  async fill(): Promise<void> {
+    const { clock, arrivals, policy } = this.#deps;
+    const { sealAtMs } = this.#plan;
+    await this.#fillFlashblock();
+    for (let now = clock.nowMs(); now < sealAtMs; now = clock.nowMs()) {
+      const mayOpen = this.#flashblocks.length < policy.document.maxFlashblocks;
+      const paceMs = this.#openedAtMs + this.#deps.flashblockMs - now;
+      if (mayOpen && (this.#hasFast() || (this.#hasNormal() && paceMs <= 0))) {
+        this.#openFlashblock();
+        await this.#fillFlashblock();
+        continue;
+      }
+      const untilSealMs = sealAtMs - now;
+      const waitMs = mayOpen && this.#hasNormal() ? paceMs : untilSealMs;
+      await arrivals.wait(Math.min(waitMs, untilSealMs));
+    }
+  }
+
+  /** Computes the roots; the block stays open in the engine until it is committed. */
+  async seal(): Promise<BuiltBlock> {
+    this.#closeFlashblock();
+    const executed = await this.#deps.engine.seal();
+    const laneData: LaneData = {
+      policyHash: this.#deps.policy.hash,
+      flashblocks: this.#flashblocks,
+      numbers: this.#numbers,
+    };
+    return { executed, laneData, transactions: this.#transactions, settled: this.#settled };
+  }
+
+  #openFlashblock(): void {
+    const nowMs = this.#deps.clock.nowMs();
+    this.#openedAtMs = nowMs;
+    this.#flashblockMs = flashblockTime(
+      nowMs,
+      this.#flashblockMs,
+      this.#parentTimestamp,
+      this.#plan.timestamp,
+    );
+    this.#bytes += FLASHBLOCK_OVERHEAD_BYTES;
+  }
+
+  /** Records the open flashblock; one that nothing went into is not one. */
+  #closeFlashblock(): void {
+    if (this.#txCount === 0) return;
+    const { leaderEpoch } = this.#deps;
+    const timestampMs = this.#flashblockMs;
+    this.#flashblocks.push({ txCount: this.#txCount, timestampMs, leaderEpoch });
+    this.#txCount = 0;
+  }
+
+  async #fillFlashblock(): Promise<void> {
+    for (const rank of this.#gasLeft.keys()) await this.#fillRank(rank);
+    await this.#fillNormal();
+    this.#closeFlashblock();
+  }
+
+  async #fillRank(rank: number): Promise<void> {
+    const { pool } = this.#deps;
+    while (!this.#closed.has(rank)) {
+      const item = pool.best(rank);
+      if (item === undefined) return;
+      const left = this.#gasLeft.get(rank) ?? 0n;
+      // Order inside the class is kept: where the next one does not fit, none after it may pass.
+      if (item.transaction.gasLimit > left) this.#closed.add(rank);
+      else if (await this.#build(item)) this.#gasLeft.set(rank, left - item.transaction.gasLimit);
+    }
+  }
+
+  /** Normal work until the fast lane has something new, the slice is over, or nothing is left. */
+  async #fillNormal(): Promise<void> {
+    const { pool, clock } = this.#deps;
+    const startedMs = clock.monotonicMs();
+    let turnMs = startedMs;
+    for (;;) {
+      const item = pool.best(NORMAL_RANK);
+      if (item === undefined || item.transaction.gasLimit > this.#normalGasLeft()) return;
+      await this.#build(item);
+      const now = clock.monotonicMs();
+      if (now - turnMs < TURN_MS) continue;
+      await this.#deps.yieldTurn();
+      turnMs = clock.monotonicMs();
+      if (this.#hasFast() || turnMs - startedMs >= FLASHBLOCK_WORK_MS) return;
+      if (clock.nowMs() >= this.#plan.sealAtMs) return;
+    }
+  }
+
+  /** The block's free gas less what the fast classes may still take; released linearly over the block. */
+  #normalGasLeft(): bigint {
+    const { chain, clock, engine } = this.#deps;
+    let reserved = 0n;
+    for (const left of this.#gasLeft.values()) reserved += left;
+    const totalMs = Math.max(1, this.#plan.sealAtMs - this.#startedAtMs);
+    const leftMs = Math.min(totalMs, Math.max(0, this.#plan.sealAtMs - clock.nowMs()));
+    const free = chain.head().header.gasLimit - engine.gasUsed();
+    return free - (reserved * BigInt(Math.floor(leftMs))) / BigInt(Math.ceil(totalMs));
+  }
+
+  /** Executes one candidate: in the block, parked for the next, or dropped. */
+  async #build(item: PooledTransaction): Promise<boolean> {
+    const { engine, pool } = this.#deps;
+    const { transaction, accepted, ready } = item;
+    const bytes = transaction.raw.length + TRANSACTION_OVERHEAD_BYTES;
+    if (ready === null) throw new NodeError("INTERNAL", { notReady: transaction.hash });
+    if (this.#bytes + bytes > BLOCK_BYTES_MAX) {
+      pool.park(item);
+      return false;
+    }
+    const result = await engine.apply(transaction);
+    if (!result.ok) {
+      if (WAITS_FOR_NEXT_BLOCK.has(result.code)) pool.park(item);
+      else pool.drop(item, result.code);
+      return false;
+    }
+    this.#bytes += bytes;
+    this.#numbers.push({ accepted, ready });
+    this.#settled.push(accepted);
+    this.#take(transaction);
+    pool.included(item);
+    return true;
+  }
+
+  #take(transaction: Transaction): void {
+    this.#transactions.push(transaction);
+    this.#txCount++;
+  }
+
+  #hasFast(): boolean {
+    for (const rank of this.#gasLeft.keys())
+      if (!this.#closed.has(rank) && this.#deps.pool.best(rank) !== undefined) return true;
+    return false;
+  }
+
+  #hasNormal(): boolean {
+    return this.#deps.pool.best(NORMAL_RANK) !== undefined;
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * When the next block is, and on which L1 origin: PROTOCOL 4 (Time) and 7 (O1, O2) from the
+ * builder's side. Pure: the clock's reading is an argument.
+ */
+import { isDepositOnly, ORIGIN_DRIFT_MAX_S } from "../chain/origin.ts";
+import type { L1Origin } from "../primitives/l1-origin.ts";
+
+export interface PlanInput {
+  /** Unix milliseconds. */
+  readonly nowMs: number;
+  /** Unix seconds, of the parent block. */
+  readonly parentTimestamp: number;
+  /** The parent block's origin. */
+  readonly origin: L1Origin;
+  /** Its direct child on L1, confirmed deeply enough; `null` while there is none. */
+  readonly child: L1Origin | null;
+  /** Seconds. */
+  readonly blockTime: number;
+}
+
+export interface BlockPlan {
+  /** Unix seconds. */
+  readonly timestamp: number;
+  readonly origin: L1Origin;
+  /** No user transactions: the chain is catching up with L1, or L1 stands still. */
+  readonly depositOnly: boolean;
+  /** Unix milliseconds at which the block is sealed. */
+  readonly sealAtMs: number;
+}
+
+/** The next block's timestamp, origin and end. */
+export function planBlock(input: PlanInput): BlockPlan {
+  const { nowMs, parentTimestamp, origin, child, blockTime } = input;
+  const now = Math.floor(nowMs / 1000);
+  const earliest = parentTimestamp + blockTime;
+  if (origin.timestamp < now + blockTime - ORIGIN_DRIFT_MAX_S) {
+    const next = child ?? origin;
+    // Where the origin cannot advance, hurrying would only pile up empty blocks: keep the block time.
+    const sealAtMs = child === null ? nowMs + blockTime * 1000 : nowMs;
+    const timestamp = Math.max(earliest, next.timestamp);
+    return { timestamp, origin: next, depositOnly: true, sealAtMs };
+  }
+  const timestamp = Math.max(earliest, now + blockTime);
+  const next = child !== null && child.timestamp <= timestamp ? child : origin;
+  const depositOnly = isDepositOnly(timestamp, next);
+  return { timestamp, origin: next, depositOnly, sealAtMs: timestamp * 1000 };
+}
+
+/** Flashblock time (PROTOCOL 4): now, clamped to `1000·parentT < t ≤ 1000·T` and never below `previousMs`. */
+export function flashblockTime(
+  nowMs: number,
+  previousMs: number,
+  parentTimestamp: number,
+  timestamp: number,
+): number {
+  const lowest = Math.max(previousMs, 1000 * parentTimestamp + 1);
+  return Math.min(Math.max(nowMs, lowest), 1000 * timestamp);
+}

@@ -1,0 +1,241 @@
+/**
+ * The store of one chain: implements `Store` over LevelDB. One owner, the sequencing thread.
+ *
+ * Owns what goes into which batch. A batch is atomic and synced; there is no other kind of write.
+ * Every call that reads before it writes does so in its turn at the writer, so that calls may
+ * overlap. Source: DESIGN 6, PROTOCOL 10.
+ */
+import assert from "node:assert";
+import type { Hex } from "../../lanes/bytes.ts";
+import { NodeError } from "../errors.ts";
+import type { BlockRef } from "../primitives/block.ts";
+import { blockOperations, removeBlockOperations, wireOperation } from "./block-records.ts";
+import { createLiveReads, readBlock } from "./chain-reads.ts";
+import {
+  decodeCursor,
+  decodeHeads,
+  decodeIdentity,
+  decodeMark,
+  encodeCursor,
+  encodeHeads,
+  encodeIdentity,
+  encodeMark,
+} from "./codecs.ts";
+import { type Database, openDatabase, type Operation } from "./database.ts";
+import { FieldReader, encodeFields, encodeInteger } from "./fields.ts";
+import { createGroupCommit } from "./group-commit.ts";
+import { createJournal, type Journal } from "./journal.ts";
+import { blockKey, META, PREFIX, signedKey } from "./keys.ts";
+import { checkChain } from "./scan.ts";
+import type { BlockCommit, DerivationCursor, Heads, Store, StoredBlock } from "./store.ts";
+import { encodeUndo, forwardOperations, stateChanges, undoOperations } from "./undo.ts";
+import { createWriter, type Writer } from "./writer.ts";
+
+/** Blocks whose reverse diff is kept: DESIGN 6, history. */
+const UNDO_BLOCKS = 8192;
+
+export interface StoreOptions {
+  /** The node's data folder; the database is in a folder of its own inside. */
+  readonly dataDir: string;
+  /** Blocks that can be rolled back. @default 8192 */
+  readonly undoBlocks?: number;
+}
+
+/**
+ * Opens the store of a data folder and checks it; an empty one waits for `initialize`.
+ *
+ * Errors: `STORAGE_LOCKED`, `STORAGE_CORRUPT`, `STORAGE_FORMAT`, `STORAGE_FAILED`.
+ */
+export async function createStore(options: StoreOptions): Promise<Store> {
+  const database = await openDatabase(options.dataDir);
+  try {
+    if (database.get(META.chain) !== null) checkChain(database);
+    const writer = createWriter((operations) => database.write(operations));
+    const journal = createJournal(database);
+    return assembleStore({
+      database,
+      writer,
+      journal,
+      undoBlocks: options.undoBlocks ?? UNDO_BLOCKS,
+    });
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+interface StoreParts {
+  readonly database: Database;
+  readonly writer: Writer;
+  readonly journal: Journal;
+  readonly undoBlocks: number;
+}
+
+function assembleStore(parts: StoreParts): Store {
+  const { database, writer, journal } = parts;
+  const groupCommit = createGroupCommit(journal, writer);
+  return {
+    ...createLiveReads(database),
+    initialize: (commit, rollupConfigHash) => initialize(parts, commit, rollupConfigHash),
+    isEmpty: () => database.get(META.chain) === null,
+    commitBlock: (commit) => writer.write(() => commitOperations(parts, commit)),
+    saveSignature: (number, signature) =>
+      writer.write(() => [wireOperation({ ...requireBlock(database, number), signature })]),
+    rollback: (number, cursor) => rollback(parts, number, cursor),
+    saveHeads: (heads, cursor) => writer.write(() => headOperations(heads, cursor)),
+    cursor() {
+      const payload = database.get(META.cursor);
+      return payload === null ? null : decodeCursor(payload);
+    },
+    appendJournal: (records) => groupCommit.append(records),
+    settleJournal: (accepted) => groupCommit.settle(accepted),
+    loadJournal: () => journal.load(),
+    raiseLeaderEpoch: (above) => raiseLeaderEpoch(parts, above),
+    signedMark(kind, height) {
+      const payload = database.get(signedKey(kind, height));
+      return payload === null ? null : decodeMark(payload, kind, height);
+    },
+    saveSignedMark: (mark) =>
+      writer.write(() => [{ key: signedKey(mark.kind, mark.height), payload: encodeMark(mark) }]),
+    async close() {
+      await writer.drain();
+      await database.close();
+    },
+  };
+}
+
+function requireBlock(database: Database, number: number): StoredBlock {
+  const stored = readBlock(database, number);
+  if (stored === null) throw new NodeError("BLOCK_NOT_FOUND", { number });
+  return stored;
+}
+
+function headsOf(database: Database): Heads {
+  const payload = database.get(META.heads);
+  assert(payload !== null, "the store is initialized");
+  return decodeHeads(payload);
+}
+
+function headOperations(heads: Heads, cursor: DerivationCursor | undefined): Operation[] {
+  const operations: Operation[] = [{ key: META.heads, payload: encodeHeads(heads) }];
+  if (cursor !== undefined) operations.push({ key: META.cursor, payload: encodeCursor(cursor) });
+  return operations;
+}
+
+async function initialize(
+  { database, writer, ...parts }: StoreParts,
+  commit: BlockCommit,
+  rollupConfigHash: Hex,
+): Promise<void> {
+  const genesisHash = commit.stored.block.hash;
+  const payload = database.get(META.chain);
+  if (payload !== null) {
+    const found = decodeIdentity(payload);
+    if (found.rollupConfigHash !== rollupConfigHash)
+      throw new NodeError("STORAGE_OTHER_CHAIN", {
+        found: found.rollupConfigHash,
+        expected: rollupConfigHash,
+      });
+    if (found.genesisHash !== genesisHash)
+      throw new NodeError("STORAGE_OTHER_CHAIN", {
+        foundGenesis: found.genesisHash,
+        expectedGenesis: genesisHash,
+      });
+    return;
+  }
+  await writer.write(async () => [
+    ...(await commitOperations({ database, writer, ...parts }, commit)),
+    { key: META.chain, payload: encodeIdentity({ rollupConfigHash, genesisHash }) },
+  ]);
+}
+
+async function commitOperations(parts: StoreParts, commit: BlockCommit): Promise<Operation[]> {
+  const { database, journal, undoBlocks } = parts;
+  const { stored, receipts, diff, trie, settled, heads, cursor } = commit;
+  const { hash, header } = stored.block;
+  assertExtends(database, stored);
+  assert(heads.unsafe.number === header.number && heads.unsafe.hash === hash, "the new head");
+  const journalChanges = await journal.settle(settled);
+  const changes = [...stateChanges(database, diff, trie), ...journalChanges];
+  const operations = [
+    ...blockOperations(stored, receipts),
+    ...forwardOperations(changes),
+    ...(journalChanges.length > 0 ? [journal.state()] : []),
+    { key: blockKey("UNDO", header.number), payload: encodeUndo(changes) },
+    ...headOperations(heads, cursor),
+  ];
+  const oldest = header.number - undoBlocks;
+  if (oldest >= 0) operations.push({ key: blockKey("UNDO", oldest), payload: null });
+  return operations;
+}
+
+/** The block stands on the head; its reverse diff would be wrong anywhere else. */
+function assertExtends(database: Database, stored: StoredBlock): void {
+  const { header } = stored.block;
+  if (header.number === 0) {
+    assert(database.get(META.heads) === null, "genesis is the first block");
+    return;
+  }
+  const { unsafe } = headsOf(database);
+  assert(header.number === unsafe.number + 1, "the block follows the head");
+  assert(header.parentHash === unsafe.hash, "the block's parent is the head");
+}
+
+async function rollback(
+  parts: StoreParts,
+  number: number,
+  cursor: DerivationCursor | undefined,
+): Promise<readonly StoredBlock[]> {
+  assert(number >= 0, "genesis stays");
+  const { database, writer } = parts;
+  const top = headsOf(database).unsafe.number;
+  for (let at = top; at > number; at--)
+    if (database.get(blockKey("UNDO", at)) === null)
+      throw new NodeError("STATE_NOT_AVAILABLE", { number: at });
+  const removed: StoredBlock[] = [];
+  for (let at = top; at > number; at--)
+    await writer.write(() => {
+      const stored = requireBlock(database, at);
+      removed.unshift(stored);
+      return rollbackOperations(parts, stored, at === top ? cursor : undefined);
+    });
+  return removed;
+}
+
+function rollbackOperations(
+  { database, journal }: StoreParts,
+  stored: StoredBlock,
+  cursor: DerivationCursor | undefined,
+): Operation[] {
+  const { number, parentHash } = stored.block.header;
+  const undo = database.get(blockKey("UNDO", number));
+  assert(undo !== null, "checked before");
+  const restored = undoOperations(undo);
+  const heads = headsOf(database);
+  assert(heads.unsafe.hash === stored.block.hash, "only the head is taken back");
+  const parent: BlockRef = { number: number - 1, hash: parentHash };
+  const lowered = (head: BlockRef): BlockRef => (head.number < number ? head : parent);
+  const settled = restored.filter(({ key }) => key[0] === PREFIX.JOURNAL);
+  journal.restore(settled);
+  return [
+    ...removeBlockOperations(stored.block),
+    { key: blockKey("UNDO", number), payload: null },
+    ...restored,
+    ...(settled.length > 0 ? [journal.state()] : []),
+    ...headOperations(
+      { unsafe: parent, safe: lowered(heads.safe), finalized: lowered(heads.finalized) },
+      cursor,
+    ),
+  ];
+}
+
+async function raiseLeaderEpoch({ database, writer }: StoreParts, above: number): Promise<number> {
+  let epoch = 0;
+  await writer.write(() => {
+    const payload = database.get(META.leaderEpoch);
+    const last = payload === null ? 0 : FieldReader.of(payload, "leader epoch").number();
+    epoch = Math.max(last, above) + 1;
+    return [{ key: META.leaderEpoch, payload: encodeFields([encodeInteger(epoch)]) }];
+  });
+  return epoch;
+}

@@ -1,0 +1,137 @@
+/**
+ * Codecs of the small records: accounts, slots, heads, cursor, chain identity, signer's marks.
+ * Does not own keys (`keys.ts`), blocks (`block-records.ts`) or the journal (`journal.ts`).
+ */
+import {
+  bigintToMinimalBytes,
+  bytesToBigint,
+  fromHex,
+  type Hex,
+  toHex,
+} from "../../lanes/bytes.ts";
+import type { BlockRef } from "../primitives/block.ts";
+import { encodeFields, encodeInteger, type Field, FieldReader } from "./fields.ts";
+import type { AccountRecord } from "./state.ts";
+import type { DerivationCursor, Heads, SignedMark } from "./store.ts";
+
+export function encodeAccount(account: AccountRecord): Uint8Array {
+  return encodeFields([
+    encodeInteger(account.nonce),
+    encodeInteger(account.balance),
+    fromHex(account.codeHash),
+    fromHex(account.storageRoot),
+  ]);
+}
+
+export function decodeAccount(payload: Uint8Array): AccountRecord {
+  const read = FieldReader.of(payload, "account");
+  return {
+    nonce: read.bigint(),
+    balance: read.bigint(),
+    codeHash: read.hash(),
+    storageRoot: read.hash(),
+  };
+}
+
+/** A slot's record; a slot of value zero has none. */
+export function encodeSlot(value: bigint): Uint8Array | null {
+  return value === 0n ? null : bigintToMinimalBytes(value);
+}
+
+export function decodeSlot(payload: Uint8Array | null): bigint {
+  return payload === null ? 0n : bytesToBigint(payload);
+}
+
+function refToFields(ref: BlockRef): Field {
+  return [encodeInteger(ref.number), fromHex(ref.hash)];
+}
+
+function readRef(read: FieldReader): BlockRef {
+  return { number: read.number(), hash: read.hash() };
+}
+
+export function encodeHeads(heads: Heads): Uint8Array {
+  return encodeFields([heads.unsafe, heads.safe, heads.finalized].map(refToFields));
+}
+
+export function decodeHeads(payload: Uint8Array): Heads {
+  const read = FieldReader.of(payload, "heads");
+  return {
+    unsafe: readRef(read.list()),
+    safe: readRef(read.list()),
+    finalized: readRef(read.list()),
+  };
+}
+
+export function encodeCursor(cursor: DerivationCursor): Uint8Array {
+  return encodeFields([
+    encodeInteger(cursor.nextBatchIndex),
+    fromHex(cursor.previousBatchHash),
+    refToFields(cursor.l1Block),
+    cursor.pendingFinality.map(({ l1Number, l2 }) => [encodeInteger(l1Number), refToFields(l2)]),
+  ]);
+}
+
+export function decodeCursor(payload: Uint8Array): DerivationCursor {
+  const read = FieldReader.of(payload, "cursor");
+  return {
+    nextBatchIndex: read.number(),
+    previousBatchHash: read.hash(),
+    l1Block: readRef(read.list()),
+    pendingFinality: read.list().lists((entry) => ({
+      l1Number: entry.number(),
+      l2: readRef(entry.list()),
+    })),
+  };
+}
+
+/** Which chain a data folder belongs to. */
+export interface ChainIdentity {
+  readonly rollupConfigHash: Hex;
+  readonly genesisHash: Hex;
+}
+
+export function encodeIdentity(identity: ChainIdentity): Uint8Array {
+  return encodeFields([fromHex(identity.rollupConfigHash), fromHex(identity.genesisHash)]);
+}
+
+export function decodeIdentity(payload: Uint8Array): ChainIdentity {
+  const read = FieldReader.of(payload, "chain");
+  return { rollupConfigHash: read.hash(), genesisHash: read.hash() };
+}
+
+export function encodeMark(mark: SignedMark): Uint8Array {
+  return encodeFields([fromHex(mark.hash), fromHex(mark.origin)]);
+}
+
+export function decodeMark(
+  payload: Uint8Array,
+  kind: SignedMark["kind"],
+  height: number,
+): SignedMark {
+  const read = FieldReader.of(payload, "signed mark");
+  return { kind, height, hash: read.hash(), origin: read.hash() };
+}
+
+/** Neighbours of a slot in its account's slot list. */
+export interface SlotLink {
+  readonly previous: Hex | null;
+  readonly next: Hex | null;
+}
+
+const NO_SLOT = new Uint8Array(0);
+
+export function encodeLink(link: SlotLink): Uint8Array {
+  return encodeFields(
+    [link.previous, link.next].map((slot) => (slot === null ? NO_SLOT : fromHex(slot))),
+  );
+}
+
+export function decodeLink(payload: Uint8Array): SlotLink {
+  const read = FieldReader.of(payload, "slot link");
+  const slot = (): Hex | null => {
+    const field = read.bytes();
+    return field.length === 0 ? null : toHex(field);
+  };
+  return { previous: slot(), next: slot() };
+}

@@ -1,0 +1,119 @@
+/**
+ * Keys of every record in the database. Owns the table of prefixes.
+ *
+ * A key is one prefix byte and the fields below; numbers are big-endian, so that iteration is in
+ * order. A prefix is never given to another kind of record; a retired one stays in the table.
+ *
+ * | prefix | record              | rest of the key                  | value (before its checksum)       |
+ * | ------ | ------------------- | -------------------------------- | --------------------------------- |
+ * | 0x00   | META                | name, ASCII                      | one record each, see `codecs.ts`  |
+ * | 0x01   | BLOCK               | number u64                       | signed block as on the wire       |
+ * | 0x02   | HEADER              | number u64                       | hash ‖ RLP of the header          |
+ * | 0x03   | SIDECAR             | number u64                       | orderHashes, laneState, senders   |
+ * | 0x04   | RECEIPTS            | number u64                       | receipts                          |
+ * | 0x05   | UNDO                | number u64                       | reverse diff, see `undo.ts`       |
+ * | 0x06   | NUMBER_BY_HASH      | block hash                       | number u64                        |
+ * | 0x07   | TRANSACTION         | transaction hash                 | block number u64 ‖ index u32      |
+ * | 0x08   | ACCOUNT             | address                          | account                           |
+ * | 0x09   | SLOT                | address ‖ slot                   | value, minimal big-endian         |
+ * | 0x0a   | SLOT_LINK           | address ‖ slot                   | neighbours in the slot list       |
+ * | 0x0b   | SLOT_FIRST          | address                          | first slot of the slot list       |
+ * | 0x0c   | CODE                | code hash                        | code                              |
+ * | 0x0d   | TRIE                | path as in `TrieNodeChange`      | RLP of the node                   |
+ * | 0x0e   | JOURNAL             | leaderEpoch u32 ‖ seq u40        | prevHash, kind, bytes             |
+ * | 0x0f   | SIGNED              | kind u8 ‖ height u64             | hash, origin                      |
+ */
+import { bigintToBytes, concatBytes, fromHex, type Hex } from "../../lanes/bytes.ts";
+
+export const PREFIX = {
+  META: 0x00,
+  BLOCK: 0x01,
+  HEADER: 0x02,
+  SIDECAR: 0x03,
+  RECEIPTS: 0x04,
+  UNDO: 0x05,
+  NUMBER_BY_HASH: 0x06,
+  TRANSACTION: 0x07,
+  ACCOUNT: 0x08,
+  SLOT: 0x09,
+  SLOT_LINK: 0x0a,
+  SLOT_FIRST: 0x0b,
+  CODE: 0x0c,
+  TRIE: 0x0d,
+  JOURNAL: 0x0e,
+  SIGNED: 0x0f,
+} as const;
+
+type Prefix = (typeof PREFIX)[keyof typeof PREFIX];
+/** Records keyed by block number. */
+type BlockTable = "BLOCK" | "HEADER" | "SIDECAR" | "RECEIPTS" | "UNDO";
+/** Records keyed by a 32-byte hash. */
+type HashTable = "NUMBER_BY_HASH" | "TRANSACTION" | "CODE";
+
+/** Bytes of an accepted number in a key: 32 bits of leader epoch, 40 of sequence. */
+const ACCEPTED_BYTES = 9;
+const U64_BYTES = 8;
+
+function prefixed(prefix: Prefix, ...parts: readonly Uint8Array[]): Uint8Array {
+  return concatBytes(Uint8Array.of(prefix), ...parts);
+}
+
+/** Big-endian u64 of a safe integer. */
+export function encodeU64(value: number): Uint8Array {
+  const bytes = new Uint8Array(U64_BYTES);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(value));
+  return bytes;
+}
+
+/** Singleton records; the name is part of the format. */
+function metaKey(name: string): Uint8Array {
+  return prefixed(PREFIX.META, new TextEncoder().encode(name));
+}
+
+export const META = {
+  /** Chain-format number: the one record whose form no version may change. */
+  format: metaKey("format"),
+  /** Which chain the folder belongs to. */
+  chain: metaKey("chain"),
+  heads: metaKey("heads"),
+  cursor: metaKey("cursor"),
+  leaderEpoch: metaKey("leader-epoch"),
+  journal: metaKey("journal"),
+} as const;
+
+export function blockKey(table: BlockTable, number: number): Uint8Array {
+  return prefixed(PREFIX[table], encodeU64(number));
+}
+
+export function hashKey(table: HashTable, hash: Hex): Uint8Array {
+  return prefixed(PREFIX[table], fromHex(hash));
+}
+
+export function accountKey(address: Hex): Uint8Array {
+  return prefixed(PREFIX.ACCOUNT, fromHex(address));
+}
+
+export function slotKey(table: "SLOT" | "SLOT_LINK", address: Hex, slot: Hex): Uint8Array {
+  return prefixed(PREFIX[table], fromHex(address), fromHex(slot));
+}
+
+export function slotFirstKey(address: Hex): Uint8Array {
+  return prefixed(PREFIX.SLOT_FIRST, fromHex(address));
+}
+
+export function trieKey(path: Uint8Array): Uint8Array {
+  return prefixed(PREFIX.TRIE, path);
+}
+
+export function journalKey(accepted: bigint): Uint8Array {
+  return prefixed(PREFIX.JOURNAL, bigintToBytes(accepted, ACCEPTED_BYTES));
+}
+
+export function signedKey(kind: "block" | "batch", height: number): Uint8Array {
+  return prefixed(PREFIX.SIGNED, Uint8Array.of(kind === "block" ? 0 : 1), encodeU64(height));
+}
+
+/** All keys of one prefix: `gte` and `lt` of an iterator. */
+export function prefixRange(prefix: Prefix): { gte: Uint8Array; lt: Uint8Array } {
+  return { gte: Uint8Array.of(prefix), lt: Uint8Array.of(prefix + 1) };
+}

@@ -1,0 +1,362 @@
+/**
+ * The txpool: acknowledged transactions that wait for blockspace.
+ *
+ * Owns: admission limits, per-account nonce order, readiness (`ready` numbers, PROTOCOL 3), and the
+ * order of candidates per rank. Does not own: durability (the journal), execution, the block.
+ * Invariants: only an account's next nonce is ever ready; nothing acknowledged leaves but into a
+ * block or with a typed reason; the fast lane has room of its own, so a normal flood cannot fill it;
+ * every map is bounded by `globalMax` and `fast.queueLimit`.
+ */
+import type { Hex } from "../../lanes/bytes.ts";
+import { classify } from "../../lanes/classify.ts";
+import { compareReady, createOrder } from "../../lanes/order.ts";
+import type { Policy } from "../../lanes/policy.ts";
+import { accept, refuse, type Verdict } from "../../lanes/verdict.ts";
+import type { ErrorCode } from "../errors.ts";
+import type { AccountView } from "../execution/engine.ts";
+import { laneTransaction, type UserTransaction } from "../primitives/transaction.ts";
+import { createHeap, type Heap } from "./heap.ts";
+import {
+  createSenderQueue,
+  type PooledTransaction,
+  type SenderQueue,
+  type SenderQueues,
+} from "./sender-queue.ts";
+import { checkAdmission, maxCost } from "./validate.ts";
+
+/** Rank of the normal lane (PROTOCOL 4). */
+export const NORMAL_RANK = 255;
+/** A replacement raises both fees by at least this. */
+const REPLACEMENT_BUMP_PERCENT = 10n;
+/** Accounts looked at when a block opens, in turn: see `#sweep`. */
+const SWEEP_ACCOUNTS_MAX = 256;
+
+export interface PoolOptions {
+  readonly chainId: number;
+  readonly policy: Policy;
+  /** Normal-lane transactions in the pool. */
+  readonly globalMax: number;
+  /** Transactions of one account. */
+  readonly accountMax: number;
+}
+
+export interface PoolDeps {
+  /** State of an account in the open block. */
+  account(address: Hex): AccountView;
+  /** The next admission number: greater than every one given before. */
+  nextNumber(): bigint;
+  /** A transaction left the pool other than into a block; `code` says why. */
+  onDropped(item: PooledTransaction, code: ErrorCode): void;
+}
+
+export interface Pool {
+  /** Takes a transaction in, not yet durable: it cannot be built before `activate`. */
+  admit(transaction: UserTransaction, accepted: bigint): Verdict<PooledTransaction, ErrorCode>;
+  /** As `admit` for a journaled transaction of an earlier run: acknowledged before, so no limit applies. */
+  restore(transaction: UserTransaction, accepted: bigint): void;
+  /** The journal holds it durably; what it replaced is dropped only now. */
+  activate(item: PooledTransaction): void;
+  /** It could not be made durable and was never acknowledged; what it replaced takes its place again. */
+  withdraw(item: PooledTransaction): void;
+  /** The next candidate of a rank in the open block. */
+  best(rank: number): PooledTransaction | undefined;
+  /** Executed in the open block: the account's next one may become ready. */
+  included(item: PooledTransaction): void;
+  /** Cannot stand in the open block; it waits for the next one and loses its number. */
+  park(item: PooledTransaction): void;
+  /** Can never stand in a block. */
+  drop(item: PooledTransaction, code: ErrorCode): void;
+  /** A block was opened: what waited is looked at again under its base fee. */
+  openBlock(baseFee: bigint): void;
+  /** The open block is durable: its transactions are found in the chain from now on. */
+  blockCommitted(): void;
+  get(hash: Hex): PooledTransaction | undefined;
+  /** The nonce a new transaction of the account should have. */
+  nextNonce(address: Hex): bigint;
+  counts(): { readonly pending: number; readonly queued: number };
+}
+
+/** What lies in a heap. */
+type Ready = PooledTransaction & { readonly ready: bigint };
+
+class Txpool implements Pool {
+  readonly #options: PoolOptions;
+  readonly #deps: PoolDeps;
+  readonly #byHash = new Map<Hex, PooledTransaction>();
+  readonly #senders: SenderQueues = new Map();
+  /** Executed in the open block: still answered by hash until the block is durable. */
+  readonly #executed = new Set<PooledTransaction>();
+  readonly #parked = new Set<PooledTransaction>();
+  readonly #heaps = new Map<number, Heap<PooledTransaction>>();
+  /** Where the next sweep goes on. */
+  #sweepNext: Iterator<[Hex, SenderQueue]> = this.#senders.entries();
+  #baseFee = 0n;
+  #fastCount = 0;
+  #normalCount = 0;
+
+  constructor(options: PoolOptions, deps: PoolDeps) {
+    this.#options = options;
+    this.#deps = deps;
+    const order = createOrder(options.policy);
+    const ranks = options.policy.document.fast.classes.map((_, index) => index + 1);
+    for (const rank of [...ranks, NORMAL_RANK])
+      this.#heaps.set(
+        rank,
+        createHeap<PooledTransaction>((a, b) => order(a as Ready, b as Ready)),
+      );
+  }
+
+  admit(transaction: UserTransaction, accepted: bigint): Verdict<PooledTransaction, ErrorCode> {
+    if (this.#byHash.has(transaction.hash)) return refuse("ALREADY_KNOWN");
+    const account = this.#deps.account(transaction.sender);
+    const { chainId, policy } = this.#options;
+    const maxTxGas = BigInt(policy.document.normal.maxTxGas);
+    const own = checkAdmission(transaction, account, { chainId, maxTxGas });
+    if (!own.ok) return own;
+    const item = this.#classified(transaction, accepted);
+    const room = this.#checkRoom(item, account);
+    if (!room.ok) return room;
+    this.#insert(item);
+    return accept(item);
+  }
+
+  restore(transaction: UserTransaction, accepted: bigint): void {
+    const item = this.#classified(transaction, accepted);
+    if (transaction.nonce < this.#deps.account(transaction.sender).nonce) {
+      this.#deps.onDropped(item, "NONCE_TOO_LOW");
+      return;
+    }
+    this.#insert(item);
+    this.activate(item);
+  }
+
+  activate(item: PooledTransaction): void {
+    item.durable = true;
+    if (item.replaced !== null) this.#deps.onDropped(item.replaced, "REPLACED");
+    item.replaced = null;
+    const { sender, nonce } = item.transaction;
+    // Its nonce may have been passed while it was being written.
+    if (this.#senders.get(sender)?.get(nonce) !== item) return;
+    if (nonce === this.#deps.account(sender).nonce) this.#makeReady(item);
+  }
+
+  withdraw(item: PooledTransaction): void {
+    const { replaced } = item;
+    item.replaced = null;
+    const stood = this.#remove(item);
+    if (replaced === null) return;
+    if (stood) {
+      this.#insert(replaced);
+      this.#wake(replaced.transaction.sender, replaced.transaction.nonce);
+    } else this.#deps.onDropped(replaced, "NONCE_TOO_LOW");
+  }
+
+  best(rank: number): PooledTransaction | undefined {
+    return this.#heaps.get(rank)?.peek();
+  }
+
+  included(item: PooledTransaction): void {
+    this.#remove(item);
+    this.#executed.add(item);
+    this.#byHash.set(item.transaction.hash, item);
+    this.#wake(item.transaction.sender, item.transaction.nonce + 1n);
+  }
+
+  park(item: PooledTransaction): void {
+    this.#unready(item);
+    this.#parked.add(item);
+  }
+
+  drop(item: PooledTransaction, code: ErrorCode): void {
+    // One that a replacement has put out was reported then.
+    if (!this.#remove(item)) return;
+    this.#deps.onDropped(item, code);
+    const { sender } = item.transaction;
+    this.#wake(sender, this.#deps.account(sender).nonce);
+  }
+
+  openBlock(baseFee: bigint): void {
+    this.#baseFee = baseFee;
+    const waiting = [...this.#parked];
+    this.#parked.clear();
+    // Tips depend on the base fee: every ready one is placed again, in the order it became ready.
+    const ready: Ready[] = [];
+    for (const heap of this.#heaps.values())
+      for (let item = heap.peek(); item !== undefined; item = heap.peek()) {
+        heap.remove(item);
+        ready.push(item as Ready);
+      }
+    ready.sort(compareReady);
+    for (const item of ready) this.#place(item);
+    for (const { transaction } of waiting) this.#wake(transaction.sender, transaction.nonce);
+    this.#sweep();
+  }
+
+  blockCommitted(): void {
+    for (const item of this.#executed) this.#byHash.delete(item.transaction.hash);
+    this.#executed.clear();
+  }
+
+  get(hash: Hex): PooledTransaction | undefined {
+    return this.#byHash.get(hash);
+  }
+
+  nextNonce(address: Hex): bigint {
+    const { nonce } = this.#deps.account(address);
+    return this.#senders.get(address)?.nextNonce(nonce) ?? nonce;
+  }
+
+  counts(): { pending: number; queued: number } {
+    let pending = 0;
+    for (const [address, queue] of this.#senders)
+      pending += queue.executable(this.#deps.account(address).nonce);
+    return { pending, queued: this.#fastCount + this.#normalCount - pending };
+  }
+
+  #classified(transaction: UserTransaction, accepted: bigint): PooledTransaction {
+    const { rank, rule } = classify(laneTransaction(transaction), this.#options.policy);
+    return {
+      transaction,
+      accepted,
+      rank,
+      rule,
+      durable: false,
+      ready: null,
+      tip: 0n,
+      replaced: null,
+    };
+  }
+
+  #checkRoom(item: PooledTransaction, account: AccountView): Verdict<null, ErrorCode> {
+    const { sender, nonce } = item.transaction;
+    const { fast } = this.#options.policy.document;
+    const isFast = item.rank !== NORMAL_RANK;
+    const queue = this.#senders.get(sender);
+    const cost = maxCost(item.transaction) + (queue?.costWithout(nonce) ?? 0n);
+    if (cost > account.balance)
+      return refuse("INSUFFICIENT_FUNDS", { have: String(account.balance), want: String(cost) });
+    const old = queue?.get(nonce);
+    if (old !== undefined) {
+      const replaced = checkReplacement(old, item);
+      const isFastOld = old.rank !== NORMAL_RANK;
+      // A replacement takes the old one's room, but in the old one's lane only.
+      if (!replaced.ok || isFastOld === isFast) return replaced;
+    } else if ((queue?.size ?? 0) >= this.#options.accountMax)
+      return refuse("SENDER_LIMIT", { limit: this.#options.accountMax });
+    const { maxPending } = fast.perSender;
+    if (isFast && (queue?.fastCount(NORMAL_RANK) ?? 0) >= maxPending)
+      return refuse("SENDER_LIMIT", { limit: maxPending });
+    const full = isFast
+      ? this.#fastCount >= fast.queueLimit
+      : this.#normalCount >= this.#options.globalMax;
+    return full ? refuse("POOL_FULL") : accept(null);
+  }
+
+  #insert(item: PooledTransaction): void {
+    const { sender, nonce, hash } = item.transaction;
+    let queue = this.#senders.get(sender);
+    const old = queue?.get(nonce);
+    if (old !== undefined) {
+      this.#remove(old);
+      item.replaced = old;
+      queue = this.#senders.get(sender);
+    }
+    if (queue === undefined) {
+      queue = createSenderQueue();
+      this.#senders.set(sender, queue);
+    }
+    queue.set(item);
+    this.#byHash.set(hash, item);
+    if (item.rank === NORMAL_RANK) this.#normalCount++;
+    else this.#fastCount++;
+  }
+
+  /** Whether it was here. */
+  #remove(item: PooledTransaction): boolean {
+    const { sender, nonce, hash } = item.transaction;
+    const queue = this.#senders.get(sender);
+    if (queue?.get(nonce) !== item) return false;
+    queue.delete(nonce);
+    if (queue.size === 0) this.#senders.delete(sender);
+    this.#byHash.delete(hash);
+    this.#parked.delete(item);
+    this.#unready(item);
+    if (item.rank === NORMAL_RANK) this.#normalCount--;
+    else this.#fastCount--;
+    return true;
+  }
+
+  /**
+   * Looks at some accounts again: a nonce also moves without a pooled transaction (an EIP-7702
+   * authorization, a creation by delegated code), and then nothing else would wake what follows it
+   * or drop what it has passed.
+   */
+  #sweep(): void {
+    for (let looked = 0; looked < SWEEP_ACCOUNTS_MAX; looked++) {
+      const next = this.#sweepNext.next();
+      if (next.done === true) {
+        this.#sweepNext = this.#senders.entries();
+        return;
+      }
+      const [sender, queue] = next.value;
+      const { nonce } = this.#deps.account(sender);
+      for (const item of [...queue.values()])
+        if (item.transaction.nonce < nonce) this.drop(item, "NONCE_TOO_LOW");
+      this.#wake(sender, nonce);
+    }
+  }
+
+  /** The account's next transaction, if it is here, may have become executable. */
+  #wake(sender: Hex, nonce: bigint): void {
+    const next = this.#senders.get(sender)?.get(nonce);
+    if (next === undefined || next.ready !== null || this.#parked.has(next)) return;
+    if (next.durable && nonce === this.#deps.account(sender).nonce) this.#makeReady(next);
+  }
+
+  #makeReady(item: PooledTransaction): void {
+    if (item.transaction.maxFeePerGas < this.#baseFee) {
+      this.#parked.add(item);
+      return;
+    }
+    item.ready = this.#deps.nextNumber();
+    this.#place(item);
+  }
+
+  /** Puts a ready one into its heap, or parks it where the base fee has passed its cap. */
+  #place(item: PooledTransaction): void {
+    const { maxFeePerGas, maxPriorityFeePerGas } = item.transaction;
+    if (maxFeePerGas < this.#baseFee) {
+      item.ready = null;
+      this.#parked.add(item);
+      return;
+    }
+    const room = maxFeePerGas - this.#baseFee;
+    item.tip = room < maxPriorityFeePerGas ? room : maxPriorityFeePerGas;
+    this.#heaps.get(item.rank)?.push(item);
+  }
+
+  #unready(item: PooledTransaction): void {
+    this.#heaps.get(item.rank)?.remove(item);
+    item.ready = null;
+  }
+}
+
+function checkReplacement(
+  old: PooledTransaction,
+  item: PooledTransaction,
+): Verdict<null, ErrorCode> {
+  // One step at a time: an unacknowledged one may still have to give its place back.
+  if (!old.durable) return refuse("SENDER_LIMIT", { nonce: String(old.transaction.nonce) });
+  const bumped = (fee: bigint): bigint => fee + (fee * REPLACEMENT_BUMP_PERCENT + 99n) / 100n;
+  const fees = item.transaction;
+  if (
+    fees.maxFeePerGas < bumped(old.transaction.maxFeePerGas) ||
+    fees.maxPriorityFeePerGas < bumped(old.transaction.maxPriorityFeePerGas)
+  )
+    return refuse("REPLACEMENT_UNDERPRICED");
+  return accept(null);
+}
+
+export function createPool(options: PoolOptions, deps: PoolDeps): Pool {
+  return new Txpool(options, deps);
+}

@@ -1,0 +1,43 @@
+/**
+ * Entry of a pool thread. Which services it hosts is in `workerData`; ports of other threads are
+ * attached by message and get the same services.
+ */
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { type PortLike, serve, type Service } from "../port.ts";
+import { openChainReader } from "../storage/chain-reader.ts";
+import { createCompressService } from "./compress.ts";
+import { createKzgService } from "./kzg.ts";
+import type { AttachMessage, PoolChannel, PoolWorkerData } from "./pool.ts";
+import { createRecoverService } from "./recover.ts";
+import { createRootService } from "./root.ts";
+
+const { channels, dataDir } = workerData as PoolWorkerData;
+
+async function createService(channel: PoolChannel): Promise<Service> {
+  switch (channel) {
+    case "recover":
+      return createRecoverService();
+    case "compress":
+      return createCompressService();
+    case "kzg":
+      return createKzgService();
+    case "root":
+      return createRootService((await openChainReader(dataDir)).trie);
+  }
+}
+
+async function main(): Promise<void> {
+  if (parentPort === null) throw new Error("pool-worker runs as a worker thread only");
+  const services = new Map<PoolChannel, Service>();
+  for (const channel of channels) services.set(channel, await createService(channel));
+  const serveAll = (port: PortLike): void => {
+    for (const [channel, service] of services) serve(port, channel, service);
+  };
+  serveAll(parentPort);
+  parentPort.on("message", (message: AttachMessage | { readonly kind: string }) => {
+    if (message.kind === "attach") serveAll((message as { readonly port: MessagePort }).port);
+  });
+  parentPort.postMessage({ kind: "up" });
+}
+
+await main();

@@ -1,0 +1,141 @@
+/**
+ * The pool of worker threads for what must never run on the sequencing thread: signature recovery,
+ * trie hashing, compression, KZG (DESIGN I10).
+ *
+ * Owns: the threads and which service lives where. Roots need affinity (their thread caches the
+ * trie), KZG blocks its thread for half a second a blob, so the two live at opposite ends and
+ * recovery goes to the less loaded thread.
+ */
+import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
+import type { Hex } from "../../lanes/bytes.ts";
+import { NodeError } from "../errors.ts";
+import type { RootHasher } from "../execution/engine.ts";
+import type { Logger } from "../log.ts";
+import { connect, type PortClient } from "../port.ts";
+import type { RecoverService } from "./recover.ts";
+
+export type PoolChannel = "recover" | "compress" | "kzg" | "root";
+
+export interface PoolWorkerData {
+  readonly channels: readonly PoolChannel[];
+  readonly dataDir: string;
+}
+
+export interface AttachMessage {
+  readonly kind: "attach";
+  readonly port: MessagePort;
+}
+
+export interface WorkerPoolOptions {
+  /** Threads, at least 1. */
+  readonly size: number;
+  /** The store's folder; it must be open in this process. */
+  readonly dataDir: string;
+}
+
+export interface WorkerPool {
+  readonly roots: RootHasher;
+  /** Senders of raw transactions, in order; `null` where a signature is invalid. */
+  recoverSenders(raws: readonly Uint8Array[]): Promise<readonly (Hex | null)[]>;
+  /** A port with the channels `compress` and `kzg`, to be transferred to another thread. */
+  connectPort(): MessagePort;
+  stop(): Promise<void>;
+}
+
+/** Raw transactions a recovery call carries: smaller calls interleave better with other work. */
+const RECOVER_CHUNK = 256;
+
+interface PoolThread {
+  readonly worker: Worker;
+  readonly recover: PortClient<RecoverService>;
+  /** Transactions handed to it and not yet answered. */
+  load: number;
+}
+
+/** Starts the threads and resolves when all answer. `onFailed` hears of a thread that died. */
+export async function createWorkerPool(
+  options: WorkerPoolOptions,
+  log: Logger,
+  onFailed: (error: NodeError) => void,
+): Promise<WorkerPool> {
+  let stopping = false;
+  const threads = await Promise.all(
+    Array.from({ length: options.size }, (_, index) =>
+      startThread(channelsOf(index, options.size), options.dataDir, (cause) => {
+        if (stopping) return;
+        log.error("pool thread stopped", { index });
+        onFailed(new NodeError("WORKER_FAILED", { worker: `pool ${index}` }, cause));
+      }),
+    ),
+  );
+  const first = threads[0] as PoolThread;
+  const last = threads[threads.length - 1] as PoolThread;
+  const roots = connect<RootHasher>(first.worker, "root");
+
+  const recoverChunk = async (raws: readonly Uint8Array[]): Promise<readonly (Hex | null)[]> => {
+    const thread = threads.reduce((least, other) => (other.load < least.load ? other : least));
+    thread.load += raws.length;
+    try {
+      return await thread.recover.remote.recover(raws);
+    } finally {
+      thread.load -= raws.length;
+    }
+  };
+
+  return {
+    roots: roots.remote,
+    async recoverSenders(raws) {
+      const chunks: Promise<readonly (Hex | null)[]>[] = [];
+      for (let i = 0; i < raws.length; i += RECOVER_CHUNK)
+        chunks.push(recoverChunk(raws.slice(i, i + RECOVER_CHUNK)));
+      return (await Promise.all(chunks)).flat();
+    },
+    connectPort() {
+      const { port1, port2 } = new MessageChannel();
+      const message: AttachMessage = { kind: "attach", port: port1 };
+      last.worker.postMessage(message, [port1]);
+      return port2;
+    },
+    async stop() {
+      stopping = true;
+      roots.close();
+      for (const thread of threads) thread.recover.close();
+      await Promise.all(threads.map(({ worker }) => worker.terminate()));
+    },
+  };
+}
+
+function channelsOf(index: number, size: number): PoolChannel[] {
+  const channels: PoolChannel[] = ["recover"];
+  if (index === 0) channels.push("root");
+  if (index === size - 1) channels.push("compress", "kzg");
+  return channels;
+}
+
+function startThread(
+  channels: readonly PoolChannel[],
+  dataDir: string,
+  onExit: (cause: unknown) => void,
+): Promise<PoolThread> {
+  const workerData: PoolWorkerData = { channels, dataDir };
+  const worker = new Worker(new URL("./pool-worker.js", import.meta.url), { workerData });
+  return new Promise((resolve, reject) => {
+    let failure: unknown;
+    let up = false;
+    worker.on("error", (error) => {
+      failure = error;
+    });
+    worker.once("exit", (code) => {
+      const cause = failure ?? new Error(`exit code ${code}`);
+      if (up) onExit(cause);
+      else reject(new NodeError("WORKER_FAILED", { worker: "pool" }, cause));
+    });
+    const onMessage = (message: { readonly kind?: string }): void => {
+      if (message.kind !== "up") return;
+      up = true;
+      worker.off("message", onMessage);
+      resolve({ worker, recover: connect<RecoverService>(worker, "recover"), load: 0 });
+    };
+    worker.on("message", onMessage);
+  });
+}

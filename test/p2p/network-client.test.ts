@@ -1,0 +1,178 @@
+import { join } from "node:path";
+import type { Worker } from "node:worker_threads";
+import t, { type Test } from "tap";
+import { toHex, ZERO_HASH } from "../../lanes/bytes.ts";
+import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
+import type { NodeError } from "../../node/errors.ts";
+import { silentLogger } from "../../node/log.ts";
+import type { NetworkHandlers, NetworkOptions } from "../../node/p2p/network.ts";
+import { createNetwork, type Network } from "../../node/p2p/network-client.ts";
+import { decodeSignedBlock } from "../../node/primitives/block.ts";
+import type { Receipt } from "../../node/primitives/receipt.ts";
+import { createStore } from "../../node/storage/chain-store.ts";
+import { createFixtureChain, ROLLUP_HASH } from "../storage/fixtures/chain.ts";
+import { CHAIN_ID, DOMAIN, makeBlock, SEQUENCER } from "./fixtures/blocks.ts";
+import { connected, until } from "./fixtures/hosts.ts";
+
+const HANDLERS: NetworkHandlers = {
+  onBlock: async () => undefined,
+  onSubmit: async () => ({ ok: false, code: "TX_MALFORMED", data: { at: "sequencer" } }),
+  onStatus: async () => ({ chainId: CHAIN_ID, genesisHash: ZERO_HASH, unsafe: 0, safe: 0 }),
+};
+
+const RECEIPT: Receipt = {
+  type: DEPOSIT_TYPE,
+  status: 1,
+  cumulativeGasUsed: 0n,
+  gasUsed: 0n,
+  effectiveGasPrice: 0n,
+  contractAddress: null,
+  logs: [],
+  logsBloom: new Uint8Array(256),
+  depositNonce: 0n,
+  depositReceiptVersion: 1n,
+  l1Fee: 0n,
+};
+
+/** A data folder whose only block is this one. */
+async function folderWith(t: Test, name: string, bytes: Uint8Array): Promise<string> {
+  const dataDir = join(t.testdirName, name);
+  const decoded = decodeSignedBlock(bytes);
+  if (!decoded.ok) throw new Error(decoded.code);
+  const { hash, header, laneData, signature } = decoded.value;
+  const store = await createStore({ dataDir });
+  t.teardown(() => store.close());
+  const { genesis } = createFixtureChain(1);
+  const transactions = decoded.value.transactions.filter((tx) => tx.type === DEPOSIT_TYPE);
+  const ref = { number: header.number, hash };
+  await store.initialize(
+    {
+      ...genesis,
+      stored: { ...genesis.stored, block: { hash, header, transactions }, laneData, signature },
+      receipts: transactions.map(() => RECEIPT),
+      heads: { unsafe: ref, safe: ref, finalized: ref },
+    },
+    ROLLUP_HASH,
+  );
+  return dataDir;
+}
+
+function optionsFor(dataDir: string): NetworkOptions {
+  return {
+    ...DOMAIN,
+    role: "follower",
+    listen: ["/ip4/127.0.0.1/tcp/0"],
+    peers: [],
+    identityFile: join(dataDir, "p2p-identity"),
+    dataDir,
+    sequencer: SEQUENCER,
+  };
+}
+
+interface Started {
+  readonly network: Network;
+  readonly failures: NodeError[];
+  readonly address: string;
+}
+
+async function startNetwork(
+  t: Test,
+  dataDir: string,
+  choices: Partial<NetworkOptions> & { readonly handlers?: Partial<NetworkHandlers> } = {},
+): Promise<Started> {
+  const { handlers, ...options } = choices;
+  const failures: NodeError[] = [];
+  const network = await createNetwork(
+    { ...optionsFor(dataDir), ...options },
+    { ...HANDLERS, ...handlers },
+    silentLogger,
+    (error) => failures.push(error),
+  );
+  t.teardown(() => network.stop());
+  await network.start();
+  const [address] = (await network.info()).addresses;
+  return { network, failures, address: address ?? "" };
+}
+
+t.test("two worker threads: gossip, ranges from the store, submissions", async (t) => {
+  t.testdir();
+  const block = makeBlock({ number: 0, timestamp: 1000 });
+  const sequencer = await startNetwork(t, await folderWith(t, "sequencer", block), {
+    role: "sequencer",
+  });
+  const received: string[] = [];
+  const follower = await startNetwork(t, await folderWith(t, "follower", block), {
+    peers: [sequencer.address],
+    handlers: {
+      onBlock: async (bytes, peerId) => {
+        received.push(`${peerId} ${toHex(bytes)}`);
+      },
+    },
+  });
+  await connected({ ...follower.network, start: async () => undefined }, 1);
+  t.equal(await follower.network.bestPeerHead(), 0);
+  t.same((await follower.network.blocksByRange(0, 5)).map(toHex), [toHex(block)]);
+  t.same(await follower.network.submitTransaction(Uint8Array.of(1)), {
+    ok: false,
+    code: "TX_MALFORMED",
+    data: { at: "sequencer" },
+  });
+  let sent = "";
+  for (let number = 1; received.length === 0 && number < 100; number++) {
+    const next = makeBlock({ number });
+    sent = toHex(next);
+    await sequencer.network.publishBlock(next);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  await until("a block", () => received.length > 0);
+  const { peerId } = await sequencer.network.info();
+  t.ok(received.some((line) => line === `${peerId} ${sent}`));
+  await follower.network.stop();
+  await follower.network.stop();
+  t.same(follower.failures, [], "stopping is not failing");
+  await t.rejects(follower.network.info(), { code: "WORKER_FAILED" });
+});
+
+t.test("errors of the start come through, and leave a worker that can be stopped", async (t) => {
+  t.testdir();
+  const block = makeBlock({ number: 0, timestamp: 1000 });
+  const dataDir = await folderWith(t, "one", block);
+  const first = await startNetwork(t, dataDir);
+  const listen = first.address.slice(0, first.address.indexOf("/p2p/"));
+  await t.rejects(startNetwork(t, dataDir, { listen: [listen] }), { code: "PORT_BUSY" });
+  await t.rejects(startNetwork(t, dataDir, { peers: ["/ip4/127.0.0.1/tcp/1"] }), {
+    code: "CONFIG_INVALID",
+  });
+});
+
+t.test("a worker that dies fails its callers and says so once", async (t) => {
+  t.testdir();
+  let worker: Worker | undefined;
+  process.once("worker", (started) => {
+    worker = started;
+  });
+  const dataDir = await folderWith(t, "one", makeBlock({ number: 0, timestamp: 1000 }));
+  const sequencer = await startNetwork(t, dataDir, {
+    role: "sequencer",
+    handlers: {
+      onStatus: () => new Promise(() => undefined),
+    },
+  });
+  const follower = await startNetwork(t, dataDir + "-2", {}).catch((error: unknown) => error);
+  t.match(follower, { code: /STORAGE/ }, "a folder without a store is an error of the start");
+  const pending = sequencer.network.bestPeerHead();
+  pending.catch(() => undefined);
+  await worker?.terminate();
+  await t.rejects(pending, { code: "WORKER_FAILED" });
+  await t.rejects(sequencer.network.publishBlock(new Uint8Array(1)), { code: "WORKER_FAILED" });
+  t.match(sequencer.failures, [{ code: "WORKER_FAILED", data: { worker: "p2p" } }]);
+  t.equal(sequencer.failures.length, 1);
+});
+
+t.test("calls before the start are refused", async (t) => {
+  t.testdir();
+  const dataDir = await folderWith(t, "one", makeBlock({ number: 0, timestamp: 1000 }));
+  const network = await createNetwork(optionsFor(dataDir), HANDLERS, silentLogger, () => undefined);
+  t.teardown(() => network.stop());
+  await t.rejects(network.info(), { code: "NOT_ACCEPTING" });
+});

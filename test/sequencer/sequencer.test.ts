@@ -1,0 +1,149 @@
+/** The sequencing loop on a real engine and store: what it builds, followers accept, bit for bit. */
+import { join } from "node:path";
+import t from "tap";
+import { classify } from "../../lanes/classify.ts";
+import { decodeSignedBlock, type UnverifiedBlock } from "../../node/primitives/block.ts";
+import { laneTransaction, type UserTransaction } from "../../node/primitives/transaction.ts";
+import { checkSignedBlock } from "../../node/p2p/gossip.ts";
+import { listRoot } from "../../node/execution/embedded/trie.ts";
+import { CHAIN_ID, FAST_SELECTOR, FEED, openRig, openSequencer, signed } from "./fixtures/rig.ts";
+
+function decoded(bytes: Uint8Array | undefined): UnverifiedBlock {
+  const block = decodeSignedBlock(bytes ?? new Uint8Array(0));
+  if (!block.ok) throw new Error(block.code);
+  return block.value;
+}
+
+const fast = (from: number, nonce: number): Promise<UserTransaction> =>
+  signed(from, { nonce, to: FEED, data: `${FAST_SELECTOR}00` });
+
+t.test("blocks are built, signed, and accepted by a follower with equal hashes", async (t) => {
+  const dir = t.testdir({ leader: {}, follower: {} });
+  const leader = await openRig(join(dir, "leader"));
+  const follower = await openRig(join(dir, "follower"));
+  t.teardown(() => Promise.all([leader.close(), follower.close()]));
+  const { admission, published, build } = await openSequencer(leader);
+  const hashes = new Set<string>();
+  for (let nonce = 0; nonce < 20; nonce++)
+    for (const transaction of [await signed(0, { nonce, value: 1n }), await fast(1, nonce)]) {
+      const answer = await admission.submit(transaction);
+      t.equal(answer.ok, true);
+      t.match(answer, { lane: transaction.to === FEED ? "fast" : "normal" });
+      hashes.add(transaction.hash);
+    }
+  await build(4);
+  const { chainId, l1ChainId, settlement, sequencer } = leader.rollup;
+  const rules = {
+    domain: { chainId, l1ChainId, settlement },
+    sequencer,
+    transactionsRoot: listRoot,
+  };
+  for (const bytes of published) {
+    const block = decoded(bytes);
+    t.match(checkSignedBlock(block, rules), { ok: true });
+    t.match(await follower.chain.importSigned(block), { ok: true });
+    t.equal(follower.chain.head().hash, block.hash);
+    for (const { hash } of block.transactions) hashes.delete(hash);
+  }
+  t.equal(hashes.size, 0, "every acknowledged transaction is in a block");
+  t.equal(follower.chain.head().hash, leader.chain.head().hash);
+  t.same(await leader.store.loadJournal(), [], "included transactions leave the journal");
+});
+
+t.test("in every flashblock the fast lane comes first", async (t) => {
+  const rig = await openRig(t.testdir());
+  t.teardown(() => rig.close());
+  const { admission, published, build } = await openSequencer(rig);
+  for (let nonce = 0; nonce < 10; nonce++)
+    await admission.submit(await signed(0, { nonce, tip: 5_000_000_000n }));
+  for (let nonce = 0; nonce < 10; nonce++) await admission.submit(await fast(1, nonce));
+  await build(1);
+  const block = decoded(published[0]);
+  const ranks = block.transactions.map((transaction) =>
+    transaction.type === 0x7e
+      ? 0
+      : classify(laneTransaction({ ...transaction, sender: FEED }), rig.policy).rank,
+  );
+  const first = block.laneData.flashblocks[0];
+  t.equal(first?.txCount, 21);
+  t.same(ranks, [0, ...Array<number>(10).fill(1), ...Array<number>(10).fill(255)]);
+});
+
+t.test("a restart keeps what was acknowledged and never signs a height twice", async (t) => {
+  const dir = t.testdir();
+  const before = await openRig(dir);
+  const run = await openSequencer(before);
+  await run.build(2);
+  const kept = await fast(2, 0);
+  const gapped = await signed(3, { nonce: 2 });
+  t.match(await run.admission.submit(kept), { ok: true });
+  t.match(await run.admission.submit(gapped), { ok: true }, "a nonce gap waits in the pool");
+  const height = before.chain.head().header.number;
+  await before.close();
+
+  const after = await openRig(dir);
+  t.teardown(() => after.close());
+  t.equal(after.chain.head().header.number, height);
+  const rerun = await openSequencer(after);
+  t.ok(rerun.admission.pool.get(kept.hash));
+  t.ok(rerun.admission.pool.get(gapped.hash));
+  await rerun.build(2);
+  const built = rerun.published.map(decoded);
+  t.equal(built[0]?.header.number, height + 1);
+  const place = after.store.transactionLocation(kept.hash);
+  t.equal(place?.blockNumber, height + 1);
+  t.equal(after.store.transactionLocation(gapped.hash), null);
+  for (const nonce of [0, 1]) await rerun.admission.submit(await signed(3, { nonce }));
+  await rerun.build(1);
+  t.ok(after.store.transactionLocation(gapped.hash), "the gap is closed: all three are in");
+  t.ok(built.every(({ laneData }) => laneData.flashblocks.every((f) => f.leaderEpoch === 2)));
+});
+
+t.test("a crash between commit and signature is made good at the next start", async (t) => {
+  const dir = t.testdir();
+  const before = await openRig(dir);
+  const run = await openSequencer(before);
+  await run.build(1);
+  const head = before.chain.head();
+  await before.close();
+  const after = await openRig(dir);
+  t.teardown(() => after.close());
+  // Take the signature away, as if the process had died before it was written.
+  const stored = after.store.blockByNumber(1);
+  t.ok(stored?.signature);
+  await after.store.saveSignature(1, new Uint8Array(0));
+  const rerun = await openSequencer(after);
+  await rerun.build(2);
+  t.equal(decoded(rerun.published[0]).hash, head.hash, "the same block is signed and sent again");
+  t.same(decoded(rerun.published[0]).signature, stored?.signature, "with the same signature");
+});
+
+t.test("transactions that cannot be built", async (t) => {
+  const rig = await openRig(t.testdir());
+  t.teardown(() => rig.close());
+  const { admission, build } = await openSequencer(rig);
+  const submit = async (...args: Parameters<typeof signed>) =>
+    admission.submit(await signed(...args));
+  const root = rig.chain.head().header.stateRoot;
+  t.match(await submit(4, { nonce: 0, value: 10n ** 30n }), {
+    ok: false,
+    code: "INSUFFICIENT_FUNDS",
+  });
+  t.match(await submit(4, { nonce: 100 }), { ok: false, code: "NONCE_TOO_HIGH" });
+  t.match(await submit(4, { nonce: 0, gas: 16_777_217n }), {
+    ok: false,
+    code: "GAS_LIMIT_TOO_HIGH",
+  });
+  const tipped = { ...(await signed(4, { nonce: 0 })), maxPriorityFeePerGas: 10n ** 11n };
+  t.match(await admission.submit(tipped), { ok: false, code: "TIP_ABOVE_FEE_CAP" });
+  const foreign = { ...(await signed(4, { nonce: 0 })), chainId: BigInt(CHAIN_ID + 1) };
+  t.match(await admission.submit(foreign), { ok: false, code: "CHAIN_ID_MISMATCH" });
+  const good = await signed(4, { nonce: 0 });
+  t.match(await admission.submit(good), { ok: true });
+  t.match(await admission.submit(good), { ok: false, code: "ALREADY_KNOWN" });
+  t.match(await submit(4, { nonce: 0, value: 5n }), { ok: false, code: "REPLACEMENT_UNDERPRICED" });
+  await build(2);
+  t.match(await submit(4, { nonce: 0 }), { ok: false, code: "NONCE_TOO_LOW" });
+  t.same(await rig.store.loadJournal(), [], "nothing refused was journaled");
+  t.not(rig.chain.head().header.stateRoot, root);
+});
