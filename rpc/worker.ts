@@ -1,0 +1,77 @@
+/**
+ * The RPC thread: reads the store directly, asks the sequencing thread only for what is not there,
+ * and serves HTTP and WebSocket. Everything a client costs is paid here (DESIGN I10).
+ */
+import { parentPort, workerData } from "node:worker_threads";
+import { parsePolicy } from "../lanes/policy.ts";
+import {
+  NODE_API_CHANNEL,
+  NODE_EVENTS_CHANNEL,
+  type NodeApi,
+  type NodeEvents,
+} from "../node/api.ts";
+import { NodeError } from "../node/errors.ts";
+import { createLogger } from "../node/log.ts";
+import { connect, serve } from "../node/port.ts";
+import { openReader } from "../node/reader.ts";
+import { createDispatcher } from "./dispatch.ts";
+import { DEFAULT_LIMITS } from "./limits.ts";
+import { createMethods } from "./methods.ts";
+import { createRpcServer } from "./server.ts";
+import { createSubscriptions } from "./subscriptions.ts";
+import { RPC_CHANNEL, type RpcThreadApi, type RpcThreadOptions } from "./thread.ts";
+
+interface Running {
+  readonly port: number;
+  readonly events: NodeEvents;
+  stop(): Promise<void>;
+}
+
+async function open(options: RpcThreadOptions, node: NodeClient): Promise<Running> {
+  const log = createLogger(options.logLevel, "rpc");
+  const { rollup, dataDir, host, port, clientVersion } = options;
+  const policy = parsePolicy(rollup.policy);
+  if (!policy.ok) throw new NodeError(policy.code, policy.data);
+  const reader = await openReader({ dataDir, rollup });
+  const context = { reader, node, rollup, policy: policy.value, clientVersion };
+  const limits = DEFAULT_LIMITS;
+  const subscriptions = createSubscriptions({ context, limits, log });
+  const methods = { ...createMethods(context), ...subscriptions.methods };
+  const dispatcher = createDispatcher({ methods, limits, log });
+  const { drop } = subscriptions;
+  const server = createRpcServer({ host, port, limits }, { dispatcher, log, onClosed: drop });
+  const stop = async (): Promise<void> => {
+    await server.stop();
+    await reader.close();
+  };
+  try {
+    return { port: await server.start(), events: subscriptions.events, stop };
+  } catch (cause) {
+    await stop();
+    throw cause;
+  }
+}
+
+type NodeClient = ReturnType<typeof connect<NodeApi>>["remote"];
+
+if (parentPort !== null) {
+  const client = connect<NodeApi>(parentPort, NODE_API_CHANNEL);
+  let running: Running | null = null;
+  const events: NodeEvents = {
+    // Before the server listens nobody has subscribed to anything.
+    newHead: (head, removed) => running?.events.newHead(head, removed),
+    newPendingTransaction: (hash) => running?.events.newPendingTransaction(hash),
+  };
+  const api: RpcThreadApi = {
+    async start() {
+      running ??= await open(workerData as RpcThreadOptions, client.remote);
+      return running.port;
+    },
+    async stop() {
+      await running?.stop();
+      running = null;
+    },
+  };
+  serve(parentPort, NODE_EVENTS_CHANNEL, { ...events });
+  serve(parentPort, RPC_CHANNEL, { ...api });
+}

@@ -1,0 +1,78 @@
+/** Sequencing threads behind the NodeApi's shape: one that takes everything, one that is gone. */
+import { type Hex, ZERO_HASH } from "../../lanes/bytes.ts";
+import type { NodeApi, NodeStatus, PendingTransaction, SubmitAnswer } from "../../node/api.ts";
+import { NodeError } from "../../node/errors.ts";
+import type { Remote } from "../../node/port.ts";
+import type { BlockRef } from "../../node/primitives/block.ts";
+import type { UserTransaction } from "../../node/primitives/transaction.ts";
+import type { RpcContext } from "../../rpc/context.ts";
+import { type FakeChain, policy, rollup } from "./fixture-chain.ts";
+
+export interface FakeNode {
+  readonly remote: Remote<NodeApi>;
+  readonly submitted: UserTransaction[];
+  /** What `submit` answers; by default that it is taken. */
+  answer: SubmitAnswer | null;
+  readonly pool: Map<Hex, PendingTransaction>;
+}
+
+/** A sequencing thread that takes everything and remembers it. */
+export function createFakeNode(): FakeNode {
+  const ref: BlockRef = { number: 1, hash: ZERO_HASH };
+  const status: NodeStatus = {
+    role: "sequencer",
+    unsafe: ref,
+    safe: ref,
+    finalized: ref,
+    l1Head: null,
+    peers: 2,
+    pending: 0,
+    queued: 0,
+    nextBatchIndex: 1,
+    trouble: null,
+    refusals: [],
+  };
+  const node: FakeNode = {
+    submitted: [],
+    answer: null,
+    pool: new Map(),
+    remote: {
+      async submit(transaction) {
+        if (node.answer !== null) return node.answer;
+        node.submitted.push(transaction);
+        node.pool.set(transaction.hash, { transaction, lane: "normal" });
+        return { ok: true, hash: transaction.hash, lane: "normal" };
+      },
+      async poolNonce(address) {
+        const own = [...node.pool.values()].filter(
+          ({ transaction }) => transaction.sender === address,
+        );
+        return own.length === 0
+          ? null
+          : own.reduce(
+              (max, { transaction }) => (transaction.nonce >= max ? transaction.nonce + 1n : max),
+              0n,
+            );
+      },
+      pooled: async (hash) => node.pool.get(hash) ?? null,
+      poolStatus: async () => ({ pending: node.pool.size, queued: 0 }),
+      status: async () => status,
+    },
+  };
+  return node;
+}
+
+/** Everything a method works with. */
+export function createContext(chain: FakeChain, node: FakeNode): RpcContext {
+  const clientVersion = "pricelane/v0.0.0-test";
+  return { reader: chain.reader, node: node.remote, rollup, policy, clientVersion };
+}
+
+/** A thread that is gone. */
+export const deadNode: Remote<NodeApi> = {
+  submit: async () => Promise.reject(new NodeError("WORKER_FAILED", { channel: "node" })),
+  poolNonce: async () => Promise.reject(new Error("internal detail 0xsecret")),
+  pooled: async () => Promise.reject(new NodeError("TIMEOUT")),
+  poolStatus: async () => Promise.reject(new NodeError("TIMEOUT")),
+  status: async () => Promise.reject(new NodeError("TIMEOUT")),
+};
