@@ -48,7 +48,10 @@ const TRANSACTIONS_MAX = 16_384;
 /** Lists in lists: the parts, and the header or the transactions. */
 const DEPTH_MAX = 2;
 
-/** The wire form: `rlp([header, [transactions…], laneData, signature])`, transactions as byte strings. */
+/**
+ * The wire form: `rlp([header, [transactions…], laneData, signature])`, transactions as byte
+ * strings.
+ */
 export function encodeSignedBlock(
   block: Pick<Block, "header"> & { readonly transactions: readonly { readonly raw: Uint8Array }[] },
   laneData: LaneData,

@@ -1,6 +1,7 @@
 /**
- * Reads the fields of a decoded RLP list, each as what its place asks for. Owns the sizes of hashes,
- * addresses and integers; does not own what the fields mean. Integers are minimal: no leading zero.
+ * Reads the fields of a decoded RLP list, each as what its place asks for. Owns the sizes of
+ * hashes, addresses and integers; does not own what the fields mean. Integers are minimal: no
+ * leading zero.
  */
 import { bytesToBigint, type Hex, toHex } from "../../lanes/bytes.ts";
 

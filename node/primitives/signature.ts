@@ -19,7 +19,9 @@ function publicKeyToAddress(uncompressed: Uint8Array): Hex {
   return toHex(keccak256(uncompressed.subarray(1)).subarray(12));
 }
 
-/** Address that signed the 32-byte digest; `null` for high-s, out-of-range or unrecoverable input. */
+/**
+ * Address that signed the 32-byte digest; `null` for high-s, out-of-range or unrecoverable input.
+ */
 export function recoverAddress(
   digest: Uint8Array,
   signature: { readonly r: bigint; readonly s: bigint; readonly yParity: number },

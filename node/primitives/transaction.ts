@@ -301,7 +301,10 @@ export function signingHash(transaction: DecodedTransaction): Uint8Array {
   );
 }
 
-/** keccak256 an authority signed over. Source: EIP-7702, `keccak(0x05 ‖ rlp([chain_id, address, nonce]))`. */
+/**
+ * keccak256 an authority signed over. Source: EIP-7702, `keccak(0x05 ‖ rlp([chain_id, address,
+ * nonce]))`.
+ */
 export function authorizationHash(authorization: Authorization): Uint8Array {
   const fields = [
     bigintToMinimalBytes(authorization.chainId),

@@ -4,8 +4,8 @@
  * Owns: admission limits, per-account nonce order, readiness (`ready` numbers, PROTOCOL 3), and the
  * order of candidates per rank. Does not own: durability (the journal), execution, the block.
  * Invariants: only an account's next nonce is ever ready; nothing acknowledged leaves but into a
- * block or with a typed reason; the fast lane has room of its own, so a normal flood cannot fill it;
- * every map is bounded by `globalMax` and `fast.queueLimit`.
+ * block or with a typed reason; the fast lane has room of its own, so a normal flood cannot fill
+ * it; every map is bounded by `globalMax` and `fast.queueLimit`.
  */
 import type { Hex } from "../../lanes/bytes.ts";
 import { classify } from "../../lanes/classify.ts";
@@ -52,11 +52,17 @@ export interface PoolDeps {
 export interface Pool {
   /** Takes a transaction in, not yet durable: it cannot be built before `activate`. */
   admit(transaction: UserTransaction, accepted: bigint): Verdict<PooledTransaction, ErrorCode>;
-  /** As `admit` for a journaled transaction of an earlier run: acknowledged before, so no limit applies. */
+  /**
+   * As `admit` for a journaled transaction of an earlier run: acknowledged before, so no limit
+   * applies.
+   */
   restore(transaction: UserTransaction, accepted: bigint): void;
   /** The journal holds it durably; what it replaced is dropped only now. */
   activate(item: PooledTransaction): void;
-  /** It could not be made durable and was never acknowledged; what it replaced takes its place again. */
+  /**
+   * It could not be made durable and was never acknowledged; what it replaced takes its place
+   * again.
+   */
   withdraw(item: PooledTransaction): void;
   /** The next candidate of a rank in the open block. */
   best(rank: number): PooledTransaction | undefined;

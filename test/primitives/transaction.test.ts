@@ -88,7 +88,7 @@ t.test("set code: the authorizations and who made them", async (t) => {
   const theirs = parseTransaction(toHex(raw) as `0x04${string}`);
   t.same(
     ours.authorizationList.map(({ chainId, nonce, address }) => ({ chainId, nonce, address })),
-    theirs.authorizationList?.map(({ chainId, nonce, address }) => ({
+    theirs.authorizationList.map(({ chainId, nonce, address }) => ({
       chainId: BigInt(chainId),
       nonce: BigInt(nonce),
       address: address.toLowerCase(),

@@ -150,7 +150,7 @@ t.test("a replacement that could not be written gives the place back", async (t)
 t.test("a lost replacement gives nothing back whose nonce has passed", async (t) => {
   const harness = createHarness();
   const { pool, dropped, setAccount } = harness;
-  const [first, second] = replaceOne(harness);
+  const [, second] = replaceOne(harness);
   setAccount(account(1), 1n);
   pool.openBlock(0n);
   pool.withdraw(second!);
