@@ -80,7 +80,10 @@ export function createSender(client: Client, account: PrivateKeyAccount): Sender
   };
 }
 
-/** Reads the job, then calls `step` every `intervalMs` with each sender in turn until standard input closes. */
+/**
+ * Reads the job, then calls `step` every `intervalMs` with each sender in turn until standard input
+ * closes.
+ */
 export async function runClient(
   createStep: (seed: number) => (sender: Sender) => Promise<void>,
 ): Promise<never> {

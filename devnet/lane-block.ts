@@ -40,7 +40,9 @@ export interface LaneBlock {
   readonly transactions: readonly LanePlace[];
 }
 
-/** The lane order of the block at this height. Errors: `DevnetError` for an answer of another shape. */
+/**
+ * The lane order of the block at this height. Errors: `DevnetError` for an answer of another shape.
+ */
 export async function fetchLaneBlock(client: Client, number: number): Promise<LaneBlock> {
   const answer: unknown = await client.request<{
     Method: "lane_block";

@@ -70,7 +70,9 @@ async function runDevnet(flags: Flags): Promise<number> {
   }
 }
 
-/** Starts, prints, waits until ready, then never resolves: the devnet runs until something ends it. */
+/**
+ * Starts, prints, waits until ready, then never resolves: the devnet runs until something ends it.
+ */
 async function bringUp(run: DevnetRun, flags: Flags): Promise<never> {
   const devnet = await run.start();
   out(

@@ -14,7 +14,8 @@ import { writeByRename } from "./topology.ts";
 /** The process entry of a node; prints the ready line when it serves. */
 const NODE_MODULE = new URL("../rpc/main.js", import.meta.url);
 const READY_PREFIX = "pricelane ready ";
-const READY_TIMEOUT_MS = 45_000;
+/** A start takes seconds; on a machine with other work on it, many times that. */
+const READY_TIMEOUT_MS = 150_000;
 const L1_POLL_INTERVAL_MS = 500;
 const BATCH_INTERVAL_MS = 6_000;
 const FLASHBLOCK_MS = 200;

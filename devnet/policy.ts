@@ -1,4 +1,7 @@
-/** The devnet's lane policy: publishers of the demo feed are fast, rescues and liquidations are empty. */
+/**
+ * The devnet's lane policy: publishers of the demo feed are fast, rescues and liquidations are
+ * empty.
+ */
 import { encodeAbiParameters, keccak256 } from "viem";
 import type { Hex } from "../lanes/bytes.ts";
 import { type Policy, parsePolicy } from "../lanes/policy.ts";
@@ -9,7 +12,9 @@ import { DevnetError } from "./devnet-error.ts";
 /** Above what a wallet's estimate of `publish` may come to. */
 const PUBLISH_GAS_MAX = 150_000;
 
-/** The policy document for this block time; `publishers` may write the demo feed in the fast lane. */
+/**
+ * The policy document for this block time; `publishers` may write the demo feed in the fast lane.
+ */
 export function devnetPolicy(
   publishers: readonly Hex[],
   blockTimeMs: number,

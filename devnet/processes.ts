@@ -47,7 +47,9 @@ export interface Child {
 export interface Processes {
   /** Throws `DevnetError` where the child stops or stays silent before it is ready. */
   start(spec: ChildSpec): Promise<Child>;
-  /** Stops everything in reverse order of its start; no child can be started afterwards. Idempotent. */
+  /**
+   * Stops everything in reverse order of its start; no child can be started afterwards. Idempotent.
+   */
   stopAll(): Promise<void>;
   /** Resolves with the first child's end that nobody asked for. */
   readonly failure: Promise<DevnetError>;

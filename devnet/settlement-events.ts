@@ -1,4 +1,6 @@
-/** Batches on L1 as anybody sees them: the contract's own event and the transaction that carries it. */
+/**
+ * Batches on L1 as anybody sees them: the contract's own event and the transaction that carries it.
+ */
 import { z } from "zod";
 import type { Hex } from "../lanes/bytes.ts";
 import { loadArtifact } from "../node/contracts/artifact.ts";

@@ -35,7 +35,9 @@ export function acknowledgedOf(streams: readonly Stream[]): readonly Hex[] {
   return streams.flatMap(({ acknowledged }) => acknowledged);
 }
 
-/** Waits until every hash stands in a block, at most the named time; returns where they stand then. */
+/**
+ * Waits until every hash stands in a block, at most the named time; returns where they stand then.
+ */
 export async function waitIncluded(
   hashes: readonly Hex[],
   { devnet, signal }: CheckContext,

@@ -125,7 +125,10 @@ async function sendMany(stream: Stream, count: number): Promise<void> {
   for (let sent = 0; sent < count; sent++) await stream.next();
 }
 
-/** Sends on every stream until it is refused; returns what the refusals said. For a node that is killed. */
+/**
+ * Sends on every stream until it is refused; returns what the refusals said. For a node that is
+ * killed.
+ */
 export async function sendUntilRefused(
   streams: readonly Stream[],
   countMax: number,

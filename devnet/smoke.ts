@@ -129,7 +129,9 @@ async function runPhases(
   await checkDerivation(lastBlock, ports, after);
 }
 
-/** Kills the sequencer while it acknowledges, restarts it, and looks for everything acknowledged. */
+/**
+ * Kills the sequencer while it acknowledges, restarts it, and looks for everything acknowledged.
+ */
 async function crashSequencer(
   streams: readonly Stream[],
   ports: PortPlan,

@@ -52,7 +52,10 @@ export interface TopologyDeps {
   readonly signal: AbortSignal;
 }
 
-/** Reads the folder's rollup config; `null` before the first start. Errors: `DevnetError` for a damaged or foreign one. */
+/**
+ * Reads the folder's rollup config; `null` before the first start. Errors: `DevnetError` for a
+ * damaged or foreign one.
+ */
 export function loadTopology(folder: Folder, accounts: DevnetAccounts): Topology | null {
   let text: string;
   try {
@@ -150,7 +153,10 @@ export async function createTopology(
   return topology;
 }
 
-/** Who may publish in the fast lane: every publisher account, started or not, the smoke run's, the example's. */
+/**
+ * Who may publish in the fast lane: every publisher account, started or not, the smoke run's, the
+ * example's.
+ */
 export function fastSenders(accounts: DevnetAccounts): readonly Hex[] {
   return [...accounts.publishers, ...accounts.smokePublishers, accounts.example].map(
     ({ address }) => address,
@@ -215,7 +221,9 @@ function isDeployed(code: Hex | undefined): boolean {
   return code !== undefined && code !== "0x";
 }
 
-/** L1 loses what it mined since its last dump when it is killed: then the L2 chain has no ground. */
+/**
+ * L1 loses what it mined since its last dump when it is killed: then the L2 chain has no ground.
+ */
 async function checkOrigin(l1: Client, rollup: RollupConfig, folder: Folder): Promise<void> {
   const { number, hash } = rollup.genesis.l1Origin;
   let found: unknown = null;

@@ -1,4 +1,6 @@
-/** Light background traffic as a process: small transfers between fresh addresses, one at a time. */
+/**
+ * Light background traffic as a process: small transfers between fresh addresses, one at a time.
+ */
 import { toHex } from "../lanes/bytes.ts";
 import { runClient } from "./client-process.ts";
 import { createRandom } from "./random-walk.ts";

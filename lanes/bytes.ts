@@ -18,7 +18,10 @@ export function toHex(bytes: Uint8Array): Hex {
   return `0x${bytesToHex(bytes)}`;
 }
 
-/** Bytes of a hex string with `0x`. Throws on odd length or a foreign character: callers own the input. */
+/**
+ * Bytes of a hex string with `0x`. Throws on odd length or a foreign character: callers own the
+ * input.
+ */
 export function fromHex(hex: Hex): Uint8Array {
   return hexToBytes(hex.slice(2));
 }

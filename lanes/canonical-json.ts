@@ -1,7 +1,7 @@
 /**
- * RFC 8785 (JSON Canonicalization Scheme) for the JSON that consensus hashes: strings, safe integers,
- * booleans, null, arrays and objects. Fractions are not refused by the RFC but by us: no consensus
- * value is one, and without them number formatting is trivially the same everywhere.
+ * RFC 8785 (JSON Canonicalization Scheme) for the JSON that consensus hashes: strings, safe
+ * integers, booleans, null, arrays and objects. Fractions are not refused by the RFC but by us: no
+ * consensus value is one, and without them number formatting is trivially the same everywhere.
  */
 import { utf8ToBytes } from "@noble/hashes/utils.js";
 

@@ -26,7 +26,10 @@ export interface Field {
   readonly value: unknown;
 }
 
-/** The members of a JSON object: all `required` ones, and of the `optional` ones those that are there. */
+/**
+ * The members of a JSON object: all `required` ones, and of the `optional` ones those that are
+ * there.
+ */
 export function readObject<Key extends string, OptionalKey extends string = never>(
   field: Field,
   required: readonly Key[],

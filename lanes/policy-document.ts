@@ -2,7 +2,8 @@
  * The policy document: its typed form and every rule that a policy must meet to be loaded.
  * Owns validation (PROTOCOL 2). Does not own its hash (`policy.ts`) nor its use (`classify.ts`).
  *
- * Hex comes out in lower case whatever the document's; the policy hash is over the document as given.
+ * Hex comes out in lower case whatever the document's; the policy hash is over the document as
+ * given.
  */
 import { hashWords, u64, WORD_BYTES } from "./abi.ts";
 import type { Hex } from "./bytes.ts";
@@ -37,7 +38,10 @@ const POLICY_DELAY_MAX = 1_000_000;
 const QUEUE_LIMIT_MAX = 1_000_000;
 const DAY_MS = 86_400_000;
 
-/** How a class orders its own transactions: by `ready` number (verified), or by tip (not verifiable). */
+/**
+ * How a class orders its own transactions: by `ready` number (verified), or by tip (not
+ * verifiable).
+ */
 export type ClassOrder = "ready" | "tip";
 
 export interface PolicyRule {
@@ -230,8 +234,9 @@ type Claims = Map<Hex | typeof ANYBODY, number>;
 const ANYBODY = "anybody";
 
 /**
- * Two rules of different classes that some transaction could match both would make its rank a matter
- * of file order. Gas and value are left out: any two limits share the small calls without value.
+ * Two rules of different classes that some transaction could match both would make its rank a
+ * matter of file order. Gas and value are left out: any two limits share the small calls without
+ * value.
  */
 function refuseOverlaps(classesPath: string, classes: readonly PolicyClass[]): void {
   const claims = new Map<string, Claims>();

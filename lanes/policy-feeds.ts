@@ -1,7 +1,8 @@
 /**
  * The oracle half of the policy document: publishers and feeds. Owns their types and the rules that
- * keep a feed honest (quorums, bounds, ages); PROTOCOL 2. They may be absent; where present they are
- * checked from the first version on, so that no chain starts with a policy a later node refuses.
+ * keep a feed honest (quorums, bounds, ages); PROTOCOL 2. They may be absent; where present they
+ * are checked from the first version on, so that no chain starts with a policy a later node
+ * refuses.
  */
 import { WORD_BYTES } from "./abi.ts";
 import { type Hex, isHexOf, toHex } from "./bytes.ts";

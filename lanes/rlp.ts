@@ -1,7 +1,7 @@
 /**
- * Strict RLP for untrusted bytes. Decoding is linear in the input whatever its nesting (the depth is
- * bounded before anything is copied) and accepts only the canonical form, so equal values have equal
- * bytes. Encoding is `@ethereumjs/rlp`'s.
+ * Strict RLP for untrusted bytes. Decoding is linear in the input whatever its nesting (the depth
+ * is bounded before anything is copied) and accepts only the canonical form, so equal values have
+ * equal bytes. Encoding is `@ethereumjs/rlp`'s.
  * Source: Ethereum Yellow Paper, appendix B.
  */
 import { bytesToBigint } from "./bytes.ts";

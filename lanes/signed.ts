@@ -1,6 +1,7 @@
 /**
  * What the sequencer key signs: EIP-712 digests under the protocol domain. Owns the type strings
- * (the Solidity side hashes the same ones) and the field order. Does not own signing. PROTOCOL 1, 4, 8.
+ * (the Solidity side hashes the same ones) and the field order. Does not own signing. PROTOCOL 1,
+ * 4, 8.
  */
 import { addressWord, hashWords, u64, word } from "./abi.ts";
 import { concatBytes, type Hex } from "./bytes.ts";

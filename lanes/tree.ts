@@ -1,6 +1,6 @@
 /**
- * The positional Merkle tree of PROTOCOL 1. Its name and each leaf's index are hashed into the leaf,
- * so a leaf proves its place and cannot be shown as a leaf of another tree.
+ * The positional Merkle tree of PROTOCOL 1. Its name and each leaf's index are hashed into the
+ * leaf, so a leaf proves its place and cannot be shown as a leaf of another tree.
  *
  *   leaf  keccak256(0x00 ‖ abi.encode(keccak256(treeName), index, fields…))
  *   node  keccak256(0x01 ‖ left ‖ right); an odd node moves up unchanged

@@ -1,11 +1,12 @@
 /**
- * The lane rules of a block: one verdict for the builder's own blocks, for gossip and for derivation.
+ * The lane rules of a block: one verdict for the builder's own blocks, for gossip and for
+ * derivation.
  * Owns I1, I3, I4, admission numbers, nonce order and flashblock times (PROTOCOL 4). Does not own
  * execution, signatures, L1 origin rules, nor I2 (not in force in this version).
  *
  * The class of a transaction is not carried in a block: ranks come from `classify`. So I3, "the
- * recomputed class equals the rank", holds by construction; a wrongly placed transaction shows as I1,
- * and a wrong rank in a signed flashblock as another `orderHash` than the one computed here.
+ * recomputed class equals the rank", holds by construction; a wrongly placed transaction shows as
+ * I1, and a wrong rank in a signed flashblock as another `orderHash` than the one computed here.
  *
  * Everything about the block and its LaneData is untrusted; policy and LaneState are our own.
  */
@@ -149,7 +150,9 @@ function checkFlashblocks(
   return null;
 }
 
-/** Epochs come in a later version; until then system transactions are attributes and deposits alone. */
+/**
+ * Epochs come in a later version; until then system transactions are attributes and deposits alone.
+ */
 function checkSystem(block: LaneBlock, laneData: LaneData): Violation | null {
   const { transactions } = block;
   const firstSize = laneData.flashblocks[0]?.txCount ?? 0;
@@ -164,7 +167,9 @@ function checkSystem(block: LaneBlock, laneData: LaneData): Violation | null {
   return index === -1 ? null : violation("SYSTEM_TX_MISPLACED", { index });
 }
 
-/** Counts have been checked: every transaction has a flashblock, every non-system one its numbers. */
+/**
+ * Counts have been checked: every transaction has a flashblock, every non-system one its numbers.
+ */
 function place(block: LaneBlock, laneData: LaneData, policy: Policy): Placed[] {
   const placed: Placed[] = [];
   let numbersUsed = 0;
@@ -229,8 +234,9 @@ function checkOrder(placed: readonly Placed[], policy: Policy): Violation | null
 }
 
 /**
- * Increasing, not increasing by one: an EIP-7702 authorization or a creation by delegated code raises
- * a nonce between two transactions of its account. The exact nonce is the execution layer's rule.
+ * Increasing, not increasing by one: an EIP-7702 authorization or a creation by delegated code
+ * raises a nonce between two transactions of its account. The exact nonce is the execution layer's
+ * rule.
  */
 function checkNonces(placed: readonly Placed[]): Violation | null {
   const newest = new Map<Hex, bigint>();

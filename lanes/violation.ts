@@ -1,6 +1,7 @@
 /**
- * The codes with which `verifyLanes` refuses a block. Stable: evidence, alarms and error tables name
- * them. `data` says where: `flashblock` and `index` (in the block) of the first offending transaction.
+ * The codes with which `verifyLanes` refuses a block. Stable: evidence, alarms and error tables
+ * name them. `data` says where: `flashblock` and `index` (in the block) of the first offending
+ * transaction.
  */
 import { refuse, type Refused } from "./verdict.ts";
 

@@ -22,7 +22,9 @@ export interface NodeConfig {
   readonly role: "sequencer" | "follower";
   readonly rollupFile: string;
   readonly rollup: RollupConfig;
-  /** keccak256 of the validated rollup file as canonical JSON: spelling and key order do not matter. */
+  /**
+   * keccak256 of the validated rollup file as canonical JSON: spelling and key order do not matter.
+   */
   readonly rollupHash: Hex;
   readonly dataDir: string;
   /** One port for HTTP and WebSocket; 0 takes any free one. */
@@ -190,7 +192,9 @@ export async function loadNodeConfig(sources: ConfigSources): Promise<NodeConfig
   };
 }
 
-/** Variables that Kubernetes puts into every container of a namespace with a service of our name. */
+/**
+ * Variables that Kubernetes puts into every container of a namespace with a service of our name.
+ */
 const KUBERNETES_VARIABLE = /^PRICELANE_(.*_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_\d+_.+)$/;
 
 function refuseUnknown({ env, flags }: ConfigSources): void {
@@ -333,7 +337,9 @@ async function loadRollupFile(
   return { rollup, rollupHash: keccakHex(canonicalRollup(rollup, file)) };
 }
 
-/** The file's values as validated: defaults filled in, hex in lower case, wei as decimal strings. */
+/**
+ * The file's values as validated: defaults filled in, hex in lower case, wei as decimal strings.
+ */
 function canonicalRollup(rollup: RollupConfig, file: string): Uint8Array {
   const plain: unknown = JSON.parse(
     JSON.stringify(rollup, (_key, value: unknown) =>

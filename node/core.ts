@@ -1,7 +1,8 @@
 /**
  * The parts that both roles have, and the places where parts that come to life later are found.
  *
- * Owns: their construction and block 0. Does not own: workers' handlers, start and stop (`node.ts`).
+ * Owns: their construction and block 0. Does not own: workers' handlers, start and stop
+ * (`node.ts`).
  */
 import { ZERO_HASH } from "../lanes/bytes.ts";
 import { encodeLaneState, genesisLaneState } from "../lanes/lane-state.ts";

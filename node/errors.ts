@@ -2,13 +2,20 @@
  * The one table of error codes. Call sites give only the code; severity, gossip action, JSON-RPC
  * number and sentence are here, and ERRORS.md is compared with it by a test.
  *
- * Codes are stable across majors, messages are not. Three kinds (STYLE 3): programmer errors assert;
- * operating errors throw `NodeError`; untrusted input gets a `Verdict` with one of these codes.
+ * Codes are stable across majors, messages are not. Three kinds (STYLE 3): programmer errors
+ * assert; operating errors throw `NodeError`; untrusted input gets a `Verdict` with one of these
+ * codes.
  */
 
-/** `retry`: the same call may succeed later. `reset`: the caller must change something first. `fatal`: the process stops. */
+/**
+ * `retry`: the same call may succeed later. `reset`: the caller must change something first.
+ * `fatal`: the process stops.
+ */
 type Severity = "retry" | "reset" | "fatal";
-/** What gossip does with a message that carries the fault; `reject` only where an honest sender could have known. */
+/**
+ * What gossip does with a message that carries the fault; `reject` only where an honest sender
+ * could have known.
+ */
 type GossipAction = "ignore" | "reject";
 
 interface ErrorRow {

@@ -9,7 +9,9 @@ import { decodeTransaction } from "./primitives/transaction.ts";
 import type { SettlementHandlers } from "./settlement/settlement.ts";
 import { NORMAL_RANK } from "./txpool/pool.ts";
 
-/** Calls of the settlement worker. A fatal error in one of them ends the node, not only the call. */
+/**
+ * Calls of the settlement worker. A fatal error in one of them ends the node, not only the call.
+ */
 export function settlementHandlers(
   core: Core,
   late: Late,
@@ -49,7 +51,10 @@ export function settlementHandlers(
   };
 }
 
-/** Takes a raw transaction from a peer in, as the RPC thread would; its sender is recovered in the pool. */
+/**
+ * Takes a raw transaction from a peer in, as the RPC thread would; its sender is recovered in the
+ * pool.
+ */
 export async function submitRaw(raw: Uint8Array, core: Core, late: Late): Promise<SubmitAnswer> {
   if (late.sequencing === null) return { ok: false, code: "NOT_ACCEPTING", data: {} };
   const decoded = decodeTransaction(raw);

@@ -38,7 +38,10 @@ export interface LoadedKey {
   readonly from: string;
 }
 
-/** Reads one key. Errors: `CONFIG_INVALID` where none or two are named, `KEY_INVALID` where it cannot be read. */
+/**
+ * Reads one key. Errors: `CONFIG_INVALID` where none or two are named, `KEY_INVALID` where it
+ * cannot be read.
+ */
 export async function loadKey(variables: KeyVariables, env: Environment): Promise<LoadedKey> {
   const key = env[variables.key];
   const keystore = env[variables.keystore];

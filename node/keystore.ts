@@ -95,7 +95,10 @@ function deriveKey(password: string, salt: Uint8Array, cost: ScryptCost): Promis
 const macOf = (derivedKey: Uint8Array, ciphertext: Uint8Array): Uint8Array =>
   keccak256(concatBytes(derivedKey.subarray(16, 32), ciphertext));
 
-/** Encrypts a 32-byte private key. `n` is the scrypt cost, a power of two; geth's standard by default. */
+/**
+ * Encrypts a 32-byte private key. `n` is the scrypt cost, a power of two; geth's standard by
+ * default.
+ */
 export async function encryptKey(
   privateKey: Uint8Array,
   password: string,

@@ -15,7 +15,8 @@ export type PortLike = Pick<MessagePort | Worker, "postMessage"> & {
 };
 
 /** Functions of one thread that another may call. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- the argument types are the service's own
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- the argument types are the
+// service's own
 export type Service = Record<string, (...args: any[]) => unknown>;
 
 /** The calling side of a service: every function returns a promise. */

@@ -27,9 +27,13 @@ export interface Reader {
   readonly chain: ChainReader;
   /** Logs that match, in chain order; synchronous, so within limits. */
   logs(filter: LogFilter): LogVerdict;
-  /** Result of `read` on the state of `block`. Throws `STATE_NOT_AVAILABLE` unless it is the head. */
+  /**
+   * Result of `read` on the state of `block`. Throws `STATE_NOT_AVAILABLE` unless it is the head.
+   */
   stateAt<T>(block: number, read: (state: StateReader) => T): T;
-  /** Simulates a call on the state of `block`. Throws `STATE_NOT_AVAILABLE` unless it is the head. */
+  /**
+   * Simulates a call on the state of `block`. Throws `STATE_NOT_AVAILABLE` unless it is the head.
+   */
   call(request: CallRequest, block: number): Promise<CallResult>;
   /** Least gas limit with which the call succeeds. Throws as `call`. */
   estimateGas(request: CallRequest, block: number): ReturnType<typeof estimateGas>;

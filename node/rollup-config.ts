@@ -60,7 +60,10 @@ export const rollupConfigSchema = z.strictObject({
   sequencingWindow: z.int().positive().max(8000),
   /** Seconds. */
   challengeWindow: z.int().positive(),
-  /** L1 blobBaseFee denominators by activation time, ascending: EIP-4844's update fraction, changed by forks (EIP-7892). */
+  /**
+   * L1 blobBaseFee denominators by activation time, ascending: EIP-4844's update fraction, changed
+   * by forks (EIP-7892).
+   */
   l1BlobSchedule: z
     .array(z.strictObject({ timestamp: integer, baseFeeUpdateFraction: z.int().positive() }))
     .min(1),

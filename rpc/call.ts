@@ -143,7 +143,10 @@ export const overridesParam: Param<null> = {
   fallback: { value: null },
 };
 
-/** The request to run on a block. Throws `CHAIN_ID_MISMATCH`, `FEE_CAP_TOO_LOW`, `TIP_ABOVE_FEE_CAP`. */
+/**
+ * The request to run on a block. Throws `CHAIN_ID_MISMATCH`, `FEE_CAP_TOO_LOW`,
+ * `TIP_ABOVE_FEE_CAP`.
+ */
 export function toCallRequest(args: CallArgs, header: Header, chainId: number): CallRequest {
   if (args.chainId !== null && args.chainId !== BigInt(chainId))
     throw new NodeError("CHAIN_ID_MISMATCH", { expected: chainId });
@@ -160,7 +163,9 @@ function gasPriceOf({ feeCap, tip }: CallArgs, baseFee: bigint): bigint {
   return baseFee + tip < feeCap ? baseFee + tip : feeCap;
 }
 
-/** Return data of a call. Throws `EXECUTION_REVERTED` with the revert data, or `EXECUTION_FAILED`. */
+/**
+ * Return data of a call. Throws `EXECUTION_REVERTED` with the revert data, or `EXECUTION_FAILED`.
+ */
 export function callOutput(result: CallResult): Hex {
   if (result.success) return toHex(result.output);
   throw result.error === "revert"

@@ -72,7 +72,9 @@ export function blockToJson(block: Block, receipts: readonly Receipt[] | null): 
   };
 }
 
-/** Bytes of the block's RLP. A raw legacy transaction is an RLP list itself, a typed one a string. */
+/**
+ * Bytes of the block's RLP. A raw legacy transaction is an RLP list itself, a typed one a string.
+ */
 function blockSize({ header, transactions }: Block): number {
   let body = 0;
   for (const { type, raw } of transactions)

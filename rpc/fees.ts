@@ -1,7 +1,6 @@
 /**
- * What transactions pay: the next base fee, tips of past blocks, and a suggested tip.
- * Source: EIP-1559 with the chain's own denominator and elasticity (OP Stack, Holocene);
- * geth `eth/gasprice` for the shape of the history.
+ * What transactions pay over the base fee: tips of past blocks, and a suggested tip.
+ * Source: geth `eth/gasprice` for the shape of the history.
  */
 import type { Hex } from "../lanes/bytes.ts";
 import type { Header } from "../node/primitives/header.ts";
@@ -14,20 +13,6 @@ const SAMPLE_PERCENTILE = 60;
 /** wei per gas; op-geth's least suggestion. */
 const TIP_MIN = 1_000_000n;
 const DEPOSIT_TYPE = 0x7e;
-
-/** wei per gas of the block after `parent`. */
-export function nextBaseFee(
-  parent: Header,
-  { denominator, elasticity }: { readonly denominator: number; readonly elasticity: number },
-): bigint {
-  const target = parent.gasLimit / BigInt(elasticity);
-  const { baseFeePerGas: fee, gasUsed } = parent;
-  if (gasUsed === target) return fee;
-  const distance = gasUsed > target ? gasUsed - target : target - gasUsed;
-  const change = (fee * distance) / target / BigInt(denominator);
-  if (gasUsed > target) return fee + (change > 1n ? change : 1n);
-  return change < fee ? fee - change : 0n;
-}
 
 /** wei per gas that a transaction paid above the base fee; deposits pay nothing. */
 function tipOf(receipt: Receipt, baseFee: bigint): bigint {

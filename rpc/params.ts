@@ -1,7 +1,7 @@
 /**
  * Parameters of JSON-RPC methods, strictly: hex with 0x, quantities without leading zeros, as
- * ethereum/execution-apis asks. Owns parsing; every refusal names the parameter and what is accepted.
- * Nothing here recurses into its input, and only own members of objects are read.
+ * ethereum/execution-apis asks. Owns parsing; every refusal names the parameter and what is
+ * accepted. Nothing here recurses into its input, and only own members of objects are read.
  */
 import { fromHex, type Hex, isHexOf } from "../lanes/bytes.ts";
 import { accept, refuse } from "../lanes/verdict.ts";

@@ -102,7 +102,7 @@ t.test("each dependency has one line of why, and is needed", async (t) => {
     return (
       [...sources, ...contracts].some((text) => quoted.test(text)) ||
       tools.some((text) => text.includes(name)) ||
-      (typed !== name && Object.hasOwn(dependencies, typed))
+      (typed !== name && (typed === "node" || Object.hasOwn(dependencies, typed)))
     );
   };
   t.same(

@@ -199,7 +199,10 @@ export class Chain {
     return ref;
   }
 
-  /** Verifies a signed block from a peer on the head and appends it. Its signature was checked before. */
+  /**
+   * Verifies a signed block from a peer on the head and appends it. Its signature was checked
+   * before.
+   */
   importSigned(block: UnverifiedBlock): Promise<Verdict<BlockRef, ErrorCode>> {
     return this.exclusive(async () => {
       const { number, parentHash } = block.header;

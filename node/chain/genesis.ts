@@ -35,10 +35,14 @@ const BEACON_ROOTS_CODE: Hex =
 const HISTORY_STORAGE_CODE: Hex =
   "0x3373fffffffffffffffffffffffffffffffffffffffe14604657602036036042575f35600143038111604257611fff81430311604257611fff9006545f5260205ff35b5f5ffd5b5f35611fff60014303065500";
 
-/** Alloc entries of every Pricelane genesis. `l1BlockCode` is the compiled runtime code of L1Block. */
+/**
+ * Alloc entries of every Pricelane genesis. `l1BlockCode` is the compiled runtime code of L1Block.
+ */
 export function predeployAlloc(l1BlockCode: Hex): AllocFile {
   return {
     [L1_BLOCK]: { nonce: 1, code: l1BlockCode },
+    // Exists from the start: clients disagree about the storage root of an absent account.
+    [MESSAGE_PASSER]: { nonce: 1 },
     [BEACON_ROOTS]: { nonce: 1, code: BEACON_ROOTS_CODE },
     [HISTORY_STORAGE]: { nonce: 1, code: HISTORY_STORAGE_CODE },
   };

@@ -19,7 +19,10 @@ import type { DerivationCursor, Store, StoredBlock } from "../storage/store.ts";
 import { parseAttributes } from "./attributes.ts";
 import { type Chain, GENESIS_TERM } from "./chain.ts";
 
-/** Safe heads remembered until the L1 block they came from is final; older ones are merged into the next. */
+/**
+ * Safe heads remembered until the L1 block they came from is final; older ones are merged into the
+ * next.
+ */
 const PENDING_FINALITY_MAX = 1024;
 
 /** One block as a batch carries it. */
@@ -66,13 +69,18 @@ export type BatchOutcome =
 export interface SafeDeps {
   readonly store: Store;
   recoverSenders(raws: readonly Uint8Array[]): Promise<readonly (Hex | null)[]>;
-  /** Whether this node sequences: then a batch that contradicts its chain is fatal, never adopted. */
+  /**
+   * Whether this node sequences: then a batch that contradicts its chain is fatal, never adopted.
+   */
   sequencing(): boolean;
   readonly log: Logger;
 }
 
 export interface SafeChain {
-  /** Applies the next batch: its blocks become safe, or its index is spent. Durable when it resolves. */
+  /**
+   * Applies the next batch: its blocks become safe, or its index is spent. Durable when it
+   * resolves.
+   */
   applyBatch(batch: DecodedBatch): Promise<BatchOutcome>;
   /** Spends the index of a batch that did not decode. */
   spendIndex(index: number, batchHash: Hex, l1Block: BlockRef, reason: string): Promise<void>;

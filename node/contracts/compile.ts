@@ -24,7 +24,7 @@ import { z } from "zod";
 /** Raised when the artifact's or the cache's shape changes. */
 const FORMAT = 1;
 const CACHE_FILE = "cache.json";
-const LIBRARIES = ["@openzeppelin/contracts", "@openzeppelin/contracts-upgradeable"] as const;
+const LIBRARIES = ["@openzeppelin/contracts"] as const;
 const OPTIMIZER_RUNS = 10_000;
 
 interface Group {

@@ -66,7 +66,10 @@ export function createClient(chainId: number, deps: ClientDeps): Client {
   const statusOf = createStatusReader(names.status, ask, deps);
   let submitsInFlight = 0;
 
-  /** Connected peers on this chain with their status: the configured first, each group in random order. */
+  /**
+   * Connected peers on this chain with their status: the configured first, each group in random
+   * order.
+   */
   const peers = async (keptOnly: boolean): Promise<readonly [Connection, RemoteStatus][]> => {
     const candidates = [...onePerPeer(libp2p.getConnections())]
       .filter(([id]) => !deps.ledger.isBanned(id) && (!keptOnly || keptIds.has(id)))
@@ -191,8 +194,8 @@ function onePerPeer(connections: readonly Connection[]): ReadonlyMap<string, Con
 }
 
 /**
- * Reads an answer: blocks from `request.from` on, each with its number and the sequencer's signature.
- * Stops before the first unsigned block, which only L1 can vouch for.
+ * Reads an answer: blocks from `request.from` on, each with its number and the sequencer's
+ * signature. Stops before the first unsigned block, which only L1 can vouch for.
  */
 async function readRange(
   frames: Frames,

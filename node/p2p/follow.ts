@@ -2,7 +2,8 @@
  * Keeps a follower at its peers' head: gossiped blocks, and ranges for what gossip did not bring.
  *
  * Owns: when to ask peers for blocks, and the short memory of refused ones. Does not own: validity
- * (chain), transport, signatures: the p2p thread hands on only what the sequencer signed. One import runs at a time; everything queued is bounded.
+ * (chain), transport, signatures: the p2p thread hands on only what the sequencer signed. One
+ * import runs at a time; everything queued is bounded.
  */
 import type { Verdict } from "../../lanes/verdict.ts";
 import type { Chain } from "../chain/chain.ts";

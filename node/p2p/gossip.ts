@@ -4,9 +4,9 @@
  * `errors.ts`.
  *
  * Pure but for the memory of heights. Does not own: lanes, execution, the L1 origin's truth; the
- * sequencing thread checks those. The transactions root is checked here, because the signature binds
- * the body only through it: otherwise a peer could change the body of a signed block and have the
- * true one taken for a duplicate. ACCEPTANCE 33 to 36.
+ * sequencing thread checks those. The transactions root is checked here, because the signature
+ * binds the body only through it: otherwise a peer could change the body of a signed block and have
+ * the true one taken for a duplicate. ACCEPTANCE 33 to 36.
  */
 import type { Hex } from "../../lanes/bytes.ts";
 import { laneDataHash } from "../../lanes/lane-data.ts";
@@ -104,7 +104,8 @@ export function createGossipCheck(rules: BlockRules): GossipCheck {
       const { hash, header } = decoded.value;
       const number = header.number;
 
-      // Before the time check: an old block that is known is a duplicate, not a fault of the sender.
+      // Before the time check: an old block that is known is a duplicate, not a fault of the
+      // sender.
       const known = heights.get(number);
       if (known?.has(hash) === true) return refuse("BLOCK_ALREADY_KNOWN", { number });
       const ageMs = nowMs - header.timestamp * 1000;

@@ -37,10 +37,14 @@ const STREAMS_PER_CONNECTION_MAX = 512;
 const STREAM_BUFFER_BYTES_MAX = 4 * 1024 * 1024;
 const INACTIVITY_MS = 120_000;
 const PING_INTERVAL_MS = 15_000;
-/** A ping not answered closes the connection; a busy machine stalls for longer than libp2p's 5 s. */
+/**
+ * A ping not answered closes the connection; a busy machine stalls for longer than libp2p's 5 s.
+ */
 const PING_MIN_MS = 20_000;
 const IDENTIFY_BYTES_MAX = 8192;
-/** Blocks handed to the sequencing thread and not yet done; above it sync fetches what gossip drops. */
+/**
+ * Blocks handed to the sequencing thread and not yet done; above it sync fetches what gossip drops.
+ */
 export const BLOCKS_PENDING_MAX = 32;
 
 export interface HostDeps {
@@ -157,7 +161,8 @@ function libp2pOptions(
     },
     connectionMonitor: { pingInterval: PING_INTERVAL_MS, pingTimeout: { minTimeout: PING_MIN_MS } },
     connectionGater: {
-      // The default gater refuses private addresses in browsers only; here it refuses who was banned.
+      // The default gater refuses private addresses in browsers only; here it refuses who was
+      // banned.
       denyInboundEncryptedConnection: (peerId) => ledger.isBanned(peerId.toString()),
     },
     services: {

@@ -13,7 +13,10 @@ export interface NetworkOptions {
   readonly listen: readonly string[];
   /** Multiaddrs with peer id, kept connected. */
   readonly peers: readonly string[];
-  /** Ed25519 private key, protobuf as libp2p writes it; made and kept in the data folder at first start. */
+  /**
+   * Ed25519 private key, protobuf as libp2p writes it; made and kept in the data folder at first
+   * start.
+   */
   readonly identityFile: string;
   /** Folder of the store, opened read-only in the worker to serve blocks. */
   readonly dataDir: string;
@@ -35,7 +38,10 @@ export interface PeerStatus {
 export interface NetworkService {
   /** Gossips an encoded signed block. Resolves when handed to the mesh; no peers is no error. */
   publishBlock(bytes: Uint8Array): Promise<void>;
-  /** Encoded blocks `from … from+count-1`, each with the sequencer's signature, from some connected peer; fewer where it has fewer, `[]` where nobody answers. */
+  /**
+   * Encoded blocks `from … from+count-1`, each with the sequencer's signature, from some connected
+   * peer; fewer where it has fewer, `[]` where nobody answers.
+   */
   blocksByRange(from: number, count: number): Promise<readonly Uint8Array[]>;
   /** The highest unsafe head any connected peer reports; `null` without peers. */
   bestPeerHead(): Promise<number | null>;
@@ -51,9 +57,14 @@ export interface NetworkService {
 
 /** Calls the worker makes to the sequencing thread. */
 export interface NetworkHandlers {
-  /** A block whose form, size, time and signature the worker has checked; not yet lanes nor execution. */
+  /**
+   * A block whose form, size, time and signature the worker has checked; not yet lanes nor
+   * execution.
+   */
   onBlock(bytes: Uint8Array, peerId: string): Promise<void>;
-  /** A raw transaction from a peer, form and sender not yet checked; only asked of the sequencer. */
+  /**
+   * A raw transaction from a peer, form and sender not yet checked; only asked of the sequencer.
+   */
   onSubmit(raw: Uint8Array): Promise<SubmitAnswer>;
   onStatus(): Promise<PeerStatus>;
 }

@@ -3,9 +3,9 @@ import "core-js/actual/promise/with-resolvers.js";
  * GossipSub as Pricelane runs it: one topic, no libp2p authors (the block's own signature is the
  * check), snappy inside the message, ids by content, every limit set.
  *
- * Peers that the operator configured are not GossipSub's "direct peers": those must be listed on both
- * sides, else the unlisted side's GRAFT is refused and a second hop gets its blocks only by gossip.
- * They get a score bonus instead, which keeps them in the mesh, and this node redials them
+ * Peers that the operator configured are not GossipSub's "direct peers": those must be listed on
+ * both sides, else the unlisted side's GRAFT is refused and a second hop gets its blocks only by
+ * gossip. They get a score bonus instead, which keeps them in the mesh, and this node redials them
  * (`peers.ts`). Scores: libp2p/specs gossipsub-v1.1, "peer scoring".
  */
 import { createHash } from "node:crypto";
@@ -15,7 +15,9 @@ import { BLOCK_BYTES_MAX } from "../primitives/block.ts";
 import { BLOCK_FRAME_BYTES_MAX, blocksTopic } from "./messages.ts";
 import { compress, decompress } from "./snappy.ts";
 
-/** One RPC frame: the sender's own limit in this version of GossipSub, some of the largest blocks. */
+/**
+ * One RPC frame: the sender's own limit in this version of GossipSub, some of the largest blocks.
+ */
 const RPC_BYTES_MAX = 4 * 1024 * 1024;
 /** Unsent bytes to a peer before its stream is reset: a peer that does not read costs this much. */
 const OUTBOUND_BUFFER_BYTES_MAX = 8 * 1024 * 1024;
@@ -97,7 +99,8 @@ function scoring(
           firstMessageDeliveriesWeight: 0.2,
           firstMessageDeliveriesDecay: 0.99,
           firstMessageDeliveriesCap: 20,
-          // Off: a chain without traffic still makes blocks, but a stopped one would punish everybody.
+          // Off: a chain without traffic still makes blocks, but a stopped one would punish
+          // everybody.
           meshMessageDeliveriesWeight: 0,
           meshMessageDeliveriesDecay: 0.5,
           meshMessageDeliveriesCap: 1,

@@ -1,4 +1,7 @@
-/** Token buckets by peer: how often each may ask. Bounded; a forgotten peer starts with a full bucket. */
+/**
+ * Token buckets by peer: how often each may ask. Bounded; a forgotten peer starts with a full
+ * bucket.
+ */
 import type { Clock } from "../clock.ts";
 
 const PEERS_MAX = 1024;

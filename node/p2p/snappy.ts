@@ -1,8 +1,9 @@
 /**
  * Snappy, raw block format, with the size known before anything is decompressed.
  *
- * Owns the bound: the length that the compressed bytes declare is read and compared first, so that a
- * few bytes cannot make the node allocate gigabytes. Source: google/snappy format_description.txt.
+ * Owns the bound: the length that the compressed bytes declare is read and compared first, so that
+ * a few bytes cannot make the node allocate gigabytes. Source: google/snappy
+ * format_description.txt.
  */
 import { compressSync, uncompressSync } from "snappy";
 import { accept, refuse, type Verdict } from "../../lanes/verdict.ts";

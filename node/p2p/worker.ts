@@ -1,8 +1,8 @@
 import "core-js/actual/promise/with-resolvers.js";
 /**
  * Entry of the p2p thread: serves `NetworkService` to the sequencing thread and calls its handlers.
- * A rejection that libp2p forgot to handle is logged instead of ending the thread, because it can be
- * provoked from outside: no peer may stop the node (ACCEPTANCE 40).
+ * A rejection that libp2p forgot to handle is logged instead of ending the thread, because it can
+ * be provoked from outside: no peer may stop the node (ACCEPTANCE 40).
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { systemClock } from "../clock.ts";

@@ -42,7 +42,9 @@ export interface Admission {
   restore(): Promise<void>;
   /** Resolves when the transaction is durable, or refused. */
   submit(transaction: UserTransaction): Promise<SubmitAnswer>;
-  /** Journal records of transactions that left the pool other than by a block, since the last call. */
+  /**
+   * Journal records of transactions that left the pool other than by a block, since the last call.
+   */
   takeDropped(): bigint[];
   /** Refuses everything from now on. */
   close(): void;

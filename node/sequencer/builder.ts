@@ -13,13 +13,17 @@ import type { Chain } from "../chain/chain.ts";
 import type { Clock } from "../clock.ts";
 import { NodeError } from "../errors.ts";
 import type { Engine, ExecutedBlock, RejectionCode } from "../execution/engine.ts";
-import { BLOCK_BYTES_MAX } from "../primitives/block.ts";
 import type { Transaction } from "../primitives/transaction.ts";
 import { NORMAL_RANK, type Pool } from "../txpool/pool.ts";
 import type { PooledTransaction } from "../txpool/sender-queue.ts";
 import type { Arrivals } from "./arrivals.ts";
 import { type BlockPlan, flashblockTime } from "./timetable.ts";
 
+/**
+ * Bytes of a block that is built here. Below the protocol's limit, so that a block which does not
+ * compress at all still fits the blobs of one batch (`settlement/blob.ts`: 761,852 bytes).
+ */
+const BUILT_BYTES_MAX = 700_000;
 /** Normal work in one flashblock before it ends. */
 const FLASHBLOCK_WORK_MS = 50;
 /** Normal work between two looks at what has arrived. */
@@ -53,7 +57,10 @@ export interface BuiltBlock {
   readonly settled: readonly bigint[];
 }
 
-/** Builds the planned block on the chain's head. Call inside `chain.exclusive`; it stays open in the engine. */
+/**
+ * Builds the planned block on the chain's head. Call inside `chain.exclusive`; it stays open in the
+ * engine.
+ */
 export async function buildBlock(plan: BlockPlan, deps: BuilderDeps): Promise<BuiltBlock> {
   const building = new BlockBuilding(plan, deps);
   await building.open();
@@ -203,7 +210,10 @@ class BlockBuilding {
     }
   }
 
-  /** The block's free gas less what the fast classes may still take; released linearly over the block. */
+  /**
+   * The block's free gas less what the fast classes may still take; released linearly over the
+   * block.
+   */
   #normalGasLeft(): bigint {
     const { chain, clock, engine } = this.#deps;
     let reserved = 0n;
@@ -220,7 +230,7 @@ class BlockBuilding {
     const { transaction, accepted, ready } = item;
     const bytes = transaction.raw.length + TRANSACTION_OVERHEAD_BYTES;
     if (ready === null) throw new NodeError("INTERNAL", { notReady: transaction.hash });
-    if (this.#bytes + bytes > BLOCK_BYTES_MAX) {
+    if (this.#bytes + bytes > BUILT_BYTES_MAX) {
       pool.park(item);
       return false;
     }

@@ -114,7 +114,9 @@ export function createSequencer(deps: SequencerDeps): Sequencer {
       });
     });
 
-  /** A crash between commit and signature leaves the head unsigned: the promise is made good now. */
+  /**
+   * A crash between commit and signature leaves the head unsigned: the promise is made good now.
+   */
   const signHead = async (): Promise<void> => {
     const head = chain.head().header.number;
     for (let number = Math.max(1, head + 1 - RESIGN_DEPTH); number <= head; number++) {

@@ -1,8 +1,8 @@
 /**
  * The sequencer key, behind a durable compare-and-set.
  *
- * Owns: the key and the rule that one height gets one signature (I8): the mark is durable before the
- * signature exists, so a crash, a restart or a second builder cannot make another. PROTOCOL 10.
+ * Owns: the key and the rule that one height gets one signature (I8): the mark is durable before
+ * the signature exists, so a crash, a restart or a second builder cannot make another. PROTOCOL 10.
  */
 import { type Hex, toHex, ZERO_HASH } from "../../lanes/bytes.ts";
 import {
@@ -24,7 +24,9 @@ export interface MarkStore {
 }
 
 export interface Signer {
-  /** 65-byte signature. Errors: `SIGNATURE_CONFLICT` where another hash was signed at this height. */
+  /**
+   * 65-byte signature. Errors: `SIGNATURE_CONFLICT` where another hash was signed at this height.
+   */
   signBlock(commitment: BlockCommitment): Promise<Uint8Array>;
   /** As `signBlock`, by batch index. */
   signBatch(commitment: BatchCommitment): Promise<Uint8Array>;
@@ -59,7 +61,8 @@ export function createSigner(
   return {
     signBlock(commitment) {
       const digest = blockDigest(domain, commitment);
-      // The digest covers LaneData and origin too: the same block hash with another order is another promise.
+      // The digest covers LaneData and origin too: the same block hash with another order is
+      // another promise.
       const hash: Hex = toHex(digest);
       const { number: height, l1OriginHash: origin } = commitment;
       return signOnce({ kind: "block", height, hash, origin }, digest);

@@ -35,7 +35,8 @@ export function planBlock(input: PlanInput): BlockPlan {
   const earliest = parentTimestamp + blockTime;
   if (origin.timestamp < now + blockTime - ORIGIN_DRIFT_MAX_S) {
     const next = child ?? origin;
-    // Where the origin cannot advance, hurrying would only pile up empty blocks: keep the block time.
+    // Where the origin cannot advance, hurrying would only pile up empty blocks: keep the block
+    // time.
     const sealAtMs = child === null ? nowMs + blockTime * 1000 : nowMs;
     const timestamp = Math.max(earliest, next.timestamp);
     return { timestamp, origin: next, depositOnly: true, sealAtMs };
@@ -46,7 +47,10 @@ export function planBlock(input: PlanInput): BlockPlan {
   return { timestamp, origin: next, depositOnly, sealAtMs: timestamp * 1000 };
 }
 
-/** Flashblock time (PROTOCOL 4): now, clamped to `1000·parentT < t ≤ 1000·T` and never below `previousMs`. */
+/**
+ * Flashblock time (PROTOCOL 4): now, clamped to `1000·parentT < t ≤ 1000·T` and never below
+ * `previousMs`.
+ */
 export function flashblockTime(
   nowMs: number,
   previousMs: number,

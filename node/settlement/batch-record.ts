@@ -12,7 +12,10 @@ import { type Hex, isHexOf } from "../../lanes/bytes.ts";
 import { NodeError } from "../errors.ts";
 import type { BatchHeader } from "./settlement.ts";
 
-/** Everything that makes an L1 transaction but its batch and its key: the same attempt gives the same hash. */
+/**
+ * Everything that makes an L1 transaction but its batch and its key: the same attempt gives the
+ * same hash.
+ */
 export interface Attempt {
   readonly hash: Hex;
   readonly nonce: number;

@@ -48,7 +48,10 @@ export interface BatcherDeps {
 }
 
 export interface Batcher {
-  /** One step of the batch in flight, or the start of the next; `now` does not wait for the interval. */
+  /**
+   * One step of the batch in flight, or the start of the next; `now` does not wait for the
+   * interval.
+   */
   step(now: boolean): Promise<void>;
   /** Batches signed or sent and not derived yet: 0 or 1. */
   pending(): number;

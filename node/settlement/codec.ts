@@ -1,7 +1,8 @@
 /**
  * The batch payload: L2 blocks without what derivation rebuilds, in columns, compressed.
  *
- * Owns the byte format and its limits. Does not own blobs, headers, or whether the blocks are valid.
+ * Owns the byte format and its limits. Does not own blobs, headers, or whether the blocks are
+ * valid.
  * Invariant: at most one byte string decodes to given blocks (before compression), and decoding
  * then encoding gives the same bytes. Source: PROTOCOL 8.
  *
@@ -64,7 +65,10 @@ export async function decodePayload(
   return columns.ok ? decodeColumns(columns.value) : columns;
 }
 
-/** Blocks as columns. Throws `RangeError` where a block contradicts its LaneData: callers own the input. */
+/**
+ * Blocks as columns. Throws `RangeError` where a block contradicts its LaneData: callers own the
+ * input.
+ */
 export function encodeColumns(blocks: readonly PayloadBlock[]): Uint8Array {
   const first = blocks[0];
   if (first === undefined || blocks.length > BATCH_BLOCKS_MAX || first.originAdvances)

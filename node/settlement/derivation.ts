@@ -5,8 +5,9 @@
  * Owns: the order of events, the proof that a payload is the posted one, the checks that need no
  * execution. Does not own: whether blocks are valid, and the durable cursor (sequencing thread).
  * Invariants: nothing is skipped: what cannot be fetched, or does not match what L1 committed to,
- * throws, and the same batch is tried again (BLOB_UNAVAILABLE, BLOB_MISMATCH); what matches but does
- * not decode is void, the same on every node. Source: PROTOCOL 7 (O6 without forced blocks), 8.
+ * throws, and the same batch is tried again (BLOB_UNAVAILABLE, BLOB_MISMATCH); what matches but
+ * does not decode is void, the same on every node. Source: PROTOCOL 7 (O6 without forced blocks),
+ * 8.
  */
 import type { Hex } from "../../lanes/bytes.ts";
 import { accept, type Verdict } from "../../lanes/verdict.ts";
@@ -52,7 +53,10 @@ export function createDerivation(cursor: DerivationCursor, deps: DerivationDeps)
   const { client, heads, handlers, log } = deps;
   let { nextBatchIndex, previousBatchHash, l1Block: applied } = cursor;
 
-  /** After an L1 reorg: all applied batches must stand in the new chain too, then reading restarts lower. */
+  /**
+   * After an L1 reorg: all applied batches must stand in the new chain too, then reading restarts
+   * lower.
+   */
   const standOnCanonical = async (): Promise<void> => {
     const now = await heads.originAt(applied.number);
     if (now?.hash === applied.hash) return;

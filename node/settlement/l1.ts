@@ -61,7 +61,9 @@ export interface L1Call {
 }
 
 export interface L1Client {
-  /** Throws `L1_WRONG_CHAIN` where the endpoint serves another chain than the rollup config names. */
+  /**
+   * Throws `L1_WRONG_CHAIN` where the endpoint serves another chain than the rollup config names.
+   */
   checkChain(): Promise<void>;
   /** `null` where L1 has no such block. */
   block(which: number | "latest" | "finalized"): Promise<L1Origin | null>;
@@ -69,7 +71,9 @@ export interface L1Client {
   batchLogs(from: number, to: number): Promise<readonly L1Log[]>;
   /** Calldata of a transaction; `null` where L1 does not know it. */
   calldata(transactionHash: Hex): Promise<Uint8Array | null>;
-  /** All blobs of the L1 block, unverified: endpoints disagree on how a list of hashes is asked for. */
+  /**
+   * All blobs of the L1 block, unverified: endpoints disagree on how a list of hashes is asked for.
+   */
   blobs(block: L1Origin): Promise<readonly Uint8Array[]>;
   /** `nextIndex` of the contract. */
   nextBatchIndex(): Promise<number>;

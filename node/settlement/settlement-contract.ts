@@ -45,7 +45,10 @@ export interface PostedBatch {
   readonly blobHashes: readonly Hex[];
 }
 
-/** A posted batch from the log's topics and data; `null` where the log is not what the contract emits. */
+/**
+ * A posted batch from the log's topics and data; `null` where the log is not what the contract
+ * emits.
+ */
 export function decodeBatchPosted(topics: readonly Hex[], data: Hex): PostedBatch | null {
   try {
     const { args } = decodeEventLog({

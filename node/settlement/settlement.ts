@@ -68,7 +68,10 @@ export interface DerivedBatch {
   readonly l1Block: BlockRef;
 }
 
-/** What became of a batch: its blocks are the safe chain now, or it is void (index spent, no blocks). */
+/**
+ * What became of a batch: its blocks are the safe chain now, or it is void (index spent, no
+ * blocks).
+ */
 export type BatchOutcome =
   { readonly valid: true } | { readonly valid: false; readonly reason: string };
 
@@ -98,9 +101,14 @@ export interface SettlementService {
 export interface SettlementHandlers {
   /** New L1 blocks in order, each the child of the one before (a reorg starts lower again). */
   onL1Blocks(blocks: readonly L1Origin[], finalized: BlockRef | null): Promise<void>;
-  /** A decoded batch in index order. The answer is durable before it is given: blocks, safe head and cursor. */
+  /**
+   * A decoded batch in index order. The answer is durable before it is given: blocks, safe head and
+   * cursor.
+   */
   onBatch(batch: DerivedBatch): Promise<BatchOutcome>;
-  /** A batch on L1 that does not decode, or whose header contradicts its payload: spends the index. */
+  /**
+   * A batch on L1 that does not decode, or whose header contradicts its payload: spends the index.
+   */
   onVoidBatch(index: number, batchHash: Hex, l1Block: BlockRef, reason: string): Promise<void>;
   /** All logs up to this L1 block are applied: durable cursor, and the finalized head moves. */
   onL1Applied(l1Block: BlockRef, finalizedL1Number: number): Promise<void>;

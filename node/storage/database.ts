@@ -16,7 +16,10 @@ import { openRecord, sealRecord } from "./checksum.ts";
 import { META } from "./keys.ts";
 import { checkLogs } from "./write-ahead-log.ts";
 
-/** Raised by every change to keys, records or the meaning of the state; nothing is migrated before 1.0. */
+/**
+ * Raised by every change to keys, records or the meaning of the state; nothing is migrated before
+ * 1.0.
+ */
 export const CHAIN_FORMAT = 1;
 
 /** The database's folder inside the data folder, which holds other things too. */
@@ -57,7 +60,9 @@ export interface Database extends RecordView {
 type LevelHandle = Level<Uint8Array, Uint8Array>;
 type Snapshot = ReturnType<LevelHandle["snapshot"]>;
 
-/** Folders that this thread has open for writing: LevelDB's own lock does not hold within a process. */
+/**
+ * Folders that this thread has open for writing: LevelDB's own lock does not hold within a process.
+ */
 const ownedFolders = new Set<string>();
 
 function errorCode(error: unknown): string {

@@ -30,13 +30,17 @@ interface JournalState {
   lastAccepted: bigint;
 }
 
-/** Changes to the journal as parts of batches; each batch must be written before the next is built. */
+/**
+ * Changes to the journal as parts of batches; each batch must be written before the next is built.
+ */
 export interface Journal {
   /** Accepted number of the last record appended; 0 before the first. */
   lastAccepted(): bigint;
   /** Adds records to a batch, in order. */
   append(records: readonly JournalRecord[]): Operation[];
-  /** Takes records out: what changes, which also is their reverse diff. Unknown numbers are ignored. */
+  /**
+   * Takes records out: what changes, which also is their reverse diff. Unknown numbers are ignored.
+   */
   settle(accepted: readonly bigint[]): Promise<Change[]>;
   /** Puts settled records back, given as the operations of a reverse diff. */
   restore(records: readonly Operation[]): void;

@@ -54,7 +54,9 @@ function checkHeads(view: RecordView, heads: Heads): void {
   }
 }
 
-/** Checks heads and the newest blocks. Errors: `STORAGE_CORRUPT` with the number and what is wrong. */
+/**
+ * Checks heads and the newest blocks. Errors: `STORAGE_CORRUPT` with the number and what is wrong.
+ */
 export function checkChain(view: RecordView): void {
   const payload = view.get(META.heads);
   if (payload === null) throw new NodeError("STORAGE_CORRUPT", { record: "heads" });

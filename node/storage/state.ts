@@ -24,7 +24,9 @@ export interface AccountChange {
   readonly address: Hex;
   readonly before: AccountRecord | null;
   readonly after: AccountRecord | null;
-  /** All slots that existed before were deleted; `slots` then lists them with their old values too. */
+  /**
+   * All slots that existed before were deleted; `slots` then lists them with their old values too.
+   */
   readonly storageCleared: boolean;
   readonly slots: readonly SlotChange[];
 }

@@ -54,14 +54,20 @@ export interface BlockCommit {
 /** Record kinds of the journal. */
 export const JOURNAL_TRANSACTION = 1;
 
-/** PROTOCOL 10: `{leaderEpoch, seq, prevHash, kind, bytes}`; `accepted` is `leaderEpoch · 2^40 + seq`. */
+/**
+ * PROTOCOL 10: `{leaderEpoch, seq, prevHash, kind, bytes}`; `accepted` is `leaderEpoch · 2^40 +
+ * seq`.
+ */
 export interface JournalRecord {
   readonly accepted: bigint;
   readonly kind: number;
   readonly bytes: Uint8Array;
 }
 
-/** Everything the signer has signed, as high-water marks; written durably before the signature leaves. */
+/**
+ * Everything the signer has signed, as high-water marks; written durably before the signature
+ * leaves.
+ */
 export interface SignedMark {
   readonly kind: "block" | "batch";
   /** Block number or batch index. */
@@ -71,7 +77,9 @@ export interface SignedMark {
   readonly origin: Hex;
 }
 
-/** Consistent reads, from any thread, all synchronous. Errors: `STORAGE_CORRUPT`, `STORAGE_FAILED`. */
+/**
+ * Consistent reads, from any thread, all synchronous. Errors: `STORAGE_CORRUPT`, `STORAGE_FAILED`.
+ */
 export interface ChainReader {
   heads(): Heads;
   blockByNumber(number: number): StoredBlock | null;
@@ -92,14 +100,17 @@ export interface ChainReader {
 
 /** The writing side: one owner, the sequencing thread. */
 export interface Store extends ChainReader {
-  /** Writes genesis into an empty folder; elsewhere checks that the folder belongs to this chain. */
+  /**
+   * Writes genesis into an empty folder; elsewhere checks that the folder belongs to this chain.
+   */
   initialize(commit: BlockCommit, rollupConfigHash: Hex): Promise<void>;
   isEmpty(): boolean;
   commitBlock(commit: BlockCommit): Promise<void>;
   /** Keeps the signature of a block already committed unsigned. */
   saveSignature(number: number, signature: Uint8Array): Promise<void>;
   /**
-   * Takes blocks above `number` back, newest first, by their reverse diffs; one atomic batch a block.
+   * Takes blocks above `number` back, newest first, by their reverse diffs; one atomic batch a
+   * block.
    *
    * Shape: returns them, newest last. Journal records they had settled stand in the journal again.
    * Safe and finalized heads above `number` come down to it; `cursor`, written with the first
@@ -118,7 +129,10 @@ export interface Store extends ChainReader {
   settleJournal(accepted: readonly bigint[]): Promise<void>;
   /** All records in accepted order. Errors: `STORAGE_CORRUPT` where one is damaged or missing. */
   loadJournal(): Promise<readonly JournalRecord[]>;
-  /** Raises the leader epoch durably, beyond `above` and every earlier one, and returns it: 1 on the first start. */
+  /**
+   * Raises the leader epoch durably, beyond `above` and every earlier one, and returns it: 1 on the
+   * first start.
+   */
   raiseLeaderEpoch(above: number): Promise<number>;
   signedMark(kind: SignedMark["kind"], height: number): SignedMark | null;
   saveSignedMark(mark: SignedMark): Promise<void>;

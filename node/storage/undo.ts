@@ -71,7 +71,10 @@ export function forwardOperations(changes: readonly Change[]): Operation[] {
 const ENTRY_HEADER_BYTES = 8;
 const ABSENT = 0xffffffff;
 
-/** For each change: key length u32, payload length u32, key, payload. Lists of ten thousands, so no RLP. */
+/**
+ * For each change: key length u32, payload length u32, key, payload. Lists of ten thousands, so no
+ * RLP.
+ */
 export function encodeUndo(changes: readonly Change[]): Uint8Array {
   let length = 0;
   for (const { key, before } of changes)

@@ -3,9 +3,9 @@
  *
  * LevelDB 1.20 drops a damaged log record silently, and with it the rest of its 32 KiB block: after
  * one flipped bit the database opens and acknowledged batches are gone. A torn tail, on the other
- * hand, is what a power cut leaves of a batch nobody was told about. The store writes one batch at a
- * time and syncs each, so a batch that starts behind the damage proves that the damaged one had been
- * acknowledged. What this cannot tell from a torn tail is damage to the very last batch.
+ * hand, is what a power cut leaves of a batch nobody was told about. The store writes one batch at
+ * a time and syncs each, so a batch that starts behind the damage proves that the damaged one had
+ * been acknowledged. What this cannot tell from a torn tail is damage to the very last batch.
  *
  * Source: LevelDB doc/log_format.md; crc32c is RFC 3720 appendix B.4.
  */
@@ -88,7 +88,9 @@ export function findLogDamage(log: Uint8Array): number | null {
   return null;
 }
 
-/** Empty where the file went meanwhile: then another process has the folder, which opening will say. */
+/**
+ * Empty where the file went meanwhile: then another process has the folder, which opening will say.
+ */
 async function readLog(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path);

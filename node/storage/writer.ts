@@ -1,9 +1,9 @@
 /**
  * The one way into the database for writes: one batch at a time, in the order they were asked for.
  *
- * One at a time, because LevelDB's thread pool may swap two batches that are in flight together, and
- * because the check of the write-ahead log relies on it. After a failed write nothing is written any
- * more: what the disk holds is unknown, and LevelDB itself refuses after a failed fsync
+ * One at a time, because LevelDB's thread pool may swap two batches that are in flight together,
+ * and because the check of the write-ahead log relies on it. After a failed write nothing is
+ * written any more: what the disk holds is unknown, and LevelDB itself refuses after a failed fsync
  * (ACCEPTANCE row 47).
  */
 import { ERRORS, NodeError } from "../errors.ts";

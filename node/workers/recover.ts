@@ -5,7 +5,9 @@ import { decodeTransaction } from "../primitives/transaction.ts";
 
 /** A type rather than an interface, so that it is a `Service` of `port.ts`. */
 export type RecoverService = {
-  /** Sender of each raw transaction; `null` where it does not decode or its signature is invalid. */
+  /**
+   * Sender of each raw transaction; `null` where it does not decode or its signature is invalid.
+   */
   recover(raws: readonly Uint8Array[]): readonly (Hex | null)[];
 };
 

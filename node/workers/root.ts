@@ -25,7 +25,9 @@ export function createRootService(trie: TrieReader): RootService {
   };
 }
 
-/** A clone copies the whole buffer behind a view: nodes that share a larger one are copied first. */
+/**
+ * A clone copies the whole buffer behind a view: nodes that share a larger one are copied first.
+ */
 function compactChange(change: TrieNodeChange): TrieNodeChange {
   return { path: change.path, node: compact(change.node), previous: compact(change.previous) };
 }

@@ -25,7 +25,9 @@ export function createDevnetCommand(): Command {
     });
 }
 
-/** Runs a compiled program as a child until it ends; returns its exit code, 128 + n after signal n. */
+/**
+ * Runs a compiled program as a child until it ends; returns its exit code, 128 + n after signal n.
+ */
 export function runProgram(program: string, args: readonly string[]): Promise<number> {
   const child = spawn(process.execPath, [program, ...args], { stdio: "inherit" });
   const forward = (signal: NodeJS.Signals): void => {

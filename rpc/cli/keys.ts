@@ -1,8 +1,8 @@
 /**
  * `pricelane keys`: makes, imports and inspects encrypted key files (Web3 Secret Storage, as geth's).
  *
- * Keys and passwords come from files, standard input or a hidden prompt, never from arguments, which
- * every process on the machine can read. An existing file is never overwritten.
+ * Keys and passwords come from files, standard input or a hidden prompt, never from arguments,
+ * which every process on the machine can read. An existing file is never overwritten.
  */
 import { randomBytes } from "node:crypto";
 import { open, readFile } from "node:fs/promises";

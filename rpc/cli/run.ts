@@ -2,7 +2,8 @@
  * One node as a process, until a signal ends it.
  *
  * Owns signals, exit with the parent, and the line that says the node is up. The node and the RPC
- * thread stop in reverse order of their start; a second signal, a second later, does not wait for that.
+ * thread stop in reverse order of their start; a second signal, a second later, does not wait for
+ * that.
  */
 import { systemClock } from "../../node/clock.ts";
 import type { NodeConfig } from "../../node/config.ts";

@@ -7,7 +7,9 @@ import { type LogQuery, logQueryParam } from "../logs.ts";
 import { method, type Methods } from "../method.ts";
 import type { BlockId } from "../params.ts";
 
-/** Height of a range's end; a height above the head stands for itself, an unknown hash for nothing. */
+/**
+ * Height of a range's end; a height above the head stands for itself, an unknown hash for nothing.
+ */
 function bound(context: RpcContext, id: BlockId): number {
   if (id.kind === "number") return id.number;
   const number = resolveBlock(context, id);

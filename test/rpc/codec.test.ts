@@ -6,7 +6,9 @@ import { encodeHeader } from "../../node/primitives/header.ts";
 import { blockToJson, headerToJson, receiptToJson, transactionToJson } from "../../rpc/codec.ts";
 import { createFakeChain, toUser, signTransfer } from "./fixture-chain.ts";
 
-/** Request and answer samples of ethereum/execution-apis, beside the repository where it is built. */
+/**
+ * Request and answer samples of ethereum/execution-apis, beside the repository where it is built.
+ */
 const SAMPLES = resolve("../shared/rpc-compat");
 const skip = existsSync(SAMPLES) ? false : "the folder shared/rpc-compat is not here";
 

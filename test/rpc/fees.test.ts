@@ -1,30 +1,14 @@
-import fc from "fast-check";
 import t from "tap";
-import { nextBaseFee as engineBaseFee } from "../../node/execution/embedded/block-header.ts";
-import { nextBaseFee, tipsAtPercentiles } from "../../rpc/fees.ts";
-import { createFakeChain, rollup } from "./fixture-chain.ts";
-
-t.test("the next base fee is the engine's", async (t) => {
-  const { header } = (await createFakeChain()).block;
-  fc.assert(
-    fc.property(
-      fc.bigInt({ min: 0n, max: 10n ** 15n }),
-      fc.bigInt({ min: 0n, max: header.gasLimit }),
-      (baseFeePerGas, gasUsed) => {
-        const parent = { ...header, baseFeePerGas, gasUsed };
-        return nextBaseFee(parent, rollup.eip1559) === engineBaseFee(parent, rollup.eip1559);
-      },
-    ),
-  );
-  t.pass("for 100 headers");
-});
+import { tipsAtPercentiles } from "../../rpc/fees.ts";
+import { createFakeChain } from "./fixture-chain.ts";
 
 t.test("tips are weighted by the gas they paid for", async (t) => {
   const { block, reader } = await createFakeChain();
   const receipts = reader.chain.receipts(1)!;
   const { baseFeePerGas, gasUsed } = block.header;
   t.equal(gasUsed, 140_000n);
-  // 40,000 gas of the deposit without a tip, twice 25,000 at 2,000,000 wei, twice 25,000 at the base fee.
+  // 40,000 gas of the deposit without a tip, twice 25,000 at 2,000,000 wei, twice 25,000 at the
+  // base fee.
   const tips = tipsAtPercentiles(receipts, block.header, [0, 28, 29, 60, 70, 100]);
   t.same(tips, [0n, 0n, 2_000_000n, 2_000_000n, baseFeePerGas, baseFeePerGas]);
   t.same(tipsAtPercentiles([], block.header, [50]), [0n]);

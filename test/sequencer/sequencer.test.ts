@@ -1,4 +1,6 @@
-/** The sequencing loop on a real engine and store: what it builds, followers accept, bit for bit. */
+/**
+ * The sequencing loop on a real engine and store: what it builds, followers accept, bit for bit.
+ */
 import { join } from "node:path";
 import t from "tap";
 import { classify } from "../../lanes/classify.ts";

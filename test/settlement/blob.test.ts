@@ -1,4 +1,6 @@
-/** Payload bytes in blobs: round trip, capacity, strict filler; versioned hashes by the KZG service. */
+/**
+ * Payload bytes in blobs: round trip, capacity, strict filler; versioned hashes by the KZG service.
+ */
 import fc from "fast-check";
 import t from "tap";
 import { bytesEqual } from "../../lanes/bytes.ts";

@@ -1,4 +1,6 @@
-/** The batch payload: round trips, one byte string for given blocks, and strict, bounded decoding. */
+/**
+ * The batch payload: round trips, one byte string for given blocks, and strict, bounded decoding.
+ */
 import fc from "fast-check";
 import { brotliCompressSync, constants } from "node:zlib";
 import t from "tap";

@@ -1,4 +1,6 @@
-/** L1 as a node sees it: heads as one chain, reorgs, origins by number, wrong and silent endpoints. */
+/**
+ * L1 as a node sees it: heads as one chain, reorgs, origins by number, wrong and silent endpoints.
+ */
 import t from "tap";
 import { type Hex, ZERO_HASH } from "../../lanes/bytes.ts";
 import { createL1Client } from "../../node/settlement/l1.ts";

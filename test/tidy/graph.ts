@@ -8,10 +8,7 @@ const ENTRIES = ["rpc/main.ts", "devnet/main.ts", "node/contracts/compile.ts"];
 
 type Graph = ReadonlyMap<string, ReadonlySet<string>>;
 
-/**
- * Groups of two or more vertices that reach each other. Tarjan's algorithm, without recursion
- * limits in mind: the graph has hundreds of vertices.
- */
+/** Groups of two or more vertices that reach each other (Tarjan). */
 function components(graph: Graph): string[][] {
   const order = new Map<string, number>();
   const low = new Map<string, number>();

@@ -1,6 +1,6 @@
 /**
- * Header fields that follow from the parent and the rollup config: extra data, base fee and the
- * constants of an L2 block. PROTOCOL 6. Source: EIP-1559; OP Stack specs, holocene/exec-engine.md.
+ * Header fields that follow from the rollup config: extra data and the constants of an L2 block.
+ * PROTOCOL 6. Source: OP Stack specs, holocene/exec-engine.md.
  */
 import { bigintToBytes, concatBytes, type Hex, ZERO_HASH } from "../../../lanes/bytes.ts";
 import {
@@ -21,17 +21,6 @@ export function extraDataOf({ denominator, elasticity }: FeeParameters): Uint8Ar
     bigintToBytes(BigInt(denominator), 4),
     bigintToBytes(BigInt(elasticity), 4),
   );
-}
-
-/** Base fee of the block after `parent`, in wei per gas. */
-export function nextBaseFee(parent: Header, parameters: FeeParameters): bigint {
-  const { gasUsed, gasLimit, baseFeePerGas } = parent;
-  const target = gasLimit / BigInt(parameters.elasticity);
-  if (gasUsed === target || target === 0n) return baseFeePerGas;
-  const distance = gasUsed > target ? gasUsed - target : target - gasUsed;
-  const delta = (baseFeePerGas * distance) / target / BigInt(parameters.denominator);
-  if (gasUsed > target) return baseFeePerGas + (delta > 1n ? delta : 1n);
-  return baseFeePerGas > delta ? baseFeePerGas - delta : 0n;
 }
 
 /** Fields that execution and the environment decide. */

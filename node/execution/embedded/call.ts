@@ -15,6 +15,7 @@ import { createCachedReader } from "./cached-reader.ts";
 import { createMachine, type Machine } from "./evm.ts";
 import { gasCost, INITCODE_BYTES_MAX } from "./gas.ts";
 import { type Outcome, runMessage } from "./message.ts";
+import { ROLLUP_BLOB_BASE_FEE } from "./rules.ts";
 import { createWorkingState, EMPTY_CODE_HASH } from "./state.ts";
 
 export interface CallOptions {
@@ -116,6 +117,8 @@ async function openMachine(options: CallOptions, request: CallRequest): Promise<
     gasLimit: header.gasLimit,
     // Who offers no price sees none, as in geth.
     baseFee: request.gasPrice === 0n ? 0n : header.baseFeePerGas,
+    blobBaseFee: ROLLUP_BLOB_BASE_FEE,
+    beneficiary: header.beneficiary,
     prevRandao: header.prevRandao,
     parentHash: header.parentHash,
   });

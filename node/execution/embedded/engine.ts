@@ -8,6 +8,7 @@
  */
 import assert from "node:assert/strict";
 import { fromHex, type Hex } from "../../../lanes/bytes.ts";
+import { nextBaseFee } from "../../primitives/base-fee.ts";
 import { EMPTY_TRIE_ROOT, type Header, headerHash } from "../../primitives/header.ts";
 import { encodeReceipt, mergeBlooms, type Receipt } from "../../primitives/receipt.ts";
 import type { Transaction } from "../../primitives/transaction.ts";
@@ -21,11 +22,18 @@ import type {
   RootHasher,
   SealedRoots,
 } from "../engine.ts";
-import { BEACON_ROOTS, HISTORY_STORAGE, MESSAGE_PASSER, SYSTEM_ADDRESS } from "../predeploys.ts";
-import { makeHeader, nextBaseFee } from "./block-header.ts";
+import {
+  BEACON_ROOTS,
+  HISTORY_STORAGE,
+  MESSAGE_PASSER,
+  SEQUENCER_FEE_VAULT,
+  SYSTEM_ADDRESS,
+} from "../predeploys.ts";
+import { makeHeader } from "./block-header.ts";
 import { type CachedReader, createCachedReader } from "./cached-reader.ts";
-import { type BlockContext, createMachine } from "./evm.ts";
+import { createMachine } from "./evm.ts";
 import { runSystemCall } from "./message.ts";
+import { type BlockContext, ROLLUP_BLOB_BASE_FEE } from "./rules.ts";
 import { createWorkingState, type WorkingState } from "./state.ts";
 import { applyTransaction, type BlockProgress } from "./transition.ts";
 
@@ -87,6 +95,8 @@ class EmbeddedEngine implements Engine {
         timestamp: environment.timestamp,
         gasLimit: environment.gasLimit,
         baseFee: nextBaseFee(parent, this.#rollup.eip1559),
+        blobBaseFee: ROLLUP_BLOB_BASE_FEE,
+        beneficiary: SEQUENCER_FEE_VAULT,
         prevRandao: environment.prevRandao,
         parentHash: this.#head.hash,
       };

@@ -11,7 +11,6 @@ import { concatBytes, fromHex, type Hex, ZERO_ADDRESS } from "../../../lanes/byt
 import { recoverAuthority } from "../../primitives/signature.ts";
 import type { Log } from "../../primitives/receipt.ts";
 import type { AccessListEntry, Authorization } from "../../primitives/transaction.ts";
-import { SEQUENCER_FEE_VAULT } from "../predeploys.ts";
 import { addressOf, type Machine } from "./evm.ts";
 import { AUTHORIZATION_REFUND, type GasCost, settleGas } from "./gas.ts";
 import { EMPTY_ACCOUNT, EMPTY_CODE_HASH } from "./state.ts";
@@ -117,10 +116,10 @@ export async function finishMessage(machine: Machine, outcome: Outcome): Promise
 }
 
 /** EIP-2929, 2930, 3651: what is warm before execution. */
-function warmUp({ evm }: Machine, { sender, to, accessList }: Message): void {
+function warmUp({ evm, context }: Machine, { sender, to, accessList }: Message): void {
   for (const address of evm.precompiles.keys()) evm.journal.addAlwaysWarmAddress(address);
   evm.journal.addAlwaysWarmAddress(sender);
-  evm.journal.addAlwaysWarmAddress(SEQUENCER_FEE_VAULT);
+  evm.journal.addAlwaysWarmAddress(context.beneficiary);
   if (to !== null) evm.journal.addAlwaysWarmAddress(to);
   for (const entry of accessList) {
     evm.journal.addAlwaysWarmAddress(entry.address);

@@ -1,7 +1,8 @@
 /**
  * The transaction transition: validity, fees, execution, receipt.
  *
- * Owns what a transaction of a block does to the state: types 0, 1, 2, 4 and deposits (0x7E).
+ * Owns what a transaction of a block does to the state: types 0, 1, 2, 4 and deposits (0x7E), as
+ * far as the machine's rules allow them.
  * Invariants: a rejected transaction leaves no trace; no wei is created but by `mint`; a deposit is
  * never rejected but for the block's gas or its form.
  * Source: yellow paper 6; EIP-1559, 2681, 3607, 3860, 7623, 7702; OP Stack specs: deposits.md,
@@ -16,16 +17,12 @@ import type {
   UserTransaction,
 } from "../../primitives/transaction.ts";
 import type { ApplyResult, RejectionCode } from "../engine.ts";
-import {
-  BASE_FEE_VAULT,
-  L1_FEE_VAULT,
-  OPERATOR_FEE_VAULT,
-  SEQUENCER_FEE_VAULT,
-} from "../predeploys.ts";
+import { L1_FEE_VAULT, OPERATOR_FEE_VAULT } from "../predeploys.ts";
 import type { Machine } from "./evm.ts";
 import { type GasCost, gasCost, INITCODE_BYTES_MAX } from "./gas.ts";
-import { readRollupFees, type RollupFees } from "./l1-fee.ts";
+import type { RollupFees } from "./l1-fee.ts";
 import { finishMessage, isDelegation, type Message, type Outcome, runMessage } from "./message.ts";
+import type { Rules } from "./rules.ts";
 import { EMPTY_ACCOUNT } from "./state.ts";
 
 /** The open block as its transactions see and change it. */
@@ -37,6 +34,8 @@ export interface BlockProgress {
 }
 
 const UINT64_MAX = 2n ** 64n - 1n;
+const UINT256_MAX = 2n ** 256n - 1n;
+const DELEGATING_TYPE = 4;
 /** OP Stack: marks receipts of deposits that carry `depositNonce`. */
 const DEPOSIT_RECEIPT_VERSION = 1n;
 
@@ -76,9 +75,9 @@ async function applyUserTransaction(
   transaction: UserTransaction,
 ): Promise<ApplyResult> {
   const { machine } = progress;
-  const { state } = machine;
-  const { baseFee } = machine.context;
-  const fees = progress.fees ?? readRollupFees(state);
+  const { state, rules } = machine;
+  const { baseFee, beneficiary } = machine.context;
+  const fees = progress.fees ?? rules.rollupFees(state);
   const checked = checkTransaction(progress, transaction, fees);
   if (typeof checked === "string") return { ok: false, code: checked };
   progress.fees = fees;
@@ -91,8 +90,8 @@ async function applyUserTransaction(
   const operatorFee = fees.operatorFee(gasUsed);
   const operatorRefund = fees.operatorFee(gasLimit) - operatorFee;
   state.addBalance(sender, (gasLimit - gasUsed) * gasPrice + operatorRefund);
-  state.addBalance(SEQUENCER_FEE_VAULT, gasUsed * (gasPrice - baseFee));
-  state.addBalance(BASE_FEE_VAULT, gasUsed * baseFee);
+  state.addBalance(beneficiary, gasUsed * (gasPrice - baseFee));
+  if (rules.baseFeeRecipient !== null) state.addBalance(rules.baseFeeRecipient, gasUsed * baseFee);
   state.addBalance(L1_FEE_VAULT, l1Fee);
   state.addBalance(OPERATOR_FEE_VAULT, operatorFee);
   await finishMessage(machine, outcome);
@@ -101,28 +100,49 @@ async function applyUserTransaction(
   return { ok: true, receipt: { ...receipt, effectiveGasPrice: gasPrice, l1Fee } };
 }
 
+/** Cost of a transaction's form under the rules; or what is wrong with the form, whatever the state. */
+export function checkForm(
+  transaction: UserTransaction,
+  chainId: bigint,
+  rules: Rules,
+): GasCost | RejectionCode {
+  const { type, to, data, gasLimit, maxFeePerGas, maxPriorityFeePerGas } = transaction;
+  if (!rules.transactionTypes.has(type)) return "TX_TYPE_NOT_SUPPORTED";
+  if (transaction.chainId !== null && transaction.chainId !== chainId) return "TX_INVALID";
+  if (maxPriorityFeePerGas > maxFeePerGas || gasLimit > UINT64_MAX) return "TX_INVALID";
+  if (type === DELEGATING_TYPE && transaction.authorizationList.length === 0) return "TX_INVALID";
+  if (type === DELEGATING_TYPE && to === null) return "TX_INVALID";
+  if (to === null && data.length > INITCODE_BYTES_MAX) return "TX_INVALID";
+  const cost = costUnder(rules, transaction);
+  if (gasLimit < cost.intrinsic || gasLimit < cost.floor) return "INTRINSIC_GAS_TOO_LOW";
+  // There is not that much ether: no state can pay this.
+  if (gasLimit * maxFeePerGas > UINT256_MAX) return "INSUFFICIENT_FUNDS";
+  return cost;
+}
+
+function costUnder(rules: Rules, form: Parameters<typeof gasCost>[0]): GasCost {
+  const cost = gasCost(form);
+  return rules.calldataFloor ? cost : { ...cost, floor: 0n };
+}
+
 /** Everything that can be wrong with a transaction before it executes; reads only. */
 function checkTransaction(
   progress: BlockProgress,
   transaction: UserTransaction,
   fees: RollupFees,
 ): Charge | RejectionCode {
-  const { evm, state, context } = progress.machine;
-  const { chainId, sender, nonce, gasLimit, maxFeePerGas, maxPriorityFeePerGas } = transaction;
-  if (chainId !== null && chainId !== evm.common.chainId()) return "TX_INVALID";
-  if (maxPriorityFeePerGas > maxFeePerGas || gasLimit > UINT64_MAX) return "TX_INVALID";
-  if (transaction.type === 4 && transaction.authorizationList.length === 0) return "TX_INVALID";
-  if (transaction.type === 4 && transaction.to === null) return "TX_INVALID";
-  if (transaction.to === null && transaction.data.length > INITCODE_BYTES_MAX) return "TX_INVALID";
-  const cost = gasCost(transaction);
-  if (gasLimit < cost.intrinsic || gasLimit < cost.floor) return "INTRINSIC_GAS_TOO_LOW";
+  const { evm, state, context, rules } = progress.machine;
+  const { sender, nonce, gasLimit, maxFeePerGas, maxPriorityFeePerGas } = transaction;
+  const cost = checkForm(transaction, evm.common.chainId(), rules);
+  if (typeof cost === "string") return cost;
 
   const account = state.account(sender) ?? EMPTY_ACCOUNT;
   if (nonce < account.nonce) return "NONCE_TOO_LOW";
   if (nonce > account.nonce) return "NONCE_TOO_HIGH";
   if (nonce >= UINT64_MAX) return "TX_INVALID";
   const code = state.code(sender);
-  if (code.length > 0 && !isDelegation(code)) return "SENDER_NOT_EOA";
+  const delegated = rules.transactionTypes.has(DELEGATING_TYPE) && isDelegation(code);
+  if (code.length > 0 && !delegated) return "SENDER_NOT_EOA";
   if (maxFeePerGas < context.baseFee) return "FEE_CAP_TOO_LOW";
   const l1Fee = fees.l1Fee(transaction.raw);
   const upFront = gasLimit * maxFeePerGas + transaction.value + l1Fee + fees.operatorFee(gasLimit);
@@ -138,7 +158,9 @@ async function applyDeposit(
   deposit: DepositTransaction,
 ): Promise<ApplyResult> {
   const { machine } = progress;
-  const { state, context } = machine;
+  const { state, context, rules } = machine;
+  if (!rules.transactionTypes.has(DEPOSIT_TYPE))
+    return { ok: false, code: "TX_TYPE_NOT_SUPPORTED" };
   // Regolith: there are no system transactions any more.
   if (deposit.isSystemTx) return { ok: false, code: "TX_INVALID" };
   if (deposit.gasLimit > context.gasLimit - progress.gasUsed)
@@ -151,7 +173,7 @@ async function applyDeposit(
     accessList: [],
     authorizationList: [],
   };
-  const cost = gasCost(message);
+  const cost = costUnder(rules, message);
   let outcome: Outcome;
   if (canRun(machine, message, cost)) {
     outcome = await runMessage(machine, message, cost);

@@ -3,7 +3,7 @@
  *
  * Owns encoding and decoding, inline nodes (RLP under 32 bytes stands in its parent) included.
  * Does not own where nodes are stored nor how they change: `trie.ts`.
- * Source: yellow paper, appendix D; keys are prefix-free, so branches never hold a value.
+ * Source: yellow paper, appendix D.
  */
 import { RLP } from "@ethereumjs/rlp";
 import { NodeError } from "../../errors.ts";
@@ -31,6 +31,8 @@ export interface Extension {
 export interface Branch {
   readonly kind: "branch";
   readonly children: (TrieNode | null)[];
+  /** Of the key that ends here; never in state and list tries, where no key is a prefix of another. */
+  value: Uint8Array | null;
 }
 
 export type LoadedNode = Leaf | Extension | Branch;
@@ -40,7 +42,7 @@ export type TrieNode = LoadedNode | Unloaded;
 export type RlpItem = Uint8Array | RlpItem[];
 
 const HASH_BYTES = 32;
-const BRANCH_WIDTH = 16;
+export const BRANCH_WIDTH = 16;
 const EMPTY_BYTES = new Uint8Array(0);
 
 /** Nibbles of a key, one a byte. */
@@ -83,8 +85,12 @@ function itemToNode(item: RlpItem): TrieNode | null {
     if (item.length !== HASH_BYTES) throw corrupt();
     return { kind: "unloaded", hash: item };
   }
-  if (item.length === BRANCH_WIDTH + 1)
-    return { kind: "branch", children: item.slice(0, BRANCH_WIDTH).map(itemToNode) };
+  if (item.length === BRANCH_WIDTH + 1) {
+    const value = item[BRANCH_WIDTH];
+    if (!(value instanceof Uint8Array)) throw corrupt();
+    const children = item.slice(0, BRANCH_WIDTH).map(itemToNode);
+    return { kind: "branch", children, value: value.length === 0 ? null : value };
+  }
   const [compact, content] = item;
   if (item.length !== 2 || !(compact instanceof Uint8Array) || content === undefined)
     throw corrupt();
@@ -109,7 +115,7 @@ export function nodeToItems(
   const items: RlpItem[] = node.children.map((child, index) =>
     child === null ? EMPTY_BYTES : reference(child, Uint8Array.of(index)),
   );
-  items.push(EMPTY_BYTES);
+  items.push(node.value ?? EMPTY_BYTES);
   return items;
 }
 

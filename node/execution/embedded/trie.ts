@@ -14,6 +14,7 @@ import { EMPTY_TRIE_ROOT } from "../../primitives/header.ts";
 import type { TrieNodeChange, TrieReader } from "../../storage/state.ts";
 import {
   type Branch,
+  BRANCH_WIDTH,
   decodeNode,
   hashOf,
   isInline,
@@ -25,9 +26,8 @@ import {
 } from "./trie-node.ts";
 
 export interface TrieUpdate {
-  /** All keys of one trie have the same length, or none is a prefix of another. */
   readonly key: Uint8Array;
-  /** `null` deletes. */
+  /** Not empty; `null` deletes. */
   readonly value: Uint8Array | null;
 }
 
@@ -167,14 +167,19 @@ class PathTrie implements Trie {
     if (node === null) return { kind: "leaf", key, value };
     const loaded = this.#load(node, path);
     if (loaded.kind === "branch") {
-      const index = key[0] ?? 0;
+      const index = key[0];
+      if (index === undefined) {
+        loaded.value = value;
+        return loaded;
+      }
       const child = loaded.children[index] ?? null;
       loaded.children[index] = this.#insert(child, join(path, index), key.subarray(1), value);
       return loaded;
     }
     const common = commonLength(loaded.key, key);
-    if (common === loaded.key.length) {
-      if (loaded.kind === "leaf") return { kind: "leaf", key: loaded.key, value };
+    if (loaded.kind === "leaf" && common === loaded.key.length && common === key.length)
+      return { kind: "leaf", key: loaded.key, value };
+    if (loaded.kind === "extension" && common === loaded.key.length) {
       const childPath = concatBytes(path, loaded.key);
       loaded.child = this.#insert(loaded.child, childPath, key.subarray(common), value);
       return loaded;
@@ -187,7 +192,11 @@ class PathTrie implements Trie {
     const loaded = this.#load(node, path);
     if (loaded.kind === "leaf") return bytesEqual(loaded.key, key) ? null : loaded;
     if (loaded.kind === "branch") {
-      const index = key[0] ?? 0;
+      const index = key[0];
+      if (index === undefined) {
+        loaded.value = null;
+        return this.#collapse(loaded, path);
+      }
       const child = loaded.children[index] ?? null;
       if (child === null) return loaded;
       loaded.children[index] = this.#remove(child, join(path, index), key.subarray(1));
@@ -200,7 +209,7 @@ class PathTrie implements Trie {
     return child === null ? null : prepend(loaded.key, this.#load(child, childPath));
   }
 
-  /** A branch with one child left is not a branch. */
+  /** A branch with one child left and no value, or only a value, is not a branch. */
   #collapse(branch: Branch, path: Uint8Array): LoadedNode | null {
     let only = -1;
     for (const [index, child] of branch.children.entries()) {
@@ -209,6 +218,8 @@ class PathTrie implements Trie {
       only = index;
     }
     const child = branch.children[only] ?? null;
+    if (branch.value !== null)
+      return child === null ? { kind: "leaf", key: NO_NIBBLES, value: branch.value } : branch;
     if (child === null) return null;
     return prepend(Uint8Array.of(only), this.#load(child, join(path, only)));
   }
@@ -228,23 +239,26 @@ function split(
   value: Uint8Array,
   common: number,
 ): LoadedNode {
-  const children: (TrieNode | null)[] = new Array<null>(16).fill(null);
-  const rest = node.key.subarray(common + 1);
-  const old: TrieNode =
-    node.kind === "leaf"
-      ? { kind: "leaf", key: rest, value: node.value }
-      : rest.length === 0
-        ? node.child
-        : { kind: "extension", key: rest, child: node.child };
-  children[node.key[common] ?? 0] = old;
-  children[key[common] ?? 0] = {
-    kind: "leaf",
-    key: key.subarray(common + 1),
-    value,
+  const branch: Branch = {
+    kind: "branch",
+    children: new Array<null>(BRANCH_WIDTH).fill(null),
+    value: null,
   };
-  const branch: Branch = { kind: "branch", children };
+  const rest = node.key.subarray(common + 1);
+  if (node.kind === "leaf") place(branch, node.key.subarray(common), node.value);
+  else
+    branch.children[node.key[common] ?? 0] =
+      rest.length === 0 ? node.child : { kind: "extension", key: rest, child: node.child };
+  place(branch, key.subarray(common), value);
   if (common === 0) return branch;
   return { kind: "extension", key: key.subarray(0, common), child: branch };
+}
+
+/** Gives a new branch the key that ends in it or goes on below it. */
+function place(branch: Branch, key: Uint8Array, value: Uint8Array): void {
+  const index = key[0];
+  if (index === undefined) branch.value = value;
+  else branch.children[index] = { kind: "leaf", key: key.subarray(1), value };
 }
 
 function join(path: Uint8Array, nibble: number): Uint8Array {

@@ -1,7 +1,7 @@
 import t from "tap";
 import { bytesToBigint, fromHex, type Hex, toHex, ZERO_ADDRESS } from "../../../lanes/bytes.ts";
 import { NodeError } from "../../../node/errors.ts";
-import { nextBaseFee } from "../../../node/execution/embedded/block-header.ts";
+import { nextBaseFee } from "../../../node/primitives/base-fee.ts";
 import {
   BASE_FEE_VAULT,
   BEACON_ROOTS,

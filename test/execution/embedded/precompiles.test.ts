@@ -6,6 +6,7 @@ import { bigintToBytes, concatBytes, fromHex, type Hex, toHex } from "../../../l
 import { createMachine } from "../../../node/execution/embedded/evm.ts";
 import { addressOf } from "../../../node/execution/embedded/evm.ts";
 import { createWorkingState } from "../../../node/execution/embedded/state.ts";
+import { SEQUENCER_FEE_VAULT } from "../../../node/execution/predeploys.ts";
 import { signDigest } from "../../../node/primitives/signature.ts";
 import { words } from "../fixtures/chain.ts";
 import { createMemoryState } from "../fixtures/state.ts";
@@ -18,6 +19,8 @@ async function call(index: number, data: Uint8Array, gasLimit = 30_000_000n) {
     timestamp: 1,
     gasLimit,
     baseFee: 0n,
+    blobBaseFee: 1n,
+    beneficiary: SEQUENCER_FEE_VAULT,
     prevRandao: words(0n),
     parentHash: words(0n),
   });

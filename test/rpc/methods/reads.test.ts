@@ -212,7 +212,8 @@ t.test("logs are found by range, block, address and topic", async (t) => {
 
 t.test("fees are suggested from what was paid", async (t) => {
   const { chain, result, call } = await createFixture();
-  // Tips of the block's four transactions: twice 2,000,000 and twice 1,000,000,000; the 60th percentile of them.
+  // Tips of the block's four transactions: twice 2,000,000 and twice 1,000,000,000; the 60th
+  // percentile of them.
   t.equal(await result("eth_maxPriorityFeePerGas"), toQuantity(2_000_000));
   const gasPrice = Number(await result("eth_gasPrice"));
   t.ok(gasPrice > 990_000_000 && gasPrice < 1_002_000_000, "next base fee plus the tip");
