@@ -22,6 +22,9 @@ const HASH_BYTES = 32;
 /** The outer list, its lists, their entries, and `conflicts` and `epoch`. */
 const DEPTH_MAX = 4;
 
+/** The upper part of a 72-bit admission number. */
+const LEADER_EPOCH_MAX = 2 ** 32 - 1;
+
 export interface LaneFlashblock {
   /** Transactions in this flashblock, system ones included. */
   readonly txCount: number;
@@ -87,6 +90,8 @@ function decodeFlashblock(item: RlpItem): LaneFlashblock | null {
   const timestampMs = rlpSafeInteger(item[1]);
   const leaderEpoch = rlpSafeInteger(item[2]);
   if (txCount === null || timestampMs === null || leaderEpoch === null) return null;
+  // Admission numbers hold it in 32 bits.
+  if (leaderEpoch > LEADER_EPOCH_MAX) return null;
   if (!isEmptyList(item[3]) || !isEmptyList(item[4])) return null;
   return { txCount, timestampMs, leaderEpoch };
 }

@@ -11,6 +11,7 @@ import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import type { Hex } from "../lanes/bytes.ts";
 import { canonicalJson } from "../lanes/canonical-json.ts";
+import { checkFits } from "../lanes/budget.ts";
 import { parsePolicy } from "../lanes/policy.ts";
 import { NodeError } from "./errors.ts";
 import { KEY_VARIABLES, loadKey, refuseDevnetKey } from "./keys.ts";
@@ -328,6 +329,8 @@ async function loadRollupFile(
   const rollup = parsed.data;
   const policy = parsePolicy(rollup.policy);
   if (!policy.ok) throw new NodeError("POLICY_INVALID", { from: file, ...policy.data });
+  const fits = checkFits(policy.value.document, rollup.genesis.gasLimit);
+  if (!fits.ok) throw new NodeError("POLICY_INVALID", { from: file, ...fits.data });
   if (policy.value.document.chainId !== rollup.chainId)
     throw new NodeError("POLICY_INVALID", {
       from: file,

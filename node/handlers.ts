@@ -3,11 +3,14 @@
  * transactions. Owns no state; everything it touches is in `Core` and `Late`.
  */
 import type { NodeApi, SubmitAnswer } from "./api.ts";
+import { systemClock } from "./clock.ts";
 import type { Core, Fail, Late } from "./core.ts";
 import { ERRORS, NodeError } from "./errors.ts";
-import { decodeTransaction } from "./primitives/transaction.ts";
 import type { SettlementHandlers } from "./settlement/settlement.ts";
 import { NORMAL_RANK } from "./txpool/pool.ts";
+
+/** How old the txpool's counts may be when they are given out. */
+const COUNTS_KEPT_MS = 250;
 
 /**
  * Calls of the settlement worker. A fatal error in one of them ends the node, not only the call.
@@ -32,6 +35,8 @@ export function settlementHandlers(
     onL1Blocks(blocks) {
       l1.push(blocks);
       late.follow?.onL1();
+      // With nothing new on L1 since the cursor, no batch will be announced either.
+      if (chain.cursor().l1Block.number >= (l1.head()?.number ?? Infinity)) onCaughtUp();
       return Promise.resolve();
     },
     onBatch: (batch) => guarded(safe.applyBatch(batch)),
@@ -57,18 +62,25 @@ export function settlementHandlers(
  */
 export async function submitRaw(raw: Uint8Array, core: Core, late: Late): Promise<SubmitAnswer> {
   if (late.sequencing === null) return { ok: false, code: "NOT_ACCEPTING", data: {} };
-  const decoded = decodeTransaction(raw);
-  if (!decoded.ok) return decoded;
-  const [sender] = await core.pool.recoverSenders([raw]);
-  if (sender === null || sender === undefined)
-    return { ok: false, code: "TX_SIGNATURE_INVALID", data: {} };
-  return late.sequencing.admission.submit({ ...decoded.value, sender });
+  const decoded = await core.pool.decodeTransaction(raw);
+  return decoded.ok ? late.sequencing.admission.submit(decoded.value) : decoded;
 }
 
 /** What the RPC threads may ask (`api.ts`). */
 export function createApi(core: Core, late: Late): NodeApi {
   const { chain, l1, config } = core;
   const pool = () => late.sequencing?.admission.pool ?? null;
+  // Counting looks at every account of the pool: anybody may ask, so it is done now and then only.
+  let counted = { pending: 0, queued: 0 };
+  let countAgainMs = 0;
+  const counts = () => {
+    const nowMs = systemClock.monotonicMs();
+    if (nowMs >= countAgainMs) {
+      counted = pool()?.counts() ?? { pending: 0, queued: 0 };
+      countAgainMs = nowMs + COUNTS_KEPT_MS;
+    }
+    return counted;
+  };
   return {
     submit(transaction) {
       if (late.sequencing !== null) return late.sequencing.admission.submit(transaction);
@@ -83,9 +95,8 @@ export function createApi(core: Core, late: Late): NodeApi {
       const lane = item.rank === NORMAL_RANK ? "normal" : "fast";
       return Promise.resolve({ transaction: item.transaction, lane });
     },
-    poolStatus: () => Promise.resolve(pool()?.counts() ?? { pending: 0, queued: 0 }),
+    poolStatus: () => Promise.resolve(counts()),
     async status() {
-      const counts = pool()?.counts() ?? { pending: 0, queued: 0 };
       const settlement = (await late.settlement?.service.status()) ?? null;
       const peers = (await late.network?.info())?.peers ?? 0;
       return {
@@ -93,7 +104,7 @@ export function createApi(core: Core, late: Late): NodeApi {
         ...chain.heads(),
         l1Head: l1.head(),
         peers,
-        ...counts,
+        ...counts(),
         nextBatchIndex: chain.cursor().nextBatchIndex,
         trouble: settlement?.trouble?.code ?? null,
         refusals: late.follow?.refusals() ?? [],

@@ -131,7 +131,7 @@ async function createSequencing(
       leaderEpoch,
       flashblockMs: config.sequencer.flashblockMs,
     },
-    publish: (bytes) => network.publishBlock(bytes),
+    publish: createPublisher(network, log),
     log,
   });
   return { admission, signer, sequencer };
@@ -155,6 +155,32 @@ export async function createNode(config: NodeConfig): Promise<Node> {
     await closeAll(onClose);
     throw error;
   }
+}
+
+/** Blocks on their way to the p2p thread; more means it does not keep up. */
+const PUBLISHING_MAX = 32;
+
+/**
+ * Hands blocks to the p2p thread without waiting for it: a slow or failing network never holds the
+ * sequencer up. What is not gossiped, followers fetch by range.
+ */
+function createPublisher(network: Network, log: Logger): (bytes: Uint8Array) => void {
+  let publishing = 0;
+  return (bytes) => {
+    if (publishing >= PUBLISHING_MAX) {
+      log.warn("block not gossiped", { publishing });
+      return;
+    }
+    publishing += 1;
+    network
+      .publishBlock(bytes)
+      .catch((error: unknown) => {
+        log.warn("block not gossiped", { error: error instanceof Error ? error.message : "" });
+      })
+      .finally(() => {
+        publishing -= 1;
+      });
+  };
 }
 
 /** Last opened, first closed; one failure does not keep the rest open. */
@@ -224,17 +250,18 @@ async function assemble(
   return {
     async start() {
       await network.start();
-      if (config.role === "follower") {
+      if (config.role === "follower" && stopping === null) {
         late.follow = createFollow({
           chain: core.chain,
           network,
           clock: systemClock,
           log: log.child("follow"),
+          fail,
         });
         late.follow.start();
       }
       await settlement.start();
-      if (config.role === "sequencer") loop = sequence().catch(fail);
+      if (config.role === "sequencer" && stopping === null) loop = sequence().catch(fail);
     },
     stop: () => (stopping ??= stop()),
     connectRpc(port) {

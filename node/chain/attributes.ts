@@ -5,6 +5,7 @@
  * block may have: PROTOCOL 7. Source: PROTOCOL 6; OP Stack specs, isthmus/l1-attributes.md and
  * deposits.md (source hash); EIP-4844.
  */
+import { ATTRIBUTES_GAS } from "../../lanes/budget.ts";
 import {
   bigintToBytes,
   bytesToBigint,
@@ -36,7 +37,6 @@ export interface Attributes {
 /** `setL1BlockValuesIsthmus()`. */
 const SELECTOR: Hex = "0x098999be";
 const CALLDATA_BYTES = 176;
-const GAS_LIMIT = 1_000_000n;
 /** Domain of source hashes of L1 attributes. */
 const SOURCE_DOMAIN = 1n;
 
@@ -68,7 +68,7 @@ export function attributesTransaction(
     to: L1_BLOCK,
     mint: 0n,
     value: 0n,
-    gasLimit: GAS_LIMIT,
+    gasLimit: ATTRIBUTES_GAS,
     isSystemTx: false,
     data,
   });
@@ -93,7 +93,7 @@ export function parseAttributes(
   if (sender !== DEPOSITOR) return malformed("from");
   if (to !== L1_BLOCK) return malformed("to");
   if (mint !== 0n || value !== 0n) return malformed("value");
-  if (gasLimit !== GAS_LIMIT) return malformed("gas");
+  if (gasLimit !== ATTRIBUTES_GAS) return malformed("gas");
   if (isSystemTx) return malformed("isSystemTx");
   if (data.length !== CALLDATA_BYTES || toHex(data.subarray(0, 4)) !== SELECTOR)
     return malformed("data");

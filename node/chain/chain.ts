@@ -17,7 +17,13 @@ import { type LaneResult, verifyLanes } from "../../lanes/verify.ts";
 import { type ErrorCode, NodeError } from "../errors.ts";
 import type { Engine, ExecutedBlock } from "../execution/engine.ts";
 import type { Logger } from "../log.ts";
-import type { Block, BlockRef, UnverifiedBlock } from "../primitives/block.ts";
+import {
+  type Block,
+  BLOCK_BYTES_MAX,
+  type BlockRef,
+  encodeSignedBlock,
+  type UnverifiedBlock,
+} from "../primitives/block.ts";
 import type { Header } from "../primitives/header.ts";
 import type { L1Origin } from "../primitives/l1-origin.ts";
 import {
@@ -32,6 +38,9 @@ import { checkOrigin, type OriginPosition } from "./origin.ts";
 
 /** The term of the genesis config; later terms come with registrations on L1. */
 export const GENESIS_TERM = 1;
+
+/** As long as a signature, for blocks that carry none. */
+const UNSIGNED = new Uint8Array(65);
 
 export interface ChainHead {
   readonly hash: Hex;
@@ -242,6 +251,12 @@ export class Chain {
       await this.#deps.engine.discard();
       return refuse("BLOCK_RESULT_MISMATCH", { expected: options.expected });
     }
+    // Counted as signed whether it is or not, so that gossip and derivation agree on every block.
+    const bytes = encodeSignedBlock(executed.value.block, laneData, UNSIGNED).length;
+    if (bytes > BLOCK_BYTES_MAX) {
+      await this.#deps.engine.discard();
+      return refuse("BLOCK_TOO_LARGE", { bytes });
+    }
     const extras = { signature: options.signature, settled: [] };
     return accept(await this.commit(executed.value, laneData, order.value, extras));
   }
@@ -291,13 +306,19 @@ export class Chain {
   ): Promise<Verdict<ExecutedBlock, "BLOCK_RESULT_MISMATCH">> {
     const { engine } = this.#deps;
     await this.open(timestamp, origin);
-    for (const [index, transaction] of transactions.entries()) {
-      const result = await engine.apply(transaction);
-      if (result.ok) continue;
+    try {
+      for (const [index, transaction] of transactions.entries()) {
+        const result = await engine.apply(transaction);
+        if (result.ok) continue;
+        await engine.discard();
+        return refuse("BLOCK_RESULT_MISMATCH", { index, reason: result.code });
+      }
+      return accept(await engine.seal());
+    } catch (error) {
+      // A fault of the engine: whatever comes next must find it closed.
       await engine.discard();
-      return refuse("BLOCK_RESULT_MISMATCH", { index, reason: result.code });
+      throw error;
     }
-    return accept(await engine.seal());
   }
 
   /** What a received block says it is made of, held against this node's own view of L1. */

@@ -119,9 +119,10 @@ export function createSafeChain(chain: Chain, deps: SafeDeps): SafeChain {
     const shape = checkShape(chain, batch);
     let verdict: Verdict<null> = shape;
     if (shape.ok) {
-      const known = knownPrefix(store, batch.blocks);
-      if (known === batch.blocks.length) verdict = checkClaims(store, batch);
-      else verdict = await appendRest(chain, deps, batch, known);
+      verdict =
+        knownPrefix(store, batch.blocks) === batch.blocks.length
+          ? checkClaims(store, batch)
+          : await appendRest(chain, deps, batch);
     }
     if (!verdict.ok) {
       const reason = JSON.stringify({ code: verdict.code, ...verdict.data });
@@ -206,17 +207,14 @@ async function appendRest(
   chain: Chain,
   deps: SafeDeps,
   batch: DecodedBatch,
-  known: number,
 ): Promise<Verdict<null>> {
-  if (deps.sequencing())
-    throw new NodeError("CHAIN_DIVERGED", {
-      batch: batch.header.index,
-      height: batch.header.firstBlock + known,
-    });
+  const { index, firstBlock } = batch.header;
+  if (deps.sequencing()) throw new NodeError("CHAIN_DIVERGED", { batch: index });
   return chain.exclusive(async () => {
-    const base = batch.header.firstBlock - 1;
-    const keep = base + known;
-    if (chain.heads().unsafe.number > keep) {
+    // Looked at inside the lock: gossip may have brought some of it meanwhile.
+    const known = knownPrefix(deps.store, batch.blocks);
+    const keep = firstBlock - 1 + known;
+    if (known < batch.blocks.length && chain.heads().unsafe.number > keep) {
       deps.log.error("unsafe blocks contradict L1 and are replaced", { from: keep + 1 });
       await chain.rollback(keep);
     }
@@ -226,7 +224,7 @@ async function appendRest(
       if (!verdict.ok) break;
     }
     if (verdict.ok) verdict = checkClaims(deps.store, batch);
-    if (!verdict.ok) await chain.rollback(base);
+    if (!verdict.ok && chain.heads().unsafe.number > keep) await chain.rollback(keep);
     return verdict;
   });
 }

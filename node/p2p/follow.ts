@@ -8,7 +8,7 @@
 import type { Verdict } from "../../lanes/verdict.ts";
 import type { Chain } from "../chain/chain.ts";
 import type { Clock } from "../clock.ts";
-import { type ErrorCode, type ErrorData, ERRORS } from "../errors.ts";
+import { type ErrorCode, type ErrorData, ERRORS, NodeError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { type BlockRef, decodeSignedBlock } from "../primitives/block.ts";
 import type { NetworkService } from "./network.ts";
@@ -31,6 +31,8 @@ export interface FollowDeps {
   readonly network: Pick<NetworkService, "blocksByRange" | "bestPeerHead">;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Something other than a peer is at fault: a store that fails, a bug. The node must end. */
+  fail(error: Error): void;
 }
 
 export interface Follow {
@@ -52,6 +54,15 @@ export function createFollow(deps: FollowDeps): Follow {
   let catchUp = false;
   let stopped = true;
   let cancelPoll: () => void = () => undefined;
+
+  const giveUpOrWait = (error: unknown): void => {
+    const cause = error instanceof Error ? error : new NodeError("INTERNAL", {}, error);
+    const ours = !(cause instanceof NodeError) || ERRORS[cause.code].severity === "fatal";
+    if (stopped) return;
+    if (ours) deps.fail(cause);
+    // Peers come and go: the next poll asks again.
+    else log.warn("following failed", { error: cause.message });
+  };
 
   const importOne = async (bytes: Uint8Array): Promise<Verdict<BlockRef, ErrorCode>> => {
     const block = decodeSignedBlock(bytes);
@@ -94,8 +105,7 @@ export function createFollow(deps: FollowDeps): Follow {
         await fetchRanges();
       }
     } catch (error) {
-      // Peers come and go: the next poll asks again.
-      log.warn("following failed", { error: error instanceof Error ? error.message : "unknown" });
+      giveUpOrWait(error);
     } finally {
       running = false;
     }
@@ -108,7 +118,7 @@ export function createFollow(deps: FollowDeps): Follow {
       if (best !== null && best > chain.head().header.number) catchUp = true;
       await run();
     } catch (error) {
-      log.warn("peers not asked", { error: error instanceof Error ? error.message : "unknown" });
+      giveUpOrWait(error);
     }
     if (!stopped) cancelPoll = clock.after(POLL_MS, () => void poll());
   };

@@ -91,7 +91,7 @@ const UINT64_MAX = 2n ** 64n - 1n;
 /** EIP-2681: a nonce of 2^64 - 1 can never be used. */
 const NONCE_MAX = UINT64_MAX - 1n;
 
-type TransactionRefusal =
+export type TransactionRefusal =
   "TX_TOO_LARGE" | "TX_MALFORMED" | "TX_TYPE_NOT_SUPPORTED" | "TX_SIGNATURE_INVALID";
 
 /**

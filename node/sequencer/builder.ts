@@ -12,7 +12,8 @@ import type { Policy } from "../../lanes/policy.ts";
 import type { Chain } from "../chain/chain.ts";
 import type { Clock } from "../clock.ts";
 import { NodeError } from "../errors.ts";
-import type { Engine, ExecutedBlock, RejectionCode } from "../execution/engine.ts";
+import type { ApplyResult, Engine, ExecutedBlock, RejectionCode } from "../execution/engine.ts";
+import type { Logger } from "../log.ts";
 import type { Transaction } from "../primitives/transaction.ts";
 import { NORMAL_RANK, type Pool } from "../txpool/pool.ts";
 import type { PooledTransaction } from "../txpool/sender-queue.ts";
@@ -28,6 +29,8 @@ const BUILT_BYTES_MAX = 700_000;
 const FLASHBLOCK_WORK_MS = 50;
 /** Normal work between two looks at what has arrived. */
 const TURN_MS = 2;
+/** Faults of the engine in one block before the node stops: it is not one transaction's then. */
+const FAULTS_MAX = 8;
 /** Bytes of a block beside its transactions and their numbers: header, attributes, lists. */
 const BLOCK_OVERHEAD_BYTES = 2_000;
 /** LaneData and list prefixes of one transaction, at most. */
@@ -44,6 +47,9 @@ export interface BuilderDeps {
   readonly arrivals: Arrivals;
   /** Gives the event loop one turn, so that arrivals are taken in. */
   yieldTurn(): Promise<void>;
+  /** Whether the node is going down: the open block then ends at once. */
+  stopping(): boolean;
+  readonly log: Logger;
   readonly leaderEpoch: number;
   /** A normal-only flashblock opens no sooner than this after the one before. */
   readonly flashblockMs: number;
@@ -71,7 +77,6 @@ export async function buildBlock(plan: BlockPlan, deps: BuilderDeps): Promise<Bu
 
 /** Codes of a transaction that may stand in a later block. */
 const WAITS_FOR_NEXT_BLOCK: ReadonlySet<RejectionCode> = new Set([
-  "INSUFFICIENT_FUNDS",
   "FEE_CAP_TOO_LOW",
   "BLOCK_GAS_EXCEEDED",
 ]);
@@ -90,6 +95,7 @@ class BlockBuilding {
   readonly #parentTimestamp: number;
   #bytes = BLOCK_OVERHEAD_BYTES;
   #txCount = 0;
+  #faults = 0;
   #startedAtMs = 0;
   #flashblockMs: number;
   #openedAtMs = 0;
@@ -124,21 +130,28 @@ class BlockBuilding {
 
   /** Builds flashblocks until the block's end. */
   async fill(): Promise<void> {
-    const { clock, arrivals, policy } = this.#deps;
+    const { clock, arrivals } = this.#deps;
     const { sealAtMs } = this.#plan;
     await this.#fillFlashblock();
     for (let now = clock.nowMs(); now < sealAtMs; now = clock.nowMs()) {
-      const mayOpen = this.#flashblocks.length < policy.document.maxFlashblocks;
-      const paceMs = this.#openedAtMs + this.#deps.flashblockMs - now;
-      if (mayOpen && (this.#hasFast() || (this.#hasNormal() && paceMs <= 0))) {
+      if (this.#deps.stopping()) return;
+      const waitMs = this.#openedAtMs + this.#paceMs(sealAtMs - now) - now;
+      if (waitMs <= 0) {
         this.#openFlashblock();
         await this.#fillFlashblock();
-        continue;
-      }
-      const untilSealMs = sealAtMs - now;
-      const waitMs = mayOpen && this.#hasNormal() ? paceMs : untilSealMs;
-      await arrivals.wait(Math.min(waitMs, untilSealMs));
+      } else await arrivals.wait(Math.min(waitMs, sealAtMs - now));
     }
+  }
+
+  /** Least time between two openings of a flashblock, by what waits; infinite for nothing. */
+  #paceMs(untilSealMs: number): number {
+    const { flashblockMs, policy } = this.#deps;
+    const { maxFlashblocks } = policy.document;
+    const left = maxFlashblocks - this.#flashblocks.length;
+    // Once half are spent, the rest is spread over what is left of the block.
+    const spreadMs = 2 * left > maxFlashblocks ? 0 : untilSealMs / left;
+    if (this.#hasFast()) return spreadMs;
+    return this.#hasNormal() ? Math.max(spreadMs, flashblockMs) : Infinity;
   }
 
   /** Computes the roots; the block stays open in the engine until it is committed. */
@@ -181,7 +194,8 @@ class BlockBuilding {
   }
 
   async #fillRank(rank: number): Promise<void> {
-    const { pool } = this.#deps;
+    const { clock, pool } = this.#deps;
+    let turnMs = clock.monotonicMs();
     while (!this.#closed.has(rank)) {
       const item = pool.best(rank);
       if (item === undefined) return;
@@ -189,6 +203,9 @@ class BlockBuilding {
       // Order inside the class is kept: where the next one does not fit, none after it may pass.
       if (item.transaction.gasLimit > left) this.#closed.add(rank);
       else if (await this.#build(item)) this.#gasLeft.set(rank, left - item.transaction.gasLimit);
+      if (clock.monotonicMs() - turnMs < TURN_MS) continue;
+      await this.#deps.yieldTurn();
+      turnMs = clock.monotonicMs();
     }
   }
 
@@ -199,8 +216,11 @@ class BlockBuilding {
     let turnMs = startedMs;
     for (;;) {
       const item = pool.best(NORMAL_RANK);
-      if (item === undefined || item.transaction.gasLimit > this.#normalGasLeft()) return;
-      await this.#build(item);
+      if (item === undefined) return;
+      const { gasLimit } = item.transaction;
+      if (gasLimit > this.#gasFree()) pool.park(item);
+      else if (gasLimit > this.#normalGasLeft()) return;
+      else await this.#build(item);
       const now = clock.monotonicMs();
       if (now - turnMs < TURN_MS) continue;
       await this.#deps.yieldTurn();
@@ -215,18 +235,22 @@ class BlockBuilding {
    * block.
    */
   #normalGasLeft(): bigint {
-    const { chain, clock, engine } = this.#deps;
+    const { clock } = this.#deps;
     let reserved = 0n;
     for (const left of this.#gasLeft.values()) reserved += left;
     const totalMs = Math.max(1, this.#plan.sealAtMs - this.#startedAtMs);
     const leftMs = Math.min(totalMs, Math.max(0, this.#plan.sealAtMs - clock.nowMs()));
-    const free = chain.head().header.gasLimit - engine.gasUsed();
-    return free - (reserved * BigInt(Math.floor(leftMs))) / BigInt(Math.ceil(totalMs));
+    return this.#gasFree() - (reserved * BigInt(Math.floor(leftMs))) / BigInt(Math.ceil(totalMs));
+  }
+
+  #gasFree(): bigint {
+    const { chain, engine } = this.#deps;
+    return chain.head().header.gasLimit - engine.gasUsed();
   }
 
   /** Executes one candidate: in the block, parked for the next, or dropped. */
   async #build(item: PooledTransaction): Promise<boolean> {
-    const { engine, pool } = this.#deps;
+    const { pool } = this.#deps;
     const { transaction, accepted, ready } = item;
     const bytes = transaction.raw.length + TRANSACTION_OVERHEAD_BYTES;
     if (ready === null) throw new NodeError("INTERNAL", { notReady: transaction.hash });
@@ -234,9 +258,11 @@ class BlockBuilding {
       pool.park(item);
       return false;
     }
-    const result = await engine.apply(transaction);
+    const result = await this.#apply(item);
+    if (result === null) return false;
     if (!result.ok) {
-      if (WAITS_FOR_NEXT_BLOCK.has(result.code)) pool.park(item);
+      if (result.code === "INSUFFICIENT_FUNDS") pool.short(item);
+      else if (WAITS_FOR_NEXT_BLOCK.has(result.code)) pool.park(item);
       else pool.drop(item, result.code);
       return false;
     }
@@ -246,6 +272,23 @@ class BlockBuilding {
     this.#take(transaction);
     pool.included(item);
     return true;
+  }
+
+  /** `null` where the engine itself failed on it: dropped, or a restart would meet it again for ever. */
+  async #apply(item: PooledTransaction): Promise<ApplyResult | null> {
+    const { engine, log, pool } = this.#deps;
+    try {
+      return await engine.apply(item.transaction);
+    } catch (error) {
+      this.#faults += 1;
+      log.error("the engine failed on a transaction", {
+        hash: item.transaction.hash,
+        error: error instanceof Error ? error.message : "unknown",
+      });
+      pool.drop(item, "EXECUTION_FAILED");
+      if (this.#faults > FAULTS_MAX) throw error;
+      return null;
+    }
   }
 
   #take(transaction: Transaction): void {

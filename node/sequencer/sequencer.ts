@@ -30,10 +30,10 @@ export interface SequencerDeps {
   readonly store: Store;
   readonly l1: L1View;
   readonly admission: Admission;
-  readonly builder: BuilderDeps;
+  readonly builder: Omit<BuilderDeps, "stopping" | "log">;
   readonly signer: Signer;
-  /** Hands an encoded signed block to the network. */
-  publish(bytes: Uint8Array): Promise<void>;
+  /** Hands an encoded signed block to the network; does not wait for it. */
+  publish(bytes: Uint8Array): void;
   readonly log: Logger;
 }
 
@@ -91,12 +91,16 @@ export function createSequencer(deps: SequencerDeps): Sequencer {
       l1OriginHash: origin.hash,
     });
     await store.saveSignature(block.header.number, signature);
-    await deps.publish(encodeSignedBlock(block, laneData, signature));
+    deps.publish(encodeSignedBlock(block, laneData, signature));
   };
 
   const buildOne = (planned: BlockPlan): Promise<void> =>
     chain.exclusive(async () => {
-      const { executed, laneData, transactions, settled } = await buildBlock(planned, builder);
+      const { executed, laneData, transactions, settled } = await buildBlock(planned, {
+        ...builder,
+        stopping: () => stopping,
+        log,
+      });
       const order = chain.verifyOrder(planned.timestamp, planned.origin, transactions, laneData);
       if (!order.ok)
         throw new NodeError("LANE_VIOLATION", { ...order.data, violation: order.code });

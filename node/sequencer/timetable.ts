@@ -44,7 +44,9 @@ export function planBlock(input: PlanInput): BlockPlan {
   const timestamp = Math.max(earliest, now + blockTime);
   const next = child !== null && child.timestamp <= timestamp ? child : origin;
   const depositOnly = isDepositOnly(timestamp, next);
-  return { timestamp, origin: next, depositOnly, sealAtMs: timestamp * 1000 };
+  // Ahead of the clock (it was set back): go on at half the pace until the clock has caught up.
+  const sealAtMs = Math.min(timestamp * 1000, nowMs + 2 * blockTime * 1000);
+  return { timestamp, origin: next, depositOnly, sealAtMs };
 }
 
 /**

@@ -31,6 +31,13 @@ const REPLACEMENT_BUMP_PERCENT = 10n;
 /** Accounts looked at when a block opens, in turn: see `#sweep`. */
 const SWEEP_ACCOUNTS_MAX = 256;
 
+/** Transactions with a nonce gap in the whole pool (geth's global queue). */
+const GAPPED_MAX = 1024;
+/** Bytes of raw transactions of one lane in the pool. */
+const LANE_BYTES_MAX = 128 * 1024 * 1024;
+/** Blocks in which a transaction may turn out not to be payable. */
+const SHORTFALLS_MAX = 3;
+
 export interface PoolOptions {
   readonly chainId: number;
   readonly policy: Policy;
@@ -52,17 +59,11 @@ export interface PoolDeps {
 export interface Pool {
   /** Takes a transaction in, not yet durable: it cannot be built before `activate`. */
   admit(transaction: UserTransaction, accepted: bigint): Verdict<PooledTransaction, ErrorCode>;
-  /**
-   * As `admit` for a journaled transaction of an earlier run: acknowledged before, so no limit
-   * applies.
-   */
+  /** As `admit` for one acknowledged in an earlier run: no limit applies to it. */
   restore(transaction: UserTransaction, accepted: bigint): void;
   /** The journal holds it durably; what it replaced is dropped only now. */
   activate(item: PooledTransaction): void;
-  /**
-   * It could not be made durable and was never acknowledged; what it replaced takes its place
-   * again.
-   */
+  /** It never became durable nor acknowledged; what it replaced takes its place again. */
   withdraw(item: PooledTransaction): void;
   /** The next candidate of a rank in the open block. */
   best(rank: number): PooledTransaction | undefined;
@@ -70,6 +71,8 @@ export interface Pool {
   included(item: PooledTransaction): void;
   /** Cannot stand in the open block; it waits for the next one and loses its number. */
   park(item: PooledTransaction): void;
+  /** Parks one that its account cannot pay now; after some blocks of that it is dropped. */
+  short(item: PooledTransaction): void;
   /** Can never stand in a block. */
   drop(item: PooledTransaction, code: ErrorCode): void;
   /** A block was opened: what waited is looked at again under its base fee. */
@@ -97,6 +100,9 @@ class Txpool implements Pool {
   /** Where the next sweep goes on. */
   #sweepNext: Iterator<[Hex, SenderQueue]> = this.#senders.entries();
   #baseFee = 0n;
+  /** Taken in with a nonce gap and not ready since: they hold room without being able to pay. */
+  readonly #gapped = new Set<PooledTransaction>();
+  readonly #bytes = { fast: 0, normal: 0 };
   #fastCount = 0;
   #normalCount = 0;
 
@@ -120,6 +126,8 @@ class Txpool implements Pool {
     const own = checkAdmission(transaction, account, { chainId, maxTxGas });
     if (!own.ok) return own;
     const item = this.#classified(transaction, accepted);
+    if (transaction.maxFeePerGas < this.#baseFee)
+      return refuse("FEE_CAP_TOO_LOW", { baseFee: String(this.#baseFee) });
     const room = this.#checkRoom(item, account);
     if (!room.ok) return room;
     this.#insert(item);
@@ -171,6 +179,12 @@ class Txpool implements Pool {
   park(item: PooledTransaction): void {
     this.#unready(item);
     this.#parked.add(item);
+  }
+
+  short(item: PooledTransaction): void {
+    item.shortfalls += 1;
+    if (item.shortfalls < SHORTFALLS_MAX) this.park(item);
+    else this.drop(item, "INSUFFICIENT_FUNDS");
   }
 
   drop(item: PooledTransaction, code: ErrorCode): void {
@@ -230,6 +244,7 @@ class Txpool implements Pool {
       ready: null,
       tip: 0n,
       replaced: null,
+      shortfalls: 0,
     };
   }
 
@@ -255,7 +270,11 @@ class Txpool implements Pool {
     const full = isFast
       ? this.#fastCount >= fast.queueLimit
       : this.#normalCount >= this.#options.globalMax;
-    return full ? refuse("POOL_FULL") : accept(null);
+    const { length } = item.transaction.raw;
+    const heavy = this.#bytes[isFast ? "fast" : "normal"] + length > LANE_BYTES_MAX;
+    const gapped = nonce > (queue?.nextNonce(account.nonce) ?? account.nonce);
+    if (gapped && this.#gapped.size >= GAPPED_MAX) return refuse("POOL_FULL", { gapped: true });
+    return full || heavy ? refuse("POOL_FULL") : accept(null);
   }
 
   #insert(item: PooledTransaction): void {
@@ -271,10 +290,11 @@ class Txpool implements Pool {
       queue = createSenderQueue();
       this.#senders.set(sender, queue);
     }
+    const { nonce: next } = this.#deps.account(sender);
+    if (nonce > queue.nextNonce(next)) this.#gapped.add(item);
     queue.set(item);
     this.#byHash.set(hash, item);
-    if (item.rank === NORMAL_RANK) this.#normalCount++;
-    else this.#fastCount++;
+    this.#count(item, 1);
   }
 
   /** Whether it was here. */
@@ -286,10 +306,17 @@ class Txpool implements Pool {
     if (queue.size === 0) this.#senders.delete(sender);
     this.#byHash.delete(hash);
     this.#parked.delete(item);
+    this.#gapped.delete(item);
     this.#unready(item);
-    if (item.rank === NORMAL_RANK) this.#normalCount--;
-    else this.#fastCount--;
+    this.#count(item, -1);
     return true;
+  }
+
+  #count(item: PooledTransaction, by: 1 | -1): void {
+    const isFast = item.rank !== NORMAL_RANK;
+    this.#bytes[isFast ? "fast" : "normal"] += by * item.transaction.raw.length;
+    if (isFast) this.#fastCount += by;
+    else this.#normalCount += by;
   }
 
   /**
@@ -324,6 +351,7 @@ class Txpool implements Pool {
       this.#parked.add(item);
       return;
     }
+    this.#gapped.delete(item);
     item.ready = this.#deps.nextNumber();
     this.#place(item);
   }

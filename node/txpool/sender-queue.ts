@@ -18,6 +18,8 @@ export interface PooledTransaction {
   ready: bigint | null;
   /** The acknowledged transaction whose place this one takes, until this one is durable. */
   replaced: PooledTransaction | null;
+  /** Blocks in which its account could not pay for it. */
+  shortfalls: number;
   /** wei per gas over the open block's base fee; only meaningful while ready. */
   tip: bigint;
 }

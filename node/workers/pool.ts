@@ -8,10 +8,12 @@
  */
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import type { Hex } from "../../lanes/bytes.ts";
+import type { Verdict } from "../../lanes/verdict.ts";
 import { NodeError } from "../errors.ts";
 import type { RootHasher } from "../execution/engine.ts";
 import type { Logger } from "../log.ts";
 import { connect, type PortClient } from "../port.ts";
+import type { TransactionRefusal, UserTransaction } from "../primitives/transaction.ts";
 import type { RecoverService } from "./recover.ts";
 
 export type PoolChannel = "recover" | "compress" | "kzg" | "root";
@@ -37,6 +39,8 @@ export interface WorkerPool {
   readonly roots: RootHasher;
   /** Senders of raw transactions, in order; `null` where a signature is invalid. */
   recoverSenders(raws: readonly Uint8Array[]): Promise<readonly (Hex | null)[]>;
+  /** Decodes raw bytes from a peer and recovers the sender. */
+  decodeTransaction(raw: Uint8Array): Promise<Verdict<UserTransaction, TransactionRefusal>>;
   /** A port with the channels `compress` and `kzg`, to be transferred to another thread. */
   connectPort(): MessagePort;
   stop(): Promise<void>;
@@ -72,8 +76,10 @@ export async function createWorkerPool(
   const last = threads[threads.length - 1] as PoolThread;
   const roots = connect<RootHasher>(first.worker, "root");
 
+  const leastLoaded = (): PoolThread =>
+    threads.reduce((least, other) => (other.load < least.load ? other : least));
   const recoverChunk = async (raws: readonly Uint8Array[]): Promise<readonly (Hex | null)[]> => {
-    const thread = threads.reduce((least, other) => (other.load < least.load ? other : least));
+    const thread = leastLoaded();
     thread.load += raws.length;
     try {
       return await thread.recover.remote.recover(raws);
@@ -90,6 +96,7 @@ export async function createWorkerPool(
         chunks.push(recoverChunk(raws.slice(i, i + RECOVER_CHUNK)));
       return (await Promise.all(chunks)).flat();
     },
+    decodeTransaction: (raw) => leastLoaded().recover.remote.decode(raw),
     connectPort() {
       const { port1, port2 } = new MessageChannel();
       const message: AttachMessage = { kind: "attach", port: port1 };

@@ -11,9 +11,11 @@ import {
   type UnverifiedBlock,
 } from "../../node/primitives/block.ts";
 import { type Header, headerHash } from "../../node/primitives/header.ts";
+import type { UserTransaction } from "../../node/primitives/transaction.ts";
 import {
   FAST_SELECTOR,
   FEED,
+  GENESIS_ORIGIN,
   openRig,
   openSequencer,
   type Rig,
@@ -159,4 +161,46 @@ t.test("a block with an invalid signature inside, or too large", async (t) => {
   const bytes = encodeSignedBlock(first, first.laneData, first.signature);
   t.match(decodeSignedBlock(new Uint8Array(900_001)), { ok: false, code: "BLOCK_TOO_LARGE" });
   t.match(decodeSignedBlock(bytes.subarray(1)), { ok: false, code: "BLOCK_MALFORMED" });
+});
+
+t.test("a block that only derivation would let through is refused by its size", async (t) => {
+  const { follower } = await scene(t);
+  const transactions: UserTransaction[] = [];
+  for (let nonce = 0; nonce < 8; nonce++)
+    transactions.push(
+      await signed(5, { nonce, data: `0x${"00".repeat(112_330)}`, gas: 2_000_000n }),
+    );
+  const raw = transactions.reduce((sum, { raw }) => sum + raw.length, 0);
+  t.ok(raw < 900_000, "its transactions alone are under the limit");
+  const timestamp = follower.chain.head().header.timestamp + 1;
+  const verdict = await follower.chain.exclusive(() =>
+    follower.chain.append(
+      {
+        timestamp,
+        origin: GENESIS_ORIGIN,
+        laneData: {
+          policyHash: follower.policy.hash,
+          flashblocks: [{ txCount: 9, timestampMs: timestamp * 1000, leaderEpoch: 1 }],
+          numbers: transactions.map((_, i) => ({
+            accepted: (1n << 40n) + BigInt(2 * i + 1),
+            ready: (1n << 40n) + BigInt(2 * i + 2),
+          })),
+        },
+        transactions,
+      },
+      { signature: null, expected: null },
+    ),
+  );
+  t.match(verdict, { ok: false, code: "BLOCK_TOO_LARGE" });
+  t.equal(follower.chain.head().header.number, 0);
+});
+
+t.test("a fault of the engine leaves it closed for the next block", async (t) => {
+  const { follower, blocks } = await scene(t);
+  const [first] = blocks as [UnverifiedBlock];
+  const apply = follower.engine.apply.bind(follower.engine);
+  follower.engine.apply = () => Promise.reject(new Error("planted"));
+  await t.rejects(follower.chain.importSigned(first), { message: "planted" });
+  follower.engine.apply = apply;
+  t.match(await follower.chain.importSigned(first), { ok: true });
 });

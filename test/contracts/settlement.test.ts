@@ -179,6 +179,7 @@ t.test("each rule of a post refuses on its own", async (t) => {
     ["WrongPreviousBatch", { previousBatchHash: `0x${"09".repeat(32)}` }],
     ["EmptyRange", { lastBlock: good.firstBlock - 1 }],
     ["EmptyRange", { firstBlock: 0 }],
+    ["TooManyBlocks", { lastBlock: good.firstBlock + 4096 }],
     ["BlockGap", { firstBlock: good.firstBlock + 1 }],
     ["WrongOriginRange", { firstOrigin: good.lastOriginNumber + 1 }],
     ["OriginNotCanonical", { lastOriginHash: `0x${"05".repeat(32)}` }],

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import t from "tap";
-import { capOf } from "../../lanes/budget.ts";
+import { capOf, checkFits } from "../../lanes/budget.ts";
+import { policy } from "./fixtures/planted-violations.ts";
 
 t.test("a share of what the system leaves, rounded down", async (t) => {
   const gas = { gasLimit: 60_000_000n, systemGas: 1_000_000n, systemReserveGas: 6_000_000 };
@@ -31,4 +32,19 @@ t.test("caps of any shares together leave the normal lane its half", async (t) =
     ),
     { numRuns: 100 },
   );
+});
+
+t.test("a policy whose own limits no block can hold is refused by name", async (t) => {
+  const { document } = policy;
+  t.match(checkFits(document, 60_000_000n), { ok: true });
+  t.match(checkFits(document, 20_000_000n), {
+    ok: false,
+    code: "POLICY_INVALID",
+    data: { path: /maxGas$|maxTxGas$/ },
+  });
+  const normal = { ...document.normal, maxTxGas: 59_000_000 };
+  t.match(checkFits({ ...document, normal }, 60_000_000n), {
+    ok: false,
+    data: { path: "normal.maxTxGas" },
+  });
 });

@@ -19,7 +19,7 @@ const laneDatas: fc.Arbitrary<LaneData> = fc.record({
     fc.record({
       txCount: fc.maxSafeNat(),
       timestampMs: fc.maxSafeNat(),
-      leaderEpoch: fc.maxSafeNat(),
+      leaderEpoch: fc.nat(2 ** 32 - 1),
     }),
     { maxLength: 6 },
   ),

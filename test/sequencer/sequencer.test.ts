@@ -149,3 +149,100 @@ t.test("transactions that cannot be built", async (t) => {
   t.same(await rig.store.loadJournal(), [], "nothing refused was journaled");
   t.not(rig.chain.head().header.stateRoot, root);
 });
+
+t.test(
+  "a transaction that makes the engine fail is dropped, now and after a restart",
+  async (t) => {
+    const rig = await openRig(t.testdir());
+    t.teardown(() => rig.close());
+    const { admission, build } = await openSequencer(rig);
+    const bad = await signed(0, { nonce: 0, value: 1n });
+    const good = await signed(1, { nonce: 0, value: 1n });
+    const apply = rig.engine.apply.bind(rig.engine);
+    rig.engine.apply = (transaction) =>
+      transaction.hash === bad.hash ? Promise.reject(new Error("planted")) : apply(transaction);
+    await admission.submit(bad);
+    await admission.submit(good);
+    await build(3);
+    t.ok(rig.store.transactionLocation(good.hash));
+    t.equal(admission.pool.get(bad.hash), undefined);
+    t.same(await rig.store.loadJournal(), [], "its record goes too: no restart meets it again");
+  },
+);
+
+t.test(
+  "a transaction its account cannot pay for leaves after some blocks, with a reason",
+  async (t) => {
+    const rig = await openRig(t.testdir());
+    t.teardown(() => rig.close());
+    const { admission, build } = await openSequencer(rig);
+    const all = 10n ** 21n;
+    const gas = 21_000n;
+    const maxFeePerGas = 10_000_000_000n;
+    // Both are covered when they come in; the first leaves too little for the second.
+    const first = await signed(0, { nonce: 0, value: 1n, gas, maxFeePerGas });
+    const second = await signed(0, {
+      nonce: 1,
+      value: all - 2n * gas * maxFeePerGas - 1n,
+      gas,
+      maxFeePerGas,
+    });
+    await admission.submit(first);
+    await admission.submit(second);
+    const apply = rig.engine.apply.bind(rig.engine);
+    let tries = 0;
+    rig.engine.apply = (transaction) => {
+      if (transaction.hash !== second.hash) return apply(transaction);
+      tries += 1;
+      return Promise.resolve({ ok: false, code: "INSUFFICIENT_FUNDS" });
+    };
+    await build(6);
+    t.equal(tries, 3);
+    t.equal(admission.pool.get(second.hash), undefined);
+  },
+);
+
+t.test("one that fits no block's rest does not hold up those behind it", async (t) => {
+  const rig = await openRig(t.testdir());
+  t.teardown(() => rig.close());
+  const { admission, build } = await openSequencer(rig);
+  const gas = 16_777_216n;
+  const big = await Promise.all(
+    [0, 1, 2, 3].map((i) => signed(i, { nonce: 0, gas, tip: 10n ** 9n })),
+  );
+  const small = await signed(4, { nonce: 0, value: 1n, gas: 21_000n });
+  const engine = rig.engine;
+  // As if the block were almost full from the start.
+  engine.gasUsed = () => 50_000_000n;
+  for (const transaction of [...big, small])
+    t.match(await admission.submit(transaction), { ok: true });
+  await build(1);
+  t.ok(rig.store.transactionLocation(small.hash));
+  t.equal(rig.store.transactionLocation(big[0]!.hash), null);
+});
+
+t.test("flashblocks are kept for the end of the block", async (t) => {
+  const rig = await openRig(t.testdir());
+  t.teardown(() => rig.close());
+  const { admission, build, clock, published } = await openSequencer(rig);
+  const max = rig.policy.document.maxFlashblocks;
+  // One fast arrival a millisecond: without spreading, all flashblocks would be spent at once.
+  const transactions = await Promise.all(
+    Array.from({ length: 120 }, (_, i) => fast(i % 6, Math.floor(i / 6))),
+  );
+  const start = clock.nowMs();
+  const submitting = (async () => {
+    for (const transaction of transactions) {
+      await admission.submit(transaction);
+      clock.advance(1);
+    }
+  })();
+  await Promise.all([build(1), submitting]);
+  const { flashblocks } = decoded(published[0]).laneData;
+  t.ok(flashblocks.length <= max);
+  const last = flashblocks.at(-1)!;
+  t.ok(
+    last.timestampMs > start + 500 || flashblocks.length < max / 2 + 1,
+    "room is left late in the block",
+  );
+});

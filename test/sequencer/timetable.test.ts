@@ -129,3 +129,14 @@ t.test("flashblock time is now, clamped into the block and never going back", as
   t.equal(flashblockTime(9_000, 5_000, 4, 6), 6_000);
   t.equal(flashblockTime(5_100, 5_200, 4, 6), 5_200);
 });
+
+t.test("after the clock was set back, blocks go on, and T comes back to the clock", async (t) => {
+  const plan = planBlock({
+    nowMs: NOW * 1000,
+    parentTimestamp: NOW + 1200,
+    origin: origin(10, NOW - 4),
+    child: null,
+    blockTime: 1,
+  });
+  t.match(plan, { timestamp: NOW + 1201, sealAtMs: (NOW + 2) * 1000 });
+});

@@ -240,18 +240,18 @@ t.test("one account has its own limits, a smaller one in the fast lane", async (
 t.test(
   "one whose fee cap the base fee has passed waits, and returns when it has fallen",
   async (t) => {
-    const { pool, add, buildBest, dropped } = createHarness();
+    const { pool, add, buildBest, dropped, refusal } = createHarness();
     pool.openBlock(GWEI);
     const cheap = add(transaction({ maxFee: 2n * GWEI, tip: 1n }));
     t.equal(pool.best(RANK.normal), cheap);
     pool.openBlock(3n * GWEI);
     t.equal(pool.best(RANK.normal), undefined);
     t.equal(cheap.ready, null);
-    const late = add(transaction({ sender: account(2), maxFee: 2n * GWEI, tip: 1n }));
-    t.equal(late.ready, null, "it has none to begin with");
+    const late = transaction({ sender: account(2), maxFee: 2n * GWEI, tip: 1n });
+    t.equal(refusal(late), "FEE_CAP_TOO_LOW", "one that cannot pay now takes no room");
     pool.openBlock(2n * GWEI);
     t.equal(buildBest(RANK.normal), cheap);
-    t.equal(buildBest(RANK.normal), late);
+    t.equal(refusal(late), null);
     t.same(dropped, []);
   },
 );
@@ -271,9 +271,9 @@ t.test("a dropped one is reported once, and what follows it waits for the gap", 
 
 t.test("a nonce that moved without a pooled transaction drops and wakes", async (t) => {
   const { pool, add, setAccount, dropped } = createHarness();
-  pool.openBlock(5n * GWEI);
   const passed = add(transaction({ nonce: 0n, maxFee: GWEI, tip: 1n }));
   const next = add(transaction({ nonce: 1n }));
+  pool.openBlock(5n * GWEI);
   t.equal(pool.best(RANK.normal), undefined, "the first is parked, the second behind it");
   setAccount(account(1), 1n);
   pool.openBlock(5n * GWEI);
@@ -283,16 +283,16 @@ t.test("a nonce that moved without a pooled transaction drops and wakes", async 
 
 t.test("every account gets its look, however many there are", async (t) => {
   const { pool, add, setAccount, dropped } = createHarness({ globalMax: 600 });
-  pool.openBlock(5n * GWEI);
   for (let sender = 1; sender <= 600; sender++)
     add(transaction({ sender: account(sender), maxFee: GWEI, tip: 1n }));
+  pool.openBlock(5n * GWEI);
   for (let sender = 1; sender <= 600; sender++) setAccount(account(sender), 1n);
   const leftAfter = [];
   for (let block = 0; block < 4; block++) {
     pool.openBlock(5n * GWEI);
     leftAfter.push(600 - dropped.length);
   }
-  t.same(leftAfter, [344, 88, 0, 0], "a bounded number a block");
+  t.same(leftAfter, [344, 256, 0, 0], "a bounded number a block, the round begun before goes on");
 });
 
 t.test("an executed one is answered by hash until its block is durable", async (t) => {
@@ -333,4 +333,26 @@ t.test("of two journaled with one nonce the later stands", async (t) => {
   for (const each of [replaced, replacement]) pool.restore(each, nextNumber());
   t.same(dropped, [{ hash: replaced.hash, code: "REPLACED" }]);
   t.equal(pool.best(RANK.normal)?.transaction, replacement);
+});
+
+t.test("transactions behind a nonce gap have a room of their own, and it is small", async (t) => {
+  const { add, refusal, pool } = createHarness({ globalMax: 5000 });
+  for (let sender = 1; sender <= 1024; sender++)
+    add(transaction({ sender: account(sender), nonce: 5n }));
+  t.equal(refusal(transaction({ sender: account(2000), nonce: 5n })), "POOL_FULL");
+  t.equal(refusal(transaction({ sender: account(2000), nonce: 0n })), null, "others are taken");
+  t.equal(pool.counts().queued, 1024);
+});
+
+t.test("one that cannot be paid for is tried in three blocks, then dropped", async (t) => {
+  const { pool, add, dropped } = createHarness();
+  const item = add(transaction({ nonce: 0n }));
+  for (let block = 0; block < 3; block++) {
+    t.equal(pool.best(RANK.normal), item);
+    pool.short(item);
+    t.equal(pool.best(RANK.normal), undefined, "not twice in one block");
+    pool.openBlock(GWEI);
+  }
+  t.same(dropped, [{ hash: item.transaction.hash, code: "INSUFFICIENT_FUNDS" }]);
+  t.equal(pool.get(item.transaction.hash), undefined);
 });

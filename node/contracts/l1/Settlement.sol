@@ -78,6 +78,8 @@ contract Settlement is AccessControl, Pausable {
     /// @dev EIP-2935: hashes of the last 8191 blocks.
     address private constant HISTORY_CONTRACT = 0x0000F90827F1C53a10cb7A02335B175320002935;
     uint256 private constant BLOCKHASH_WINDOW = 256;
+    /// @dev Blocks of one batch, as the payload codec has it. Also keeps every height small.
+    uint64 private constant BLOCKS_MAX = 4096;
     /// @dev Bounded by what EIP-2935 still serves, with room for a late post.
     uint64 private constant SEQUENCING_WINDOW_MAX = 8_000;
 
@@ -112,6 +114,7 @@ contract Settlement is AccessControl, Pausable {
     error WrongIndex(uint64 expected, uint64 actual);
     error WrongPreviousBatch(bytes32 expected, bytes32 actual);
     error EmptyRange(uint64 firstBlock, uint64 lastBlock);
+    error TooManyBlocks(uint64 firstBlock, uint64 lastBlock);
     error BlockGap(uint64 highestBlock, uint64 firstBlock);
     error UnknownTerm(uint64 term);
     error WrongSigner(address expected, address actual);
@@ -157,6 +160,9 @@ contract Settlement is AccessControl, Pausable {
         }
         if (header.lastBlock < header.firstBlock || header.firstBlock == 0) {
             revert EmptyRange(header.firstBlock, header.lastBlock);
+        }
+        if (header.lastBlock - header.firstBlock >= BLOCKS_MAX) {
+            revert TooManyBlocks(header.firstBlock, header.lastBlock);
         }
         if (header.firstBlock - 1 > highestBlock) revert BlockGap(highestBlock, header.firstBlock);
         if (header.delayedCount != 0 || header.delayedAcc != 0) revert WrongAccumulator();
