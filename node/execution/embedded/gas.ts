@@ -59,7 +59,7 @@ export function gasCost(transaction: {
   };
 }
 
-/** Gas used in the end: execution less the capped refund (EIP-3529), at least the floor (EIP-7623). */
+/** Gas used in the end: execution less the capped refund (EIP-3529), no less than the floor. */
 export function settleGas(spent: bigint, refund: bigint, floor: bigint): bigint {
   const refundMax = spent / REFUND_QUOTIENT;
   const used = spent - (refund < refundMax ? refund : refundMax);

@@ -39,7 +39,6 @@ export interface Outcome {
   /** The EVM's word for a failure, `null` on success. */
   readonly error: string | null;
   readonly logs: readonly Log[];
-  readonly contractAddress: Hex | null;
   /** Accounts to delete when fees are paid. */
   readonly destructed: readonly Hex[];
 }
@@ -77,7 +76,7 @@ export async function runMessage(
   warmUp(machine, message);
   const authorizationRefund = applyAuthorizations(machine, message.authorizationList);
   const gasLimit = message.gasLimit - cost.intrinsic;
-  const { execResult, createdAddress } = await evm.runCall({
+  const { execResult } = await evm.runCall({
     block: machine.block,
     caller: addressOf(sender),
     origin: addressOf(sender),
@@ -99,8 +98,6 @@ export async function runMessage(
     output: execResult.returnValue,
     error,
     logs: (execResult.logs ?? []).map(toLog),
-    contractAddress:
-      to === null && createdAddress !== undefined ? hexOf(createdAddress.bytes) : null,
     // EIP-6780: only what this very transaction created goes.
     destructed: [...(execResult.selfdestruct?.keys() ?? [])]
       .filter((address) => created?.has(address) === true)
@@ -108,7 +105,7 @@ export async function runMessage(
   };
 }
 
-/** Deletes self-destructed accounts and touched empty ones; resets the EVM's per-transaction state. */
+/** Deletes self-destructed and touched empty accounts; resets the EVM's per-transaction state. */
 export async function finishMessage(machine: Machine, outcome: Outcome): Promise<void> {
   const { evm } = machine;
   for (const address of outcome.destructed) await evm.journal.deleteAccount(addressOf(address));
@@ -166,7 +163,7 @@ export interface SystemCall {
   readonly gasLimit: bigint;
 }
 
-/** A call by the protocol itself: no nonce, no fee, no receipt; nothing happens where no code is. */
+/** A call by the protocol itself: no nonce, fee or receipt; nothing happens where no code is. */
 export async function runSystemCall(machine: Machine, call: SystemCall): Promise<void> {
   const { evm, state } = machine;
   if ((state.account(call.to)?.codeHash ?? EMPTY_CODE_HASH) === EMPTY_CODE_HASH) return;

@@ -30,6 +30,11 @@ export const EMPTY_ACCOUNT: AccountRecord = {
   storageRoot: EMPTY_TRIE_ROOT,
 };
 
+/** Whether EIP-161 calls the account empty. */
+export function isEmpty({ nonce, balance, codeHash }: AccountRecord): boolean {
+  return nonce === 0n && balance === 0n && codeHash === EMPTY_CODE_HASH;
+}
+
 const EMPTY_CODE = new Uint8Array(0);
 
 type Slots = Map<Hex, bigint>;

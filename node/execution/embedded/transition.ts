@@ -8,8 +8,10 @@
  * Source: yellow paper 6; EIP-1559, 2681, 3607, 3860, 7623, 7702; OP Stack specs: deposits.md,
  * fjord and isthmus exec-engine.md (fees and vaults).
  */
-import type { Hex } from "../../../lanes/bytes.ts";
+import { RLP } from "@ethereumjs/rlp";
+import { bigintToMinimalBytes, fromHex, type Hex, toHex } from "../../../lanes/bytes.ts";
 import { DEPOSIT_TYPE } from "../../../lanes/transaction.ts";
+import { keccak256 } from "../../primitives/hash.ts";
 import { logsBloom, type Receipt } from "../../primitives/receipt.ts";
 import type {
   DepositTransaction,
@@ -23,7 +25,7 @@ import { type GasCost, gasCost, INITCODE_BYTES_MAX } from "./gas.ts";
 import type { RollupFees } from "./l1-fee.ts";
 import { finishMessage, isDelegation, type Message, type Outcome, runMessage } from "./message.ts";
 import type { Rules } from "./rules.ts";
-import { EMPTY_ACCOUNT } from "./state.ts";
+import { EMPTY_ACCOUNT, isEmpty } from "./state.ts";
 
 /** The open block as its transactions see and change it. */
 export interface BlockProgress {
@@ -57,7 +59,7 @@ export async function applyTransaction(
     else state.revert();
     return result;
   } catch (cause) {
-    // Only a fault of the EVM itself gets here: leave nothing of it, neither in state nor in the EVM.
+    // Only a fault of the EVM itself gets here: leave nothing of it, in state or in the EVM.
     state.unwind(depth - 1);
     evm.journal.cleanJournal();
     throw cause;
@@ -90,17 +92,24 @@ async function applyUserTransaction(
   const operatorFee = fees.operatorFee(gasUsed);
   const operatorRefund = fees.operatorFee(gasLimit) - operatorFee;
   state.addBalance(sender, (gasLimit - gasUsed) * gasPrice + operatorRefund);
-  state.addBalance(beneficiary, gasUsed * (gasPrice - baseFee));
+  payTip(machine, beneficiary, gasUsed * (gasPrice - baseFee));
   if (rules.baseFeeRecipient !== null) state.addBalance(rules.baseFeeRecipient, gasUsed * baseFee);
   state.addBalance(L1_FEE_VAULT, l1Fee);
   state.addBalance(OPERATOR_FEE_VAULT, operatorFee);
   await finishMessage(machine, outcome);
   progress.gasUsed += gasUsed;
-  const receipt = makeReceipt(progress, transaction.type, outcome);
+  const receipt = makeReceipt(progress, transaction, transaction.nonce, outcome);
   return { ok: true, receipt: { ...receipt, effectiveGasPrice: gasPrice, l1Fee } };
 }
 
-/** Cost of a transaction's form under the rules; or what is wrong with the form, whatever the state. */
+/** EIP-161: to be paid touches the beneficiary, even where the tip is nothing. */
+function payTip({ state }: Machine, beneficiary: Hex, tip: bigint): void {
+  state.addBalance(beneficiary, tip);
+  const account = state.account(beneficiary);
+  if (account !== null && isEmpty(account)) state.setAccount(beneficiary, null);
+}
+
+/** Cost of a transaction by its form; or what is wrong with the form, whatever the state. */
 export function checkForm(
   transaction: UserTransaction,
   chainId: bigint,
@@ -182,7 +191,7 @@ async function applyDeposit(
     outcome = failDeposit(machine, deposit);
   }
   progress.gasUsed += outcome.gasUsed;
-  const receipt = makeReceipt(progress, DEPOSIT_TYPE, outcome);
+  const receipt = makeReceipt(progress, deposit, depositNonce, outcome);
   const depositReceiptVersion = DEPOSIT_RECEIPT_VERSION;
   return { ok: true, receipt: { ...receipt, depositNonce, depositReceiptVersion } };
 }
@@ -205,23 +214,33 @@ function failDeposit({ state }: Machine, { sender, gasLimit }: DepositTransactio
     output: new Uint8Array(0),
     error: "failed deposit",
     logs: [],
-    contractAddress: null,
     destructed: [],
   };
 }
 
-function makeReceipt(progress: BlockProgress, type: number, outcome: Outcome): Receipt {
+function makeReceipt(
+  progress: BlockProgress,
+  { type, sender, to }: Transaction,
+  nonce: bigint,
+  outcome: Outcome,
+): Receipt {
   const { success, gasUsed, logs } = outcome;
-  const contractAddress: Hex | null = outcome.contractAddress;
   return {
     type,
     status: success ? 1 : 0,
     cumulativeGasUsed: progress.gasUsed,
     gasUsed,
     effectiveGasPrice: 0n,
-    contractAddress,
+    // As in geth, a creation that failed shows the address too.
+    contractAddress: to === null ? createdAddress(sender, nonce) : null,
     logs,
     logsBloom: logsBloom(logs),
     l1Fee: 0n,
   };
+}
+
+/** Address of the contract that an account creates with this nonce. Source: yellow paper 7. */
+function createdAddress(sender: Hex, nonce: bigint): Hex {
+  const digest = keccak256(RLP.encode([fromHex(sender), bigintToMinimalBytes(nonce)]));
+  return toHex(digest.subarray(12));
 }

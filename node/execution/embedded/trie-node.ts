@@ -31,7 +31,7 @@ export interface Extension {
 export interface Branch {
   readonly kind: "branch";
   readonly children: (TrieNode | null)[];
-  /** Of the key that ends here; never in state and list tries, where no key is a prefix of another. */
+  /** Of the key that ends here: none in state and list tries, whose keys are prefix-free. */
   value: Uint8Array | null;
 }
 

@@ -225,7 +225,7 @@ class PathTrie implements Trie {
   }
 }
 
-/** The node with nibbles before it: they melt into a leaf or extension, a branch gets an extension. */
+/** The node with nibbles before it: in a leaf or extension itself, before a branch in a new one. */
 function prepend(key: Uint8Array, node: LoadedNode): LoadedNode {
   if (node.kind === "leaf") return { ...node, key: concatBytes(key, node.key) };
   if (node.kind === "extension") return { ...node, key: concatBytes(key, node.key) };

@@ -1,4 +1,5 @@
 import t from "tap";
+import { getContractAddress } from "viem";
 import { fromHex, toHex } from "../../../lanes/bytes.ts";
 import { simulateCall } from "../../../node/execution/embedded/call.ts";
 import {
@@ -80,6 +81,9 @@ t.test("a deposit that cannot start keeps mint and nonce and uses all its gas", 
     const receipt = receiptOf(await engine.apply(transaction));
     expected += transaction.gasLimit;
     t.match(receipt, { status: 0, gasUsed: transaction.gasLimit, depositNonce: BigInt(index) });
+    // op-geth shows what a creation would have made.
+    const made = getContractAddress({ from: poor, nonce: BigInt(index) }).toLowerCase();
+    t.equal(receipt.contractAddress, transaction.to === null ? made : null);
     // The first asks for one wei more than it mints; later ones have the earlier mints.
     t.equal(engine.account(poor).balance, 10n * BigInt(index + 1));
     t.equal(engine.gasUsed(), expected);

@@ -40,10 +40,18 @@ const nearKey = fc
     return key;
   });
 const farKey = fc.uint8Array({ minLength: 32, maxLength: 32 });
+/** Keys of which many are prefixes of others: branches with values. */
+const prefixKey = fc
+  .array(fc.constantFrom(0x11, 0x12), { minLength: 1, maxLength: 5 })
+  .map((key) => Uint8Array.from(key));
 const shortValue = fc.uint8Array({ minLength: 1, maxLength: 3 });
 const longValue = fc.uint8Array({ minLength: 33, maxLength: 80 });
 const update = fc.record({
-  key: fc.oneof({ weight: 3, arbitrary: nearKey }, { weight: 1, arbitrary: farKey }),
+  key: fc.oneof(
+    { weight: 3, arbitrary: nearKey },
+    { weight: 3, arbitrary: prefixKey },
+    { weight: 1, arbitrary: farKey },
+  ),
   value: fc.option(fc.oneof(shortValue, longValue), { freq: 2, nil: null }),
 });
 const batches = fc.array(fc.array(update, { maxLength: 25 }), { maxLength: 8 });

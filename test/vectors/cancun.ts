@@ -1,0 +1,41 @@
+/**
+ * Plain Ethereum under Cancun as rules for the transition: what the public state and transaction
+ * tests expect. No chain of ours runs them. Source: execution-specs, fork cancun.
+ */
+import { Hardfork } from "@ethereumjs/common";
+import type { Hex } from "../../lanes/bytes.ts";
+import { ISTHMUS, type Rules } from "../../node/execution/embedded/rules.ts";
+import { keccakHex } from "../../node/primitives/hash.ts";
+
+export const BLOB_TYPE = 3;
+export const CHAIN_ID = 1;
+/** EIP-4844. */
+export const BLOB_BASE_FEE_UPDATE_FRACTION = 3_338_477;
+
+/** The tests' convention: the hash of a block is that of its number in decimal digits. */
+export function testBlockHash(number: number): Hex {
+  return keccakHex(new TextEncoder().encode(String(number)));
+}
+
+/** Why a test cannot be asked of us. */
+export const SKIP = {
+  blob: "blob transaction: the chain refuses type 3",
+  fork: "no expectation for Cancun",
+  size: "larger than the 120 KiB a transaction may have",
+};
+
+const POINT_EVALUATION: Hex = "0x000000000000000000000000000000000000000a";
+
+/**
+ * The base fee is burnt, nothing but gas is paid, and the fork's own precompiles hold; of ours only
+ * point evaluation, which replaces the library's.
+ */
+export const CANCUN: Rules = {
+  hardfork: Hardfork.Cancun,
+  precompiles: ISTHMUS.precompiles.filter(({ address }) => String(address) === POINT_EVALUATION),
+  transactionTypes: new Set([0, 1, 2]),
+  calldataFloor: false,
+  baseFeeRecipient: null,
+  rollupFees: () => ({ l1Fee: () => 0n, operatorFee: () => 0n }),
+  ancestorHash: (_state, number) => testBlockHash(number),
+};

@@ -1,0 +1,72 @@
+/**
+ * TrieTests: contents and the root they have, through the hashed trie: all at once, and one key
+ * after the other with every node stored and read again in between.
+ */
+import { fromHex, type Hex } from "../../lanes/bytes.ts";
+import { openTrie, pathKey, type TrieUpdate } from "../../node/execution/embedded/trie.ts";
+import { keccak256 } from "../../node/primitives/hash.ts";
+import { EMPTY_TRIE_ROOT } from "../../node/primitives/header.ts";
+import { compare, every, type Outcome } from "./outcome.ts";
+
+type Text = string | null;
+
+export interface TrieTest {
+  /** Pairs in the order to apply, or an object whose order must not matter; `null` deletes. */
+  readonly in: readonly (readonly [string, Text])[] | Readonly<Record<string, Text>>;
+  readonly root: Hex;
+}
+
+const OWNER = new Uint8Array(0);
+
+/** `secure` hashes the keys first, as the account and storage tries do. */
+export function runTrieTest(test: TrieTest, secure: boolean): Outcome {
+  const ordered = Array.isArray(test.in);
+  const pairs: readonly (readonly [string, Text])[] = ordered
+    ? (test.in as readonly (readonly [string, Text])[])
+    : Object.entries(test.in as Readonly<Record<string, Text>>);
+  const updates = pairs.map(([key, value]) => {
+    const bytes = textBytes(key);
+    return {
+      key: secure ? keccak256(bytes) : bytes,
+      value: value === null ? null : textBytes(value),
+    };
+  });
+  const orders = ordered ? [updates] : [updates, [...updates].reverse()];
+  return every(
+    ...orders.flatMap((order) => [
+      compare("root at once", rootAtOnce(order), test.root),
+      compare("root in steps", rootInSteps(order), test.root),
+    ]),
+  );
+}
+
+function textBytes(text: string): Uint8Array {
+  return text.startsWith("0x") ? fromHex(text as Hex) : new TextEncoder().encode(text);
+}
+
+function rootAtOnce(updates: readonly TrieUpdate[]): Hex {
+  const trie = openTrie({ node: () => null }, OWNER, EMPTY_TRIE_ROOT);
+  trie.update(updates);
+  return trie.finish().root;
+}
+
+/** The last root; throws where a stored node is not what its parent says, or one is left over. */
+function rootInSteps(updates: readonly TrieUpdate[]): Hex {
+  const nodes = new Map<string, Uint8Array>();
+  const reader = { node: (path: Uint8Array) => nodes.get(pathKey(path)) ?? null };
+  let root = EMPTY_TRIE_ROOT;
+  for (const update of updates) {
+    const trie = openTrie(reader, OWNER, root);
+    trie.update([update]);
+    const result = trie.finish();
+    for (const { path, node } of result.changes)
+      if (node === null) nodes.delete(pathKey(path));
+      else nodes.set(pathKey(path), node);
+    ({ root } = result);
+  }
+  const trie = openTrie(reader, OWNER, root);
+  trie.clear();
+  const { changes } = trie.finish();
+  if (changes.length !== nodes.size) throw new Error("nodes are left over in the store");
+  return root;
+}
