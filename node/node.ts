@@ -228,12 +228,14 @@ async function assemble(
   };
 
   let stopping: Promise<void> | null = null;
+  // A call, because a check before an `await` says nothing about the time after it.
+  const isStopping = (): boolean => stopping !== null;
   let loop: Promise<void> = Promise.resolve();
   const sequence = async (): Promise<void> => {
     await caughtUp.promise;
-    if (stopping !== null) return;
+    if (isStopping()) return;
     const parts = await createSequencing(core, network, onAccepted);
-    if (stopping !== null) return;
+    if (isStopping()) return;
     late.sequencing = parts;
     await parts.sequencer.run();
   };
@@ -250,7 +252,7 @@ async function assemble(
   return {
     async start() {
       await network.start();
-      if (config.role === "follower" && stopping === null) {
+      if (config.role === "follower" && !isStopping()) {
         late.follow = createFollow({
           chain: core.chain,
           network,
@@ -261,7 +263,7 @@ async function assemble(
         late.follow.start();
       }
       await settlement.start();
-      if (config.role === "sequencer" && stopping === null) loop = sequence().catch(fail);
+      if (config.role === "sequencer" && !isStopping()) loop = sequence().catch(fail);
     },
     stop: () => (stopping ??= stop()),
     connectRpc(port) {

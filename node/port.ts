@@ -14,9 +14,8 @@ export type PortLike = Pick<MessagePort | Worker, "postMessage"> & {
   off(event: "message", listener: (message: unknown) => void): unknown;
 };
 
-/** Functions of one thread that another may call. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- the argument types are the
-// service's own
+/** Functions of one thread that another may call; their argument types are their own. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- see above
 export type Service = Record<string, (...args: any[]) => unknown>;
 
 /** The calling side of a service: every function returns a promise. */

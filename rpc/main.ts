@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { type ErrorCode, NodeError } from "../node/errors.ts";
 import { createDevnetCommand } from "./cli/devnet.ts";
+import { createGenesisCommand } from "./cli/genesis.ts";
 import { createKeysCommand } from "./cli/keys.ts";
 import { createStartCommand } from "./cli/start.ts";
 
@@ -34,7 +35,8 @@ function createProgram(version: string): Command {
     .addHelpText("after", EXAMPLES)
     .addCommand(createDevnetCommand())
     .addCommand(createStartCommand(`pricelane/v${version}/${platform}/node${major}`))
-    .addCommand(createKeysCommand());
+    .addCommand(createKeysCommand())
+    .addCommand(createGenesisCommand());
   overrideExit(program);
   return program;
 }

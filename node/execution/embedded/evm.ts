@@ -10,6 +10,7 @@ import { Address } from "@ethereumjs/util";
 import secp256k1 from "secp256k1";
 import { concatBytes, fromHex, type Hex } from "../../../lanes/bytes.ts";
 import { keccak256 } from "../../primitives/hash.ts";
+import { correctCreation } from "./creation.ts";
 import { type BlockContext, ISTHMUS, type Rules } from "./rules.ts";
 import type { WorkingState } from "./state.ts";
 import { createStateManager } from "./state-manager.ts";
@@ -47,6 +48,7 @@ export async function createMachine(
     blockchain,
     customPrecompiles: [...rules.precompiles],
   });
+  correctCreation(evm);
   return { evm, state, context, rules, block: { header: libraryHeader(context) } };
 }
 
