@@ -53,9 +53,15 @@ export interface AccountView {
 }
 
 export interface Engine {
-  /** Opens a block on `environment.parent`, which must be the committed head, and runs the system calls. */
+  /**
+   * Opens a block on `environment.parent`, which must be the committed head, and runs the system
+   * calls.
+   */
   open(environment: BlockEnvironment): Promise<void>;
-  /** Executes one transaction at the end of the open block: kept with its receipt, or no trace of it. */
+  /**
+   * Executes one transaction at the end of the open block: kept with its receipt, or no trace of
+   * it.
+   */
   apply(transaction: Transaction): Promise<ApplyResult>;
   /** wei per gas of the open block. */
   baseFee(): bigint;
@@ -68,7 +74,10 @@ export interface Engine {
   committed(): Promise<void>;
   /** Forgets the open block. */
   discard(): Promise<void>;
-  /** The store was rolled back to this block: every cached read is forgotten, here and in the hasher. */
+  /**
+   * The store was rolled back to this block: every cached read is forgotten, here and in the
+   * hasher.
+   */
   rebase(head: { readonly hash: Hex; readonly header: Header }): Promise<void>;
 }
 
@@ -81,7 +90,10 @@ export interface RootHasher {
   compute(diff: StateDiff, lists: readonly (readonly Uint8Array[])[]): Promise<SealedRoots>;
   /** The last computed change is durable and becomes the base. */
   committed(): Promise<void>;
-  /** The last computed change is forgotten, and so is every cached node: the store may have been rolled back. */
+  /**
+   * The last computed change is forgotten, and so is every cached node: the store may have been
+   * rolled back.
+   */
   discard(): Promise<void>;
 }
 

@@ -56,6 +56,11 @@ const TABLE: readonly (readonly [part: string, allowed: readonly string[]])[] = 
   ["node/workers/", ENGINE],
   ["node/contracts/", LOW],
   [NODE_PROCESS, ["lanes/", ...BASE, "node/primitives/", "node/node.ts", "rpc/"]],
+  // Writes a file and ends: no node runs in that process.
+  [
+    "rpc/cli/genesis.ts",
+    ["lanes/", ...BASE, "node/primitives/", "node/chain/geth-genesis.ts", "rpc/"],
+  ],
   ["rpc/", ["lanes/", ...BASE, "node/primitives/", "node/reader.ts"]],
   ["devnet/", ["lanes/", ...BASE, "node/primitives/", "node/chain/genesis.ts", ARTIFACT, "rpc/"]],
 ];

@@ -5,6 +5,8 @@ import { descendants, type Finding, isTest, type Rule, type SourceFile } from ".
 
 /** Where programs begin; workers are found by the `new URL("./worker.js", …)` that names them. */
 const ENTRIES = ["rpc/main.ts", "devnet/main.ts", "node/contracts/compile.ts"];
+/** Longer suites, started by their npm scripts. */
+const TEST_PROGRAMS = ["test/parity/main.ts", "test/vectors/main.ts"];
 
 type Graph = ReadonlyMap<string, ReadonlySet<string>>;
 
@@ -110,7 +112,7 @@ export const deadFiles: Rule = (files) => {
   };
   const tests = [...byPath.keys()].filter((path) => path.endsWith(".test.ts"));
   const live = reach(ENTRIES);
-  const tested = reach(tests);
+  const tested = reach([...tests, ...TEST_PROGRAMS]);
   return [...byPath.keys()]
     .filter((path) => !(isTest(path) ? tested : live).has(path))
     .map((file) => ({ rule: "dead-file", file, detail: "nothing reaches it" }));

@@ -62,7 +62,9 @@ function randomFrom(seed: number): (below: number) => number {
   };
 }
 
-/** Creations that deploy, destruct themselves, revert, fail, refund, create in turn, or are refused. */
+/**
+ * Creations that deploy, destruct themselves, revert, fail, refund, create in turn, or are refused.
+ */
 const INIT_CODES: readonly Hex[] = [
   initCode(CONTRACTS.store.code),
   "0x602a60015533ff",
@@ -73,7 +75,9 @@ const INIT_CODES: readonly Hex[] = [
   "0x60ef60005360016000f3",
 ];
 
-/** A transaction of the mix. `nonces` holds the next nonce by sender, CAROL's by her authorizations. */
+/**
+ * A transaction of the mix. `nonces` holds the next nonce by sender, CAROL's by her authorizations.
+ */
 async function make(
   random: (below: number) => number,
   nonces: Map<string, number>,

@@ -1,0 +1,51 @@
+/** EIP-3541 is about code: what initcode reverts with is not. op-geth agrees (test/parity). */
+import t from "tap";
+import { toHex } from "../../../lanes/bytes.ts";
+import { simulateCall } from "../../../node/execution/embedded/call.ts";
+import { ALICE, CONTRACTS, createChain, initCode, lower, sign } from "../fixtures/chain.ts";
+
+/** `MSTORE8(0, 0xef)`, then one byte of memory as revert data, or as code. */
+const REVERTS_EF = "0x60ef60005360016000fd";
+const RETURNS_EF = "0x60ef60005360016000f3";
+
+t.test("a creation that reverts with 0xef keeps its gas and its data", async (t) => {
+  const chain = createChain();
+  const nonces = [0, 1].values();
+  const create = (data: `0x${string}`) =>
+    sign(ALICE, { nonce: nonces.next().value ?? 0, to: null, data, gas: 200_000n });
+  const { receipts } = await chain.block([await create(REVERTS_EF), await create(RETURNS_EF)]);
+  const [reverted, refused] = receipts;
+  t.equal(reverted?.status, 0);
+  t.ok(reverted !== undefined && reverted.gasUsed < 60_000n, "unused gas goes back");
+  t.match(refused, { status: 0, gasUsed: 200_000n }, "code that begins with 0xef costs everything");
+
+  const call = {
+    from: lower(ALICE.address),
+    to: null,
+    value: 0n,
+    gasLimit: 200_000n,
+    gasPrice: 0n,
+  };
+  const options = { rollup: chain.rollup, state: chain.memory.state, header: chain.head().header };
+  const data = Uint8Array.from(Buffer.from(REVERTS_EF.slice(2), "hex"));
+  const result = await simulateCall(options, { ...call, data });
+  t.match({ ...result, output: toHex(result.output) }, { error: "revert", output: "0xef" });
+});
+
+t.test("so does one inside a call, and later creations are not touched", async (t) => {
+  const chain = createChain();
+  // Creates with the ten bytes of REVERTS_EF, then again without a byte; returns data size and gas.
+  const factory = initCode(
+    "0x6960ef60005360016000fd600052600a60166000f0503d600052600060006000f0503d60205260406000f3",
+  );
+  const { receipts } = await chain.block([await sign(ALICE, { to: null, data: factory })]);
+  const to = receipts[0]?.contractAddress ?? CONTRACTS.reverter.address;
+  const options = { rollup: chain.rollup, state: chain.memory.state, header: chain.head().header };
+  const from = lower(ALICE.address);
+  const request = { from, to, value: 0n, gasLimit: 1_000_000n, gasPrice: 0n };
+  const result = await simulateCall(options, { ...request, data: new Uint8Array(0) });
+  t.equal(result.success, true);
+  t.equal(BigInt(toHex(result.output.subarray(0, 32))), 1n, "the revert's one byte");
+  t.equal(BigInt(toHex(result.output.subarray(32, 64))), 0n, "nothing is left of it");
+  t.ok(result.gasUsed < 200_000n);
+});

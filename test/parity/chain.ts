@@ -1,0 +1,164 @@
+/**
+ * The parity chain: blocks of the embedded engine with everything in them that a transaction can
+ * do. Fixed by its seed. Executes in memory; no store, no lanes, no network.
+ */
+import { type Hex, toHex } from "../../lanes/bytes.ts";
+import { attributesTransaction } from "../../node/chain/attributes.ts";
+import { predeployAlloc } from "../../node/chain/genesis.ts";
+import { loadArtifact } from "../../node/contracts/artifact.ts";
+import type { ExecutedBlock, RejectionCode } from "../../node/execution/engine.ts";
+import type { L1Origin } from "../../node/primitives/l1-origin.ts";
+import type { Transaction } from "../../node/primitives/transaction.ts";
+import { type RollupConfig, rollupConfigSchema } from "../../node/rollup-config.ts";
+import { createChain, type TestChain } from "../execution/fixtures/chain.ts";
+import { lower, SENDERS } from "./accounts.ts";
+import { contractAlloc } from "./contracts.ts";
+import { createRandom, type Random } from "./random.ts";
+import {
+  CHAIN_ID,
+  limitTransaction,
+  type Place,
+  someDeposit,
+  someTransaction,
+} from "./transactions.ts";
+
+const GENESIS_TIME = 1_700_000_000;
+const GENESIS_BALANCE = 10n ** 24n;
+/** Blocks of one L1 origin. */
+const BLOCKS_PER_ORIGIN = 6;
+/** Blocks between a rise and a fall of the base fee. */
+const FEE_PERIOD = 40;
+/** Block from which on one long precompile input a block is tried. */
+const LIMITS_FROM = 10;
+const USER_TRANSACTIONS_MAX = 16;
+const DEPOSITS_MAX = 4;
+
+/** What everyone on the chain agrees on. */
+export function parityRollup(): RollupConfig {
+  const balance = GENESIS_BALANCE.toString();
+  const funded = SENDERS.map(({ address }) => [lower(address), { balance }] as const);
+  return rollupConfigSchema.parse({
+    version: 1,
+    chainId: CHAIN_ID,
+    l1ChainId: 900,
+    settlement: `0x${"5e".repeat(20)}`,
+    genesis: {
+      timestamp: GENESIS_TIME,
+      l1Origin: { number: 10, hash: hashOf(10) },
+      gasLimit: "30000000",
+      baseFee: "1000000000",
+      alloc: {
+        ...predeployAlloc(loadArtifact("L1Block").deployedBytecode),
+        ...contractAlloc(),
+        ...Object.fromEntries<unknown>(funded),
+      },
+    },
+    eip1559: { denominator: 250, elasticity: 6 },
+    system: {
+      batcher: `0x${"ba".repeat(20)}`,
+      baseFeeScalar: 0,
+      blobBaseFeeScalar: 0,
+      operatorFeeScalar: 0,
+      operatorFeeConstant: "0",
+    },
+    sequencer: `0x${"5c".repeat(20)}`,
+    policy: {},
+    originConfirmations: 0,
+    sequencingWindow: 60,
+    challengeWindow: 60,
+    l1BlobSchedule: [{ timestamp: 0, baseFeeUpdateFraction: 5_007_716 }],
+  });
+}
+
+function hashOf(number: number): Hex {
+  return `0x${(0xaa0000 + number).toString(16).padStart(64, "0")}`;
+}
+
+function someOrigin(random: Random, number: number): L1Origin {
+  return {
+    number,
+    hash: hashOf(number),
+    parentHash: hashOf(number - 1),
+    timestamp: GENESIS_TIME + 12 * number,
+    baseFee: BigInt(random.below(2 ** 32)) * BigInt(1 + random.below(100)),
+    blobBaseFee: BigInt(1 + random.below(2 ** 31)),
+    prevRandao: toHex(random.bytes(32)),
+    parentBeaconBlockRoot: toHex(random.bytes(32)),
+  };
+}
+
+/** Fees as a system config could set them: none, small, large. */
+function someSystem(random: Random, { system }: RollupConfig): RollupConfig["system"] {
+  if (random.oneIn(4)) return system;
+  return {
+    ...system,
+    baseFeeScalar: random.pick([0, 1_368, 5_227, 2 ** 31]),
+    blobBaseFeeScalar: random.pick([0, 810_949, 1_014_213, 2 ** 32 - 1]),
+    operatorFeeScalar: random.pick([0, 1, 123_456, 2 ** 32 - 1]),
+    operatorFeeConstant: random.pick([0n, 7n, 10n ** 12n]),
+  };
+}
+
+/** The chain's blocks from number 1 on, each committed before the next. */
+export async function* parityChain(
+  rollup: RollupConfig,
+  seed: number,
+  blocks: number,
+): AsyncGenerator<ExecutedBlock> {
+  const random = createRandom(seed);
+  const chain = createChain(rollup);
+  let origin = someOrigin(random, 11);
+  let { system } = rollup;
+  for (let number = 1; number <= blocks; number++) {
+    const sequenceNumber = (number - 1) % BLOCKS_PER_ORIGIN;
+    if (sequenceNumber === 0) {
+      origin = someOrigin(random, origin.number + 1);
+      system = someSystem(random, rollup);
+    }
+    const environment = {
+      ...chain.environment(),
+      timestamp: chain.head().header.timestamp + 1 + random.below(3),
+      prevRandao: origin.prevRandao,
+      parentBeaconBlockRoot: origin.parentBeaconBlockRoot,
+    };
+    await chain.engine.open(environment);
+    const attributes = attributesTransaction({ ...rollup, system }, origin, BigInt(sequenceNumber));
+    await apply(chain, attributes);
+    await fill(chain, {
+      random,
+      number,
+      timestamp: environment.timestamp,
+      baseFee: chain.engine.baseFee(),
+      nonce: (address) => chain.engine.account(address).nonce,
+      crowded: Math.floor(number / FEE_PERIOD) % 2 === 1,
+    });
+    yield await chain.close();
+  }
+}
+
+async function fill(chain: TestChain, place: Place): Promise<void> {
+  const { random, number } = place;
+  for (let i = random.below(DEPOSITS_MAX); i > 0; i--) await apply(chain, someDeposit(place));
+  const limited = await limitTransaction(place, number - LIMITS_FROM);
+  if (limited !== null) await apply(chain, limited);
+  for (let i = random.below(USER_TRANSACTIONS_MAX); i > 0; i--) {
+    await apply(chain, await someTransaction(place));
+    // Epochs of prices are deposits in the middle of a block.
+    if (random.oneIn(12)) await apply(chain, someDeposit(place));
+  }
+}
+
+/** Why a transaction of the mix may be left out; anything else is a fault of the mix. */
+const LEFT_OUT: ReadonlySet<RejectionCode> = new Set<RejectionCode>([
+  "BLOCK_GAS_EXCEEDED",
+  // A list of addresses costs more than a plain transfer brings.
+  "INTRINSIC_GAS_TOO_LOW",
+  // A delegation to the destructor empties a sender.
+  "INSUFFICIENT_FUNDS",
+]);
+
+async function apply(chain: TestChain, transaction: Transaction): Promise<void> {
+  const result = await chain.engine.apply(transaction);
+  if (result.ok || LEFT_OUT.has(result.code)) return;
+  throw new Error(`${result.code}: ${transaction.hash} of type ${transaction.type}`);
+}
