@@ -89,6 +89,7 @@ function anvilArgs(stateDir: string, port: number): string[] {
     ...["--accounts", String(ACCOUNT_COUNT), "--mnemonic", MNEMONIC],
     ...["--host", LOOPBACK, "--port", String(port)],
     ...["--state", stateDir, "--state-interval", String(STATE_INTERVAL_S)],
-    ...["--preserve-historical-states", "--quiet"],
+    // No state of older L1 blocks is kept: nobody reads it, and it makes the file grow without end.
+    "--quiet",
   ];
 }

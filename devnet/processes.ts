@@ -197,7 +197,7 @@ async function waitReady(child: Running, spec: ChildSpec): Promise<string> {
   }
 }
 
-/** The last line of a log for an error of one line; the log's path where it has none. */
+/** The last error in a log, else its last line; the log's path where it is empty. */
 function tail(path: string): string {
   let text: string;
   try {
@@ -205,6 +205,9 @@ function tail(path: string): string {
   } catch {
     return `: see ${path}`;
   }
-  const line = text.trimEnd().split("\n").at(-1)?.trim() ?? "";
+  const lines = text.trimEnd().split("\n");
+  // A program that explains its usage after the error would hide it.
+  const error = lines.findLast((one) => /^error\b/i.test(one.trim()));
+  const line = (error ?? lines.at(-1) ?? "").trim();
   return line === "" ? `: see ${path}` : `: ${line.slice(0, LOG_TAIL_LINE_CHARS)} (${path})`;
 }

@@ -103,6 +103,12 @@ export function checkBlockTime(topology: Topology, blockTimeMs: number | null): 
   );
 }
 
+/** Not block 0: anvil makes another one at every start and keeps them all. */
+async function firstMined(l1: Client) {
+  const block = await l1.getBlock({ blockTag: "latest" });
+  return block.number > 0n ? block : null;
+}
+
 /** Makes the rollup config for this L1 and writes it and the policy by rename. */
 export async function createTopology(
   l1: Client,
@@ -110,7 +116,7 @@ export async function createTopology(
   deps: TopologyDeps,
 ): Promise<Topology> {
   const { folder, accounts } = deps;
-  const origin = await waitFor("L1's first block", () => l1.getBlock({ blockTag: "latest" }), {
+  const origin = await waitFor("L1's first block", () => firstMined(l1), {
     timeoutMs: ORIGIN_TIMEOUT_MS,
     signal: deps.signal,
   });

@@ -17,6 +17,7 @@ import { createEmbeddedEngine } from "./execution/embedded/engine.ts";
 import type { Engine } from "./execution/engine.ts";
 import type { Logger } from "./log.ts";
 import type { Follow } from "./p2p/follow.ts";
+import type { Forwarded } from "./p2p/forwarded.ts";
 import type { Network } from "./p2p/network-client.ts";
 import type { Admission } from "./sequencer/admission.ts";
 import type { Sequencer } from "./sequencer/sequencer.ts";
@@ -40,9 +41,15 @@ export interface Core {
 
 /** Parts that come to life after the core; handlers of the workers reach them through here. */
 export interface Late {
+  /** The node is going down: what fails from now on is no failure of its. */
+  stopping: boolean;
+  /** Calls of the settlement worker that are being answered; the store outlives them. */
+  readonly answering: Set<Promise<unknown>>;
   settlement: Settlement | null;
   network: Network | null;
   follow: Follow | null;
+  /** A follower's, `null` on the sequencer. */
+  forwarded: Forwarded | null;
   sequencing: Sequencing | null;
 }
 

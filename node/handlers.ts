@@ -23,12 +23,15 @@ export function settlementHandlers(
 ): SettlementHandlers {
   const { chain, safe, l1 } = core;
   const guarded = async <T>(work: Promise<T>): Promise<T> => {
+    late.answering.add(work);
     try {
       return await work;
     } catch (error) {
       if (!(error instanceof NodeError) || ERRORS[error.code].severity === "fatal")
         fail(error instanceof Error ? error : new NodeError("INTERNAL", {}, error));
       throw error;
+    } finally {
+      late.answering.delete(work);
     }
   };
   return {
@@ -84,14 +87,13 @@ export function createApi(core: Core, late: Late): NodeApi {
   return {
     submit(transaction) {
       if (late.sequencing !== null) return late.sequencing.admission.submit(transaction);
-      if (config.role === "follower" && late.network !== null)
-        return late.network.submitTransaction(transaction.raw);
+      if (late.forwarded !== null) return late.forwarded.submit(transaction);
       return Promise.resolve({ ok: false, code: "NOT_ACCEPTING", data: {} });
     },
-    poolNonce: (address) => Promise.resolve(pool()?.nextNonce(address) ?? null),
+    poolNonce: (address) => Promise.resolve((pool() ?? late.forwarded)?.nextNonce(address) ?? null),
     pooled(hash) {
       const item = pool()?.get(hash);
-      if (item === undefined) return Promise.resolve(null);
+      if (item === undefined) return Promise.resolve(late.forwarded?.get(hash) ?? null);
       const lane = item.rank === NORMAL_RANK ? "normal" : "fast";
       return Promise.resolve({ transaction: item.transaction, lane });
     },

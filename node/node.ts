@@ -24,6 +24,7 @@ import {
 import { createApi, settlementHandlers, submitRaw } from "./handlers.ts";
 import { createLogger, type Logger } from "./log.ts";
 import { createFollow } from "./p2p/follow.ts";
+import { createForwarded } from "./p2p/forwarded.ts";
 import { createNetwork, type Network } from "./p2p/network-client.ts";
 import { connect, type PortLike, type Remote, serve } from "./port.ts";
 import { nativeCrypto } from "./primitives/hash.ts";
@@ -199,12 +200,26 @@ async function assemble(
   const ended = deferred();
   const caughtUp = deferred();
   const fail: Fail = (error) => {
+    if (late.stopping) return;
     log.error("fatal", { error: error.message });
     ended.reject(error);
   };
-  const late: Late = { settlement: null, network: null, follow: null, sequencing: null };
+  const late: Late = {
+    stopping: false,
+    answering: new Set(),
+    settlement: null,
+    network: null,
+    follow: null,
+    forwarded: null,
+    sequencing: null,
+  };
   const core = await createCore(config, policy, store, log, late, fail);
   onClose.push(() => core.pool.stop());
+  // Whatever opens a block or answers a worker ends before the pool and the store go.
+  onClose.push(async () => {
+    await Promise.allSettled(late.answering);
+    await core.chain.exclusive(() => Promise.resolve());
+  });
   const genesisHash = store.headerByNumber(0)?.hash ?? ZERO_HASH;
   const network = await startNetwork(core, late, genesisHash, fail);
   onClose.push(() => network.stop());
@@ -213,6 +228,11 @@ async function assemble(
   void settlement.failed.then(fail);
   onClose.push(() => settlement.stop());
   late.network = network;
+  if (config.role === "follower")
+    late.forwarded = createForwarded({
+      submitTransaction: (raw) => network.submitTransaction(raw),
+      nonce: (address) => store.state.account(address)?.nonce ?? 0n,
+    });
   late.settlement = settlement;
 
   const listeners = new Set<Remote<NodeEvents>>();
@@ -240,6 +260,7 @@ async function assemble(
     await parts.sequencer.run();
   };
   const stop = async (): Promise<void> => {
+    late.stopping = true;
     late.follow?.stop();
     late.sequencing?.admission.close();
     late.sequencing?.sequencer.stop();

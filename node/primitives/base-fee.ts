@@ -19,4 +19,3 @@ export function nextBaseFee(parent: Header, parameters: FeeParameters): bigint {
   if (gasUsed > target) return baseFeePerGas + (delta > 1n ? delta : 1n);
   return baseFeePerGas > delta ? baseFeePerGas - delta : 0n;
 }
-

@@ -36,6 +36,7 @@ async function main(): Promise<void> {
   serveAll(parentPort);
   parentPort.on("message", (message: AttachMessage | { readonly kind: string }) => {
     if (message.kind === "attach") serveAll((message as { readonly port: MessagePort }).port);
+    if (message.kind === "end") process.exit();
   });
   parentPort.postMessage({ kind: "up" });
 }

@@ -6,6 +6,7 @@
  * trie), KZG blocks its thread for half a second a blob, so the two live at opposite ends and
  * recovery goes to the less loaded thread.
  */
+import { once } from "node:events";
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import type { Hex } from "../../lanes/bytes.ts";
 import type { Verdict } from "../../lanes/verdict.ts";
@@ -45,6 +46,9 @@ export interface WorkerPool {
   connectPort(): MessagePort;
   stop(): Promise<void>;
 }
+
+/** After it, a thread that does not end by itself is terminated. */
+const END_TIMEOUT_MS = 10_000;
 
 /** Raw transactions a recovery call carries: smaller calls interleave better with other work. */
 const RECOVER_CHUNK = 256;
@@ -107,9 +111,18 @@ export async function createWorkerPool(
       stopping = true;
       roots.close();
       for (const thread of threads) thread.recover.close();
-      await Promise.all(threads.map(({ worker }) => worker.terminate()));
+      await Promise.all(threads.map(({ worker }) => endThread(worker)));
     },
   };
+}
+
+/** Ends a thread between two calls: terminated inside native code, it can take the process along. */
+async function endThread(worker: Worker): Promise<void> {
+  const exited = once(worker, "exit");
+  worker.postMessage({ kind: "end" });
+  const timer = setTimeout(() => void worker.terminate(), END_TIMEOUT_MS);
+  await exited;
+  clearTimeout(timer);
 }
 
 function channelsOf(index: number, size: number): PoolChannel[] {

@@ -94,7 +94,10 @@ t.test("clients", async (t) => {
   await t.test(
     "ethers through the follower: the transaction is handed to the sequencer",
     async (t) => {
-      const provider = new JsonRpcProvider(follower.rpcUrl, 901, { staticNetwork: true });
+      const provider = new JsonRpcProvider(follower.rpcUrl, 901, {
+        staticNetwork: true,
+        cacheTimeout: -1,
+      });
       t.teardown(() => {
         provider.destroy();
       });
@@ -111,6 +114,16 @@ t.test("clients", async (t) => {
       t.equal((await provider.getTransactionReceipt(sent.hash))?.logs.length, 1);
       const plain = await wallet.sendTransaction({ to: smoke[0]!.address, value: 5n });
       t.match(await plain.wait(), { status: 1 });
+      const three = [];
+      for (let i = 0; i < 3; i++)
+        three.push(await wallet.sendTransaction({ to: smoke[0]!.address, value: 1n }));
+      t.equal(
+        new Set(three.map(({ nonce }) => nonce)).size,
+        3,
+        "the follower knows its pending ones",
+      );
+      t.ok(await provider.getTransaction(three[2]!.hash), "and shows them");
+      for (const one of three) t.match(await one.wait(), { status: 1 });
       await t.rejects(
         feed.getFunction("publish").staticCall("0x00", 1n),
         "a malformed call is refused",
