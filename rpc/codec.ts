@@ -4,6 +4,7 @@
  */
 import { RLP } from "@ethereumjs/rlp";
 import { type Hex, toHex } from "../lanes/bytes.ts";
+import { DEPOSIT_TYPE } from "../lanes/transaction.ts";
 import type { Block } from "../node/primitives/block.ts";
 import { encodeHeader, type Header } from "../node/primitives/header.ts";
 import type { Log, Receipt } from "../node/primitives/receipt.ts";
@@ -15,8 +16,6 @@ import type {
 } from "../node/primitives/transaction.ts";
 
 export type JsonObject = Record<string, unknown>;
-
-const DEPOSIT_TYPE = 0x7e;
 
 /** Hex without leading zeros. */
 export function quantity(value: bigint | number): Hex {

@@ -22,6 +22,11 @@ export interface RpcContext {
   readonly clientVersion: string;
 }
 
+/** Gas of one transaction (PROTOCOL 6): what the pool refuses above. */
+export function txGasMax({ policy }: RpcContext): bigint {
+  return BigInt(policy.document.normal.maxTxGas);
+}
+
 /** Height of a named block; `null` where there is none. */
 export function resolveBlock({ reader }: RpcContext, id: BlockId): number | null {
   const heads = reader.chain.heads();

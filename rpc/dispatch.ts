@@ -26,6 +26,9 @@ export interface Dispatcher {
 
 type Id = string | number | null;
 
+/** Characters of an unknown method's name that its error repeats. */
+const METHOD_NAME_SHOWN_MAX = 64;
+
 /** The answer to something that is no request at all. */
 export function errorAnswer(id: Id, error: RpcError): string {
   return JSON.stringify({ jsonrpc: "2.0", id, error });
@@ -167,7 +170,10 @@ const tooLarge = (id: Id, limits: RpcLimits): string =>
 async function run({ methods }: DispatchDeps, request: Request, caller: Caller): Promise<string> {
   const { id = null, method, params } = request;
   const found = Object.hasOwn(methods, method) ? methods[method] : undefined;
-  if (found === undefined) return errorAnswer(id, rpcError("METHOD_NOT_FOUND"));
+  if (found === undefined) {
+    const name = method.slice(0, METHOD_NAME_SHOWN_MAX);
+    return errorAnswer(id, rpcError("METHOD_NOT_FOUND", { method: name }));
+  }
   if (params === null)
     return errorAnswer(id, rpcError("PARAMS_INVALID", { parameter: "params", expected: "a list" }));
   const called = found.call(params, caller);

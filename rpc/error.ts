@@ -31,13 +31,16 @@ const GETH_WORDS: Partial<Record<ErrorCode, string>> = {
 
 /** The error object of a code. */
 export function rpcError(code: ErrorCode, data: ErrorData = {}): RpcError {
+  return { code: ERRORS[code].rpc, message: messageOf(code, data), data: { code, ...data } };
+}
+
+function messageOf(code: ErrorCode, data: ErrorData): string {
+  // geth's whole sentence: ethers polls eth_getLogs where it reads this of eth_newFilter.
+  if (code === "METHOD_NOT_FOUND" && typeof data["method"] === "string")
+    return `the method ${data["method"]} does not exist/is not available`;
   const { message } = new NodeError(code, data);
   const words = GETH_WORDS[code];
-  return {
-    code: ERRORS[code].rpc,
-    message: words === undefined ? message : `${words}: ${message}`,
-    data: { code, ...data },
-  };
+  return words === undefined ? message : `${words}: ${message}`;
 }
 
 /** Errors that say nothing of themselves on the wire; the log does. */

@@ -50,8 +50,6 @@ export const DEFAULT_LIMITS: RpcLimits = {
   subscriptionsPerConnectionMax: 64,
 };
 
-/** Gas of one transaction (PROTOCOL 6): what the pool refuses above. */
-export const TX_GAS_MAX = 16_777_216n;
 /** Gas of a simulated call; a higher request is lowered to it, as geth does. */
 export const CALL_GAS_MAX = 30_000_000n;
 /** Bytes of calldata in a simulated call. */

@@ -11,10 +11,10 @@ import { FILTER_ADDRESSES_MAX, FILTER_ALTERNATIVES_MAX, FILTER_TOPICS_MAX } from
 import type { Param, ParamVerdict } from "./method.ts";
 import {
   bad,
-  type BlockId,
+  type BlockHeight,
   LATEST,
   parseAddresses,
-  parseBlockId,
+  parseBlockHeight,
   parseFixed,
   parseList,
   parseMembers,
@@ -27,11 +27,12 @@ export interface LogCriteria {
   readonly topics: readonly (readonly Hex[])[];
 }
 
-/** Criteria and where to look. */
-export interface LogQuery extends LogCriteria {
-  readonly from: BlockId;
-  readonly to: BlockId;
-}
+/** Criteria and where to look: one block, or a range. */
+export type LogQuery = LogCriteria &
+  (
+    | { readonly blockHash: Hex }
+    | { readonly blockHash?: undefined; readonly from: BlockHeight; readonly to: BlockHeight }
+  );
 
 function parseTopics(value: unknown): ParamVerdict<readonly (readonly Hex[])[]> {
   if (value === undefined || value === null) return accept([]);
@@ -53,8 +54,8 @@ function parseCriteria(members: ReadonlyMap<string, unknown>): ParamVerdict<LogC
   return topics.ok ? accept({ addresses: addresses.value, topics: topics.value }) : topics;
 }
 
-function parseBound(value: unknown, name: string): ParamVerdict<BlockId> {
-  return value === undefined || value === null ? accept(LATEST) : parseBlockId(value, name);
+function parseBound(value: unknown, name: string): ParamVerdict<BlockHeight> {
+  return value === undefined || value === null ? accept(LATEST) : parseBlockHeight(value, name);
 }
 
 /** The filter of `eth_getLogs`: one block by hash, or a range that is the head where left out. */
@@ -71,9 +72,7 @@ export const logQueryParam: Param<LogQuery> = {
       if ((fields.get("fromBlock") ?? fields.get("toBlock") ?? null) !== null)
         return bad("filter.blockHash", "either blockHash, or fromBlock and toBlock");
       const hash = parseFixed(blockHash, 32, "filter.blockHash");
-      if (!hash.ok) return hash;
-      const block: BlockId = { kind: "hash", hash: hash.value };
-      return accept({ ...criteria.value, from: block, to: block });
+      return hash.ok ? accept({ ...criteria.value, blockHash: hash.value }) : hash;
     }
     const from = parseBound(fields.get("fromBlock"), "filter.fromBlock");
     if (!from.ok) return from;

@@ -136,34 +136,43 @@ export function parseAddresses(
 export const BLOCK_TAGS = ["latest", "pending", "safe", "finalized", "earliest"] as const;
 export type BlockTag = (typeof BLOCK_TAGS)[number];
 
-/** A block as a caller names it. */
-export type BlockId =
+/** A height as a caller names it. */
+export type BlockHeight =
   | { readonly kind: "tag"; readonly tag: BlockTag }
-  | { readonly kind: "number"; readonly number: number }
-  | { readonly kind: "hash"; readonly hash: Hex };
+  | { readonly kind: "number"; readonly number: number };
 
-export const LATEST: BlockId = { kind: "tag", tag: "latest" };
+/** A block as a caller names it. */
+export type BlockId = BlockHeight | { readonly kind: "hash"; readonly hash: Hex };
 
+export const LATEST: BlockHeight = { kind: "tag", tag: "latest" };
+
+const HEIGHT_EXPECTED = `${BLOCK_TAGS.join(", ")}, or a hex quantity`;
 const BLOCK_EXPECTED = `${BLOCK_TAGS.join(", ")}, a hex quantity, or an EIP-1898 object`;
 
 const isBlockTag = (value: unknown): value is BlockTag =>
   (BLOCK_TAGS as readonly unknown[]).includes(value);
 
+/** A tag or a number. */
+export function parseBlockHeight(
+  value: unknown,
+  name: string,
+  expected = HEIGHT_EXPECTED,
+): ParamVerdict<BlockHeight> {
+  if (isBlockTag(value)) return accept({ kind: "tag", tag: value });
+  const number = parseIndex(value, name);
+  return number.ok ? accept({ kind: "number", number: number.value }) : bad(name, expected);
+}
+
 /** A tag, a number, a hash, or an EIP-1898 object with one of `blockNumber` and `blockHash`. */
 export function parseBlockId(value: unknown, name: string): ParamVerdict<BlockId> {
-  if (isBlockTag(value)) return accept({ kind: "tag", tag: value });
   if (isHexOf(value, 32)) return accept({ kind: "hash", hash: value.toLowerCase() as Hex });
-  if (typeof value === "string") {
-    const number = parseIndex(value, name);
-    return number.ok ? accept({ kind: "number", number: number.value }) : bad(name, BLOCK_EXPECTED);
-  }
   const members = parseMembers(value, name);
-  if (!members.ok) return bad(name, BLOCK_EXPECTED);
-  const hash = members.value.get("blockHash");
-  const number = members.value.get("blockNumber");
-  if ((hash === undefined) === (number === undefined)) return bad(name, BLOCK_EXPECTED);
+  if (!members.ok) return parseBlockHeight(value, name, BLOCK_EXPECTED);
+  const hash = members.value.get("blockHash") ?? null;
+  const number = members.value.get("blockNumber") ?? null;
+  if ((hash === null) === (number === null)) return bad(name, BLOCK_EXPECTED);
   // Only canonical blocks are kept, so `requireCanonical` holds by itself.
-  if (hash === undefined) return parseBlockId(String(number), `${name}.blockNumber`);
+  if (hash === null) return parseBlockHeight(number, `${name}.blockNumber`);
   const parsed = parseFixed(hash, 32, `${name}.blockHash`);
   return parsed.ok ? accept({ kind: "hash", hash: parsed.value }) : parsed;
 }
@@ -179,4 +188,10 @@ export const blockParam: Param<BlockId> = {
 export const requiredBlockParam: Param<BlockId> = {
   name: "block",
   parse: (value) => parseBlockId(value, "block"),
+};
+
+/** The block parameter of reads by number: a hash is no number. */
+export const heightParam: Param<BlockHeight> = {
+  name: "block",
+  parse: (value) => parseBlockHeight(value, "block"),
 };

@@ -143,7 +143,7 @@ function addRoutes(app: FastifyInstance, { dispatcher, log }: RpcServerDeps, lim
     return answer === null ? reply.code(204).send() : sendJson(reply, 200, answer);
   });
   app.setNotFoundHandler((request, reply) =>
-    request.url === "/"
+    request.url.split("?", 1)[0] === "/"
       ? sendJson(reply.header("allow", "POST, OPTIONS"), 405, notAllowed("POST requests only"))
       : sendJson(reply, 404, notAllowed("the path is /")),
   );

@@ -69,7 +69,10 @@ function createRegistry(perConnectionMax: number) {
     },
     add(subscriber: Subscriber | null, kind: Kind, criteria: LogCriteria): Hex {
       if (subscriber === null)
-        throw new NodeError("METHOD_NOT_FOUND", { reason: "subscriptions need a WebSocket" });
+        throw new NodeError("METHOD_NOT_FOUND", {
+          method: "eth_subscribe",
+          reason: "subscriptions need a WebSocket",
+        });
       const own = bySubscriber.get(subscriber) ?? new Map<Hex, Subscription>();
       if (own.size >= perConnectionMax)
         throw new NodeError("LIMIT_EXCEEDED", { subscriptionsMax: own.size });

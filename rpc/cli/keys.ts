@@ -112,6 +112,7 @@ async function readFileOf(path: string, key: string): Promise<string> {
 
 async function writeKeystore(key: Uint8Array, options: OutOptions): Promise<void> {
   const password = await readPassword(options, true);
+  if (password === "") throw new NodeError("KEY_INVALID", { reason: "the password is empty" });
   const keystore = await encryptKey(key, password);
   let file;
   try {
@@ -129,16 +130,23 @@ async function writeKeystore(key: Uint8Array, options: OutOptions): Promise<void
   process.stdout.write(`${addressOf(key)}\n`);
 }
 
-async function printAddress(path: string, options: PasswordOptions): Promise<void> {
-  const text = await readFileOf(path, "file");
-  const password = await readPassword(options, false);
+/** Throws `KEY_INVALID`, which does not quote the text: it may be a key. */
+function parseObject(text: string): object {
   let json: unknown = null;
   try {
     json = JSON.parse(text);
   } catch {
-    // Not JSON: refused below as no keystore, without quoting the file.
+    // Refused below.
   }
-  const decrypted = await decryptKey(json, password);
+  if (typeof json !== "object" || json === null || Array.isArray(json))
+    throw new NodeError("KEY_INVALID", { reason: "the file is not a JSON object" });
+  return json;
+}
+
+async function printAddress(path: string, options: PasswordOptions): Promise<void> {
+  const keystore = parseObject(await readFileOf(path, "file"));
+  const password = await readPassword(options, false);
+  const decrypted = await decryptKey(keystore, password);
   if (!decrypted.ok) throw new NodeError(decrypted.code, decrypted.data);
   const address: Hex = addressOf(decrypted.value);
   process.stdout.write(`${address}\n`);

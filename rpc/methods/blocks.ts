@@ -13,6 +13,7 @@ import {
   booleanParam,
   countParam,
   hashParam,
+  heightParam,
   parseList,
   requiredBlockParam,
 } from "../params.ts";
@@ -56,7 +57,7 @@ function feeHistory(
   context: RpcContext,
   count: number,
   newest: BlockId,
-  percentiles: readonly number[] | null,
+  percentiles: readonly number[],
 ): JsonObject {
   const { chain } = context.reader;
   const last = requireBlock(context, newest);
@@ -67,11 +68,11 @@ function feeHistory(
   let next = 0n;
   for (let number = first; number <= last; number++) {
     const header = chain.headerByNumber(number)?.header;
-    const receipts = percentiles === null ? [] : chain.receipts(number);
+    const receipts = percentiles.length === 0 ? [] : chain.receipts(number);
     if (header === undefined || receipts === null) break;
     baseFees.push(quantity(header.baseFeePerGas));
     gasUsedRatio.push(Number(header.gasUsed) / Number(header.gasLimit));
-    reward.push(tipsAtPercentiles(receipts, header, percentiles ?? []).map(quantity));
+    reward.push(tipsAtPercentiles(receipts, header, percentiles).map(quantity));
     next = nextBaseFee(header, context.rollup.eip1559);
   }
   const blocks = baseFees.length;
@@ -82,7 +83,7 @@ function feeHistory(
     // No blob transactions here: the blob base fee stays at its minimum of 1 wei.
     baseFeePerBlobGas: blocks === 0 ? [] : Array.from({ length: blocks + 1 }, () => "0x1"),
     blobGasUsedRatio: Array.from({ length: blocks }, () => 0),
-    ...(percentiles === null ? {} : { reward }),
+    ...(percentiles.length === 0 ? {} : { reward }),
   };
 }
 
@@ -96,7 +97,7 @@ export function createBlockMethods(context: RpcContext): Methods {
     eth_chainId: method([], () => quantity(context.rollup.chainId)),
     eth_blockNumber: method([], () => quantity(chain.heads().unsafe.number)),
     eth_getBlockByHash: method([hash, whole], ([of, full]) => getBlock(context, byHash(of), full)),
-    eth_getBlockByNumber: method([requiredBlockParam, whole], ([block, full]) =>
+    eth_getBlockByNumber: method([heightParam, whole], ([block, full]) =>
       getBlock(context, block, full),
     ),
     eth_getBlockTransactionCountByHash: method([hash], ([of]) =>
@@ -118,7 +119,7 @@ export function createBlockMethods(context: RpcContext): Methods {
       return quantity(baseFee + oracle.suggest());
     }),
     eth_feeHistory: method(
-      [countParam("blockCount"), requiredBlockParam, optional(percentilesParam, null)],
+      [countParam("blockCount"), requiredBlockParam, optional(percentilesParam, [])],
       ([count, newest, percentiles]) => feeHistory(context, count, newest, percentiles),
     ),
   };

@@ -2,36 +2,35 @@
 import { NodeError } from "../../node/errors.ts";
 import type { LogFilter } from "../../node/reader.ts";
 import { type JsonObject, logToJson } from "../codec.ts";
-import { resolveBlock, type RpcContext } from "../context.ts";
+import { requireBlock, type RpcContext } from "../context.ts";
 import { type LogQuery, logQueryParam } from "../logs.ts";
 import { method, type Methods } from "../method.ts";
-import type { BlockId } from "../params.ts";
+import type { BlockHeight } from "../params.ts";
 
-/**
- * Height of a range's end; a height above the head stands for itself, an unknown hash for nothing.
- */
-function bound(context: RpcContext, id: BlockId): number {
-  if (id.kind === "number") return id.number;
-  const number = resolveBlock(context, id);
-  if (number === null) throw new NodeError("BLOCK_NOT_FOUND");
-  return number;
+/** Height of a range's end; a height above the head stands for itself. */
+function bound(context: RpcContext, height: BlockHeight): number {
+  return height.kind === "number" ? height.number : requireBlock(context, height);
 }
 
-function toFilter(context: RpcContext, query: LogQuery): LogFilter {
-  const { from, addresses, topics } = query;
-  if (query.to === from && from.kind === "hash") return { blockHash: from.hash, addresses, topics };
+/**
+ * The reader's filter; `null` for a range that a tag makes empty. Throws `PARAMS_INVALID` where
+ * the caller's own numbers do. Source: geth `eth/filters`.
+ */
+function toFilter(context: RpcContext, query: LogQuery): LogFilter | null {
+  const { addresses, topics } = query;
+  if (query.blockHash !== undefined) return { blockHash: query.blockHash, addresses, topics };
+  const { from, to } = query;
   const fromBlock = bound(context, from);
-  const toBlock = bound(context, query.to);
-  if (fromBlock > toBlock)
-    throw new NodeError("PARAMS_INVALID", {
-      parameter: "filter",
-      expected: "fromBlock <= toBlock",
-    });
-  return { fromBlock, toBlock, addresses, topics };
+  const toBlock = bound(context, to);
+  if (fromBlock <= toBlock) return { fromBlock, toBlock, addresses, topics };
+  if (from.kind === "tag" || to.kind === "tag") return null;
+  throw new NodeError("PARAMS_INVALID", { parameter: "filter", expected: "fromBlock <= toBlock" });
 }
 
 function getLogs(context: RpcContext, query: LogQuery): JsonObject[] {
-  const found = context.reader.logs(toFilter(context, query));
+  const filter = toFilter(context, query);
+  if (filter === null) return [];
+  const found = context.reader.logs(filter);
   if (!found.ok) throw new NodeError(found.code, found.data);
   const timestamps = new Map<number, number>();
   const timestampOf = (number: number): number => {

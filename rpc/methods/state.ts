@@ -5,8 +5,7 @@ import type { CallRequest } from "../../node/execution/engine.ts";
 import type { StateReader } from "../../node/storage/state.ts";
 import { type CallArgs, callOutput, callParam, overridesParam, toCallRequest } from "../call.ts";
 import { quantity, word } from "../codec.ts";
-import { type RpcContext, withState } from "../context.ts";
-import { TX_GAS_MAX } from "../limits.ts";
+import { type RpcContext, txGasMax, withState } from "../context.ts";
 import { method, type Methods } from "../method.ts";
 import { addressParam, type BlockId, blockParam, slotParam } from "../params.ts";
 
@@ -46,7 +45,8 @@ async function call(context: RpcContext, args: CallArgs, number: number): Promis
 async function estimateGas(context: RpcContext, args: CallArgs, number: number): Promise<Hex> {
   const { gasLimit, ...request } = requestAt(context, args, number);
   // More than the pool takes is no use to anybody, and the search runs the call many times.
-  const capped = { ...request, gasLimit: gasLimit < TX_GAS_MAX ? gasLimit : TX_GAS_MAX };
+  const gasMax = txGasMax(context);
+  const capped = { ...request, gasLimit: gasLimit < gasMax ? gasLimit : gasMax };
   const estimate = await context.reader.estimateGas(capped, number);
   if (!estimate.ok) throw new NodeError(estimate.code, estimate.data);
   // The list's intrinsic cost, without what its warm accesses save: enough, and never too little.

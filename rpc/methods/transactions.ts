@@ -15,8 +15,7 @@ import {
 } from "../../node/primitives/transaction.ts";
 import { fromHex } from "../../lanes/bytes.ts";
 import { type JsonObject, receiptToJson, transactionToJson } from "../codec.ts";
-import { findBlock, resolveBlock, type RpcContext } from "../context.ts";
-import { TX_GAS_MAX } from "../limits.ts";
+import { findBlock, resolveBlock, type RpcContext, txGasMax } from "../context.ts";
 import { method, type Methods, type Param } from "../method.ts";
 import { bad, hashParam, indexParam, requiredBlockParam } from "../params.ts";
 
@@ -32,7 +31,8 @@ const rawTransactionParam: Param<Hex> = {
 const refused = (code: ErrorCode, data: ErrorData = {}): NodeError => new NodeError(code, data);
 
 /** Decodes and checks what needs no state. Throws the code of the first rule that is broken. */
-function toUserTransaction(hex: Hex, chainId: number): UserTransaction {
+function toUserTransaction(context: RpcContext, hex: Hex): UserTransaction {
+  const { chainId } = context.rollup;
   const bytes = (hex.length - 2) / 2;
   if (bytes > TX_BYTES_MAX) throw refused("TX_TOO_LARGE", { bytes, bytesMax: TX_BYTES_MAX });
   const decoded = decodeTransaction(fromHex(hex));
@@ -43,8 +43,9 @@ function toUserTransaction(hex: Hex, chainId: number): UserTransaction {
       expected: chainId,
       found: transaction.chainId === null ? "none" : transaction.chainId.toString(),
     });
-  if (transaction.gasLimit > TX_GAS_MAX)
-    throw refused("GAS_LIMIT_TOO_HIGH", { gasLimitMax: Number(TX_GAS_MAX) });
+  const gasLimitMax = txGasMax(context);
+  if (transaction.gasLimit > gasLimitMax)
+    throw refused("GAS_LIMIT_TOO_HIGH", { gasLimitMax: Number(gasLimitMax) });
   if (transaction.maxPriorityFeePerGas > transaction.maxFeePerGas)
     throw refused("TIP_ABOVE_FEE_CAP");
   const sender = recoverSender(transaction);
@@ -52,8 +53,8 @@ function toUserTransaction(hex: Hex, chainId: number): UserTransaction {
   return { ...transaction, sender };
 }
 
-async function sendRawTransaction({ node, rollup }: RpcContext, hex: Hex): Promise<Hex> {
-  const answer = await node.submit(toUserTransaction(hex, rollup.chainId));
+async function sendRawTransaction(context: RpcContext, hex: Hex): Promise<Hex> {
+  const answer = await context.node.submit(toUserTransaction(context, hex));
   if (!answer.ok) throw refused(answer.code, answer.data);
   return answer.hash;
 }

@@ -84,8 +84,12 @@ t.test("unknown methods are -32601, the object prototype's among them", async (t
     "hasOwnProperty",
   ]) {
     const answer = await sendText(dispatcher, JSON.stringify({ ...echo(1), method: name }));
-    t.match(answer, { id: 1, error: { code: -32601 } });
+    const message = `the method ${name} does not exist/is not available`;
+    t.match(answer, { id: 1, error: { code: -32601, message, data: { method: name } } });
   }
+  const long = await sendText(dispatcher, JSON.stringify({ ...echo(1), method: "m".repeat(65) }));
+  const message = `the method ${"m".repeat(64)} does not exist/is not available`;
+  t.match(long, { error: { message, data: { method: "m".repeat(64) } } });
 });
 
 t.test("bad parameters are -32602 and named", async (t) => {

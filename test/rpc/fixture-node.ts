@@ -68,6 +68,15 @@ export function createContext(chain: FakeChain, node: FakeNode): RpcContext {
   return { reader: chain.reader, node: node.remote, rollup, policy, clientVersion };
 }
 
+/** The same under a policy with another gas limit of transactions. */
+export const withMaxTxGas =
+  (maxTxGas: number) =>
+  (context: RpcContext): RpcContext => {
+    const { document } = context.policy;
+    const normal = { ...document.normal, maxTxGas };
+    return { ...context, policy: { ...context.policy, document: { ...document, normal } } };
+  };
+
 /** A thread that is gone. */
 export const deadNode: Remote<NodeApi> = {
   submit: async () => Promise.reject(new NodeError("WORKER_FAILED", { channel: "node" })),

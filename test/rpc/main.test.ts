@@ -113,6 +113,24 @@ t.test("keys are made, imported and read back, never overwritten", async (t) => 
   t.match(noPassword, { code: 2, stderr: /--password-file/ });
 });
 
+t.test("keys refuse an empty password and files that are no key files", async (t) => {
+  const key = `0x${KEY}`;
+  const dir = t.testdir({ empty: "\nsecond line", password: "p", key, list: "[]" });
+  const out = join(dir, "new.json");
+  for (const command of ["new", "import"]) {
+    const args = ["keys", command, "--out", out, "--password-file", join(dir, "empty")];
+    const refused = await pricelane(args, { input: key });
+    t.match(refused, { code: 2, stderr: /^pricelane: KEY_INVALID: .*password is empty\)\n$/ });
+    t.notOk(existsSync(out));
+  }
+  for (const file of ["key", "list"]) {
+    const args = ["keys", "address", join(dir, file), "--password-file", join(dir, "password")];
+    const refused = await pricelane(args);
+    t.match(refused, { code: 2, stderr: /^pricelane: KEY_INVALID: .*not a JSON object\)\n$/ });
+    t.notOk(refused.stderr.includes(KEY));
+  }
+});
+
 t.test("a program is run with its arguments and its exit code passed on", async (t) => {
   const dir = t.testdir({
     "exit.mjs": "process.exit(Number(process.argv[2]))",

@@ -84,6 +84,9 @@ t.test("browsers may call from any page; other paths and verbs say what is right
   t.equal(get.headers.get("allow"), "POST, OPTIONS");
   t.match(await get.json(), { error: { code: -32600 } });
   t.equal((await post(`${url}/other`, CHAIN_ID)).status, 404);
+  t.equal((await fetch(`${url}/?key=1`)).status, 405, "a query is no part of the path");
+  t.match(await (await post(`${url}/?key=1`, CHAIN_ID)).json(), { result: "0x385" });
+  t.equal((await post(`${url}/other?/`, CHAIN_ID)).status, 404);
 });
 
 t.test("a body over the limit is 413 before it is parsed", async (t) => {

@@ -4,6 +4,7 @@ import { ZERO_HASH } from "../../../lanes/bytes.ts";
 import { keccakHex } from "../../../node/primitives/hash.ts";
 import { CONTRACT, FEED, policy, POLICY_JSON, SENDER, TOPIC } from "../fixture-chain.ts";
 import { createFixture } from "../fixture-client.ts";
+import { withMaxTxGas } from "../fixture-node.ts";
 
 t.test("the chain is named", async (t) => {
   const { result } = await createFixture();
@@ -22,15 +23,18 @@ t.test("blocks are found by every name", async (t) => {
   const { chain, result, call } = await createFixture();
   const { hash } = chain.block;
   t.equal(await result("eth_blockNumber"), "0x1");
+  for (const name of ["latest", "pending", "0x1"])
+    t.match(await result("eth_getBlockByNumber", [name, false]), { hash, number: "0x1" });
   for (const name of [
     "latest",
-    "pending",
     "0x1",
-    { blockNumber: "0x1" },
-    { blockHash: hash },
     hash,
+    { blockNumber: "0x1" },
+    { blockNumber: "latest", blockHash: null },
+    { blockHash: hash, requireCanonical: true },
+    { blockHash: hash, blockNumber: null },
   ])
-    t.match(await result("eth_getBlockByNumber", [name, false]), { hash, number: "0x1" });
+    t.match(await result("lane_block", [name]), { blockHash: hash }, JSON.stringify(name));
   for (const name of ["safe", "finalized", "earliest", "0x0"])
     t.match(await result("eth_getBlockByNumber", [name]), { number: "0x0" });
   t.match(await result("eth_getBlockByHash", [hash.toUpperCase().replace("0X", "0x"), true]), {
@@ -50,11 +54,15 @@ t.test("blocks are found by every name", async (t) => {
   t.equal(await result("eth_getBlockTransactionCountByHash", [ZERO_HASH]), null);
   t.equal(await result("eth_getUncleCountByBlockNumber", ["latest"]), "0x0");
   t.equal(await result("eth_getUncleCountByBlockHash", [ZERO_HASH]), null);
-  const bad = ["newest", "0x01", "1", 1, "0x", {}, { blockNumber: "0x1", blockHash: hash }, []];
-  for (const name of bad)
-    t.match(await call("eth_getBlockByNumber", [name]), {
-      error: { code: -32602, data: { parameter: /^block/ } },
-    });
+  const refused = { error: { code: -32602, data: { parameter: /^block/ } } };
+  const bad = [
+    ...["newest", "0x01", "1", 1, "0x", {}, { blockNumber: "0x1", blockHash: hash }, []],
+    ...[{ blockNumber: ["0x1"] }, { blockNumber: 1 }, { blockNumber: hash }, { blockHash: "0x1" }],
+    ...[{ blockNumber: null, blockHash: null }, { blockNumber: { blockNumber: "0x1" } }],
+  ];
+  for (const name of bad) t.match(await call("lane_block", [name]), refused, JSON.stringify(name));
+  for (const name of [...bad, hash, { blockNumber: "0x1" }, { blockHash: hash }])
+    t.match(await call("eth_getBlockByNumber", [name]), refused, JSON.stringify(name));
 });
 
 t.test("state is read at the head only", async (t) => {
@@ -165,6 +173,9 @@ t.test("estimates count the access list, and stay under what the pool takes", as
   const { chain, result } = await createFixture();
   t.equal(await result("eth_estimateGas", [{ to: FEED }]), "0x5208");
   t.equal(chain.calls[0]?.gasLimit, 16_777_216n);
+  const low = await createFixture(withMaxTxGas(100_000));
+  await low.result("eth_estimateGas", [{ to: FEED }]);
+  t.equal(low.chain.calls[0]?.gasLimit, 100_000n, "the policy says what the pool takes");
   const accessList = [{ address: FEED, storageKeys: [TOPIC, TOPIC] }];
   t.equal(
     await result("eth_estimateGas", [{ to: FEED, accessList }]),
@@ -187,6 +198,9 @@ t.test("logs are found by range, block, address and topic", async (t) => {
   t.equal(await count({ topics: [null, null] }), 0, "logs with fewer topics do not match");
   t.equal(await count({ blockHash: chain.block.hash }), 3);
   t.equal(await count({ fromBlock: "0x50", toBlock: "0x60" }), 0);
+  for (const range of [{}, { toBlock: "latest" }, { toBlock: null }, { toBlock: "safe" }])
+    t.equal(await count({ fromBlock: "0x2", ...range }), 0, "nothing there yet");
+  t.equal(await count({ fromBlock: "latest", toBlock: "0x0" }), 0);
   t.match(await result("eth_getLogs", [{}]), [
     { blockTimestamp: toQuantity(chain.block.header.timestamp), logIndex: "0x0", removed: false },
     { logIndex: "0x1" },
@@ -195,6 +209,8 @@ t.test("logs are found by range, block, address and topic", async (t) => {
   const bad: readonly (readonly [unknown, string])[] = [
     [{ fromBlock: "0x2", toBlock: "0x1" }, "filter"],
     [{ blockHash: chain.block.hash, fromBlock: "0x1" }, "filter.blockHash"],
+    [{ fromBlock: chain.block.hash }, "filter.fromBlock"],
+    [{ toBlock: { blockNumber: "0x1" } }, "filter.toBlock"],
     [{ topics: [null, null, null, null, null] }, "filter.topics"],
     [{ topics: ["0x12"] }, "filter.topics[0]"],
     [{ topics: [Array.from({ length: 1001 }, () => TOPIC)] }, "filter.topics[0]"],
@@ -224,11 +240,15 @@ t.test("fees are suggested from what was paid", async (t) => {
     baseFeePerGas: ["0x3b9aca00", "0x3b9aca00", String],
     gasUsedRatio: [140_000 / 60_000_000, Number],
     reward: [
-      ["0x0", "0x3b9aca00"],
+      [toQuantity(2_000_000), "0x3b9aca00"],
       ["0x0", "0x0"],
     ],
   });
   t.match(await result("eth_feeHistory", [5000, "0x1", null]), { oldestBlock: "0x0" });
+  for (const percentiles of [null, []]) {
+    const withoutReward = await result("eth_feeHistory", ["0x1", "latest", percentiles]);
+    t.notOk(Object.hasOwn(withoutReward as object, "reward"), JSON.stringify(percentiles));
+  }
   t.same(await result("eth_feeHistory", ["0x0", "latest"]), {
     oldestBlock: "0x3",
     baseFeePerGas: [],

@@ -4,7 +4,7 @@ import { bytesToBigint, type Hex, toHex } from "../../../lanes/bytes.ts";
 import { RLP } from "@ethereumjs/rlp";
 import type { ErrorCode } from "../../../node/errors.ts";
 import { account, CHAIN_ID, FEED, SENDER, signTransfer } from "../fixture-chain.ts";
-import { deadNode } from "../fixture-node.ts";
+import { deadNode, withMaxTxGas } from "../fixture-node.ts";
 import { createFixture } from "../fixture-client.ts";
 
 t.test("a good transaction is acknowledged with its hash and found at once", async (t) => {
@@ -58,6 +58,14 @@ t.test("every refusal has its code, number and words", async (t) => {
     t.match(answer, { error: { code: number, data: { code } } }, name);
   }
   t.same(node.submitted, [], "nothing reached the sequencing thread");
+});
+
+t.test("the policy says how much gas a transaction may ask for", async (t) => {
+  const { result, call } = await createFixture(withMaxTxGas(100_000));
+  t.match(await result("eth_sendRawTransaction", [await signTransfer({ gas: 100_000n })]), /^0x/);
+  t.match(await call("eth_sendRawTransaction", [await signTransfer({ gas: 100_001n })]), {
+    error: { data: { code: "GAS_LIMIT_TOO_HIGH", gasLimitMax: 100_000 } },
+  });
 });
 
 t.test("a tip above the fee cap is refused", async (t) => {
