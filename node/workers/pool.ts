@@ -116,7 +116,7 @@ export async function createWorkerPool(
   };
 }
 
-/** Ends a thread between two calls: terminated inside native code, it can take the process along. */
+/** Ends a thread between two calls: terminated in native code, it can take the process along. */
 async function endThread(worker: Worker): Promise<void> {
   const exited = once(worker, "exit");
   worker.postMessage({ kind: "end" });

@@ -10,7 +10,7 @@ t.test("nonces and bodies of pending transactions, until they are executed", asy
   let answer: SubmitAnswer | null = null;
   const forwarded = createForwarded({
     submitTransaction: () =>
-      Promise.resolve(answer ?? { ok: true, hash: "0x" as Hex, lane: "normal" }),
+      Promise.resolve(answer ?? { ok: true, hash: "0x", lane: "normal" }),
     nonce: () => executed,
   });
   const first = await signed(0, { nonce: 0 });
@@ -33,7 +33,7 @@ t.test("nonces and bodies of pending transactions, until they are executed", asy
 
 t.test("only so many are remembered", async (t) => {
   const forwarded = createForwarded({
-    submitTransaction: () => Promise.resolve({ ok: true, hash: "0x" as Hex, lane: "normal" }),
+    submitTransaction: () => Promise.resolve({ ok: true, hash: "0x", lane: "normal" }),
     nonce: () => 0n,
   });
   const one = await signed(0, { nonce: 0 });
