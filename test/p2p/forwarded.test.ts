@@ -9,8 +9,7 @@ t.test("nonces and bodies of pending transactions, until they are executed", asy
   let executed = 0n;
   let answer: SubmitAnswer | null = null;
   const forwarded = createForwarded({
-    submitTransaction: () =>
-      Promise.resolve(answer ?? { ok: true, hash: "0x", lane: "normal" }),
+    submitTransaction: () => Promise.resolve(answer ?? { ok: true, hash: "0x", lane: "normal" }),
     nonce: () => executed,
   });
   const first = await signed(0, { nonce: 0 });
