@@ -8,6 +8,7 @@
 import { bytesEqual, type Hex, ZERO_HASH } from "../../lanes/bytes.ts";
 import { flashRoot } from "../../lanes/flash-root.ts";
 import { type LaneData, laneDataHash } from "../../lanes/lane-data.ts";
+import type { BatchCommitment } from "../../lanes/signed.ts";
 import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
 import { accept, refuse, type Verdict } from "../../lanes/verdict.ts";
 import { NodeError } from "../errors.ts";
@@ -36,24 +37,8 @@ export interface BatchBlock {
   readonly transactions: readonly Uint8Array[];
 }
 
-/** The header fields that derivation can recompute. */
-export interface BatchClaims {
-  readonly index: number;
-  readonly previousBatchHash: Hex;
-  readonly firstBlock: number;
-  readonly lastBlock: number;
-  readonly lastBlockHash: Hex;
-  readonly stateRoot: Hex;
-  readonly withdrawalRoot: Hex;
-  readonly flashRoot: Hex;
-  readonly laneStateHash: Hex;
-  readonly firstOrigin: number;
-  readonly lastOriginNumber: number;
-  readonly lastOriginHash: Hex;
-  readonly delayedCount: number;
-  readonly delayedAcc: Hex;
-  readonly term: number;
-}
+/** The header fields that derivation can recompute; the payload's hash was checked when fetched. */
+export type BatchClaims = Omit<BatchCommitment, "payloadHash">;
 
 export interface DecodedBatch {
   readonly header: BatchClaims;

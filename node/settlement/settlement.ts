@@ -2,8 +2,9 @@
  * Settlement as the sequencing thread sees it; L1 polling, the batcher and the fetching half of
  * derivation run in their own worker (JSON and HTTP stay off the sequencing thread: I10).
  */
+import type { BatchCommitment } from "../../lanes/signed.ts";
+import type { BatchBlock } from "../chain/safe.ts";
 import type { Hex } from "../../lanes/bytes.ts";
-import type { LaneData } from "../../lanes/lane-data.ts";
 import type { ErrorCode, ErrorData } from "../errors.ts";
 import type { LogLevel } from "../log.ts";
 import type { BlockRef } from "../primitives/block.ts";
@@ -28,37 +29,11 @@ export interface SettlementOptions {
   readonly logLevel: LogLevel;
 }
 
-/** PROTOCOL 8, EIP-712 type `Batch`; fields in signing order. */
-export interface BatchHeader {
-  readonly index: number;
-  readonly previousBatchHash: Hex;
-  readonly firstBlock: number;
-  readonly lastBlock: number;
-  readonly lastBlockHash: Hex;
-  readonly stateRoot: Hex;
-  readonly withdrawalRoot: Hex;
-  readonly flashRoot: Hex;
-  /** Zero in v1. */
-  readonly laneStateHash: Hex;
-  readonly firstOrigin: number;
-  readonly lastOriginNumber: number;
-  readonly lastOriginHash: Hex;
-  readonly delayedCount: number;
-  readonly delayedAcc: Hex;
-  readonly term: number;
-  readonly payloadHash: Hex;
-}
+/** What the sequencer signs of a batch. PROTOCOL 8. */
+export type BatchHeader = BatchCommitment;
 
 /** One block as a batch carries it: system transactions are rebuilt. */
-export interface DerivedBlock {
-  readonly number: number;
-  /** Unix seconds. */
-  readonly timestamp: number;
-  readonly origin: L1Origin;
-  readonly laneData: LaneData;
-  /** Raw user transactions in block order, without 0x7E. */
-  readonly transactions: readonly Uint8Array[];
-}
+export type DerivedBlock = BatchBlock;
 
 export interface DerivedBatch {
   readonly header: BatchHeader;
