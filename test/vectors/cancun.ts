@@ -32,7 +32,8 @@ const POINT_EVALUATION: Hex = "0x000000000000000000000000000000000000000a";
  */
 export const CANCUN: Rules = {
   hardfork: Hardfork.Cancun,
-  precompiles: ISTHMUS.precompiles.filter(({ address }) => String(address) === POINT_EVALUATION),
+  precompiles: (poll) =>
+    ISTHMUS.precompiles(poll).filter(({ address }) => String(address) === POINT_EVALUATION),
   transactionTypes: new Set([0, 1, 2]),
   calldataFloor: false,
   baseFeeRecipient: null,

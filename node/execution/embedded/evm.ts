@@ -11,6 +11,7 @@ import secp256k1 from "secp256k1";
 import { concatBytes, fromHex, type Hex } from "../../../lanes/bytes.ts";
 import { keccak256 } from "../../primitives/hash.ts";
 import { correctCreation } from "./creation.ts";
+import { NEVER } from "./preemption.ts";
 import { type BlockContext, ISTHMUS, type Rules } from "./rules.ts";
 import type { WorkingState } from "./state.ts";
 import { createStateManager } from "./state-manager.ts";
@@ -46,7 +47,7 @@ export async function createMachine(
     common,
     stateManager: createStateManager(state),
     blockchain,
-    customPrecompiles: [...rules.precompiles],
+    customPrecompiles: [...rules.precompiles(NEVER)],
   });
   correctCreation(evm);
   return { evm, state, context, rules, block: { header: libraryHeader(context) } };

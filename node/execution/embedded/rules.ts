@@ -12,6 +12,7 @@ import { DEPOSIT_TYPE } from "../../../lanes/transaction.ts";
 import { BASE_FEE_VAULT, HISTORY_STORAGE } from "../predeploys.ts";
 import { readRollupFees, type RollupFees } from "./l1-fee.ts";
 import { rollupPrecompiles } from "./precompiles.ts";
+import type { Poll } from "./preemption.ts";
 import type { WorkingState } from "./state.ts";
 
 /** What opcodes see of the block. */
@@ -32,8 +33,11 @@ export interface BlockContext {
 export interface Rules {
   /** The opcodes, their gas and the precompiles of Ethereum that hold. */
   readonly hardfork: Hardfork;
-  /** Beside the fork's own, or in place of one at the same address. */
-  readonly precompiles: readonly CustomPrecompile[];
+  /**
+   * Beside the fork's own, or in place of one at the same address. Long ones poll between slices of
+   * their work.
+   */
+  readonly precompiles: (poll: Poll) => readonly CustomPrecompile[];
   /** EIP-2718 types that may stand in a block. */
   readonly transactionTypes: ReadonlySet<number>;
   /** EIP-7623: calldata has a least price. */
@@ -61,7 +65,7 @@ function historyHash(state: WorkingState, number: number): Hex {
 /** The rules of a Pricelane chain: OP Stack Isthmus, that is Prague with vaults and deposits. */
 export const ISTHMUS: Rules = {
   hardfork: Hardfork.Prague,
-  precompiles: rollupPrecompiles(),
+  precompiles: rollupPrecompiles,
   transactionTypes: new Set([0, 1, 2, 4, DEPOSIT_TYPE]),
   calldataFloor: true,
   baseFeeRecipient: BASE_FEE_VAULT,
