@@ -7,6 +7,7 @@
 import { ZERO_HASH } from "../lanes/bytes.ts";
 import { encodeLaneState, genesisLaneState } from "../lanes/lane-state.ts";
 import type { Policy } from "../lanes/policy.ts";
+import { systemClock } from "./clock.ts";
 import { Chain } from "./chain/chain.ts";
 import { buildGenesis } from "./chain/genesis.ts";
 import { createL1View, type L1View } from "./chain/l1-view.ts";
@@ -14,12 +15,14 @@ import { createSafeChain, type SafeChain } from "./chain/safe.ts";
 import type { NodeConfig } from "./config.ts";
 import { NodeError } from "./errors.ts";
 import { createEmbeddedEngine } from "./execution/embedded/engine.ts";
+import { createPreemption } from "./execution/embedded/preemption.ts";
 import type { Engine } from "./execution/engine.ts";
 import type { Logger } from "./log.ts";
 import type { Follow } from "./p2p/follow.ts";
 import type { Forwarded } from "./p2p/forwarded.ts";
 import type { Network } from "./p2p/network-client.ts";
 import type { Admission } from "./sequencer/admission.ts";
+import { PreemptionSignal } from "./preemption-signal.ts";
 import type { Sequencer } from "./sequencer/sequencer.ts";
 import type { Signer } from "./sequencer/signer.ts";
 import type { Settlement } from "./settlement/settlement-client.ts";
@@ -37,6 +40,8 @@ export interface Core {
   readonly chain: Chain;
   readonly safe: SafeChain;
   readonly l1: L1View;
+  /** Makes a long normal transaction give way. */
+  readonly preemption: PreemptionSignal;
 }
 
 /** Parts that come to life after the core; handlers of the workers reach them through here. */
@@ -105,7 +110,10 @@ export async function createCore(
   );
   const head = store.headerByNumber(store.heads().unsafe.number);
   if (head === null) throw new NodeError("STORAGE_CORRUPT", { record: "head" });
-  const engine = createEmbeddedEngine({ rollup, head, state: store.state, roots: pool.roots });
+  const signal = PreemptionSignal.create();
+  const preemption = createPreemption(signal, () => systemClock.monotonicMs());
+  const { state } = store;
+  const engine = createEmbeddedEngine({ rollup, head, state, roots: pool.roots, preemption });
   const recoverSenders = (raws: readonly Uint8Array[]) => pool.recoverSenders(raws);
   const l1 = createL1View(
     async (number) => (await late.settlement?.service.originAt(number)) ?? null,
@@ -123,5 +131,5 @@ export async function createCore(
   });
   const sequencing = (): boolean => late.sequencing !== null;
   const safe = createSafeChain(chain, { store, recoverSenders, sequencing, log: chainLog });
-  return { config, policy, store, log, pool, engine, chain, safe, l1 };
+  return { config, policy, store, log, pool, engine, chain, safe, l1, preemption: signal };
 }

@@ -6,6 +6,7 @@ import type { NodeApi, SubmitAnswer } from "./api.ts";
 import { systemClock } from "./clock.ts";
 import type { Core, Fail, Late } from "./core.ts";
 import { ERRORS, NodeError } from "./errors.ts";
+import type { UserTransaction } from "./primitives/transaction.ts";
 import type { SettlementHandlers } from "./settlement/settlement.ts";
 import { NORMAL_RANK } from "./txpool/pool.ts";
 
@@ -59,14 +60,11 @@ export function settlementHandlers(
   };
 }
 
-/**
- * Takes a raw transaction from a peer in, as the RPC thread would; its sender is recovered in the
- * pool.
- */
-export async function submitRaw(raw: Uint8Array, core: Core, late: Late): Promise<SubmitAnswer> {
-  if (late.sequencing === null) return { ok: false, code: "NOT_ACCEPTING", data: {} };
-  const decoded = await core.pool.decodeTransaction(raw);
-  return decoded.ok ? late.sequencing.admission.submit(decoded.value) : decoded;
+/** Takes a transaction from a peer in, as from the RPC thread. */
+export function submitFromPeer(transaction: UserTransaction, late: Late): Promise<SubmitAnswer> {
+  if (late.sequencing === null)
+    return Promise.resolve({ ok: false, code: "NOT_ACCEPTING", data: {} });
+  return late.sequencing.admission.submit(transaction);
 }
 
 /** What the RPC threads may ask (`api.ts`). */

@@ -21,13 +21,14 @@ import {
   type Late,
   type Sequencing,
 } from "./core.ts";
-import { createApi, settlementHandlers, submitRaw } from "./handlers.ts";
+import { createApi, settlementHandlers, submitFromPeer } from "./handlers.ts";
 import { createLogger, type Logger } from "./log.ts";
 import { createFollow } from "./p2p/follow.ts";
 import { createForwarded } from "./p2p/forwarded.ts";
 import { createNetwork, type Network } from "./p2p/network-client.ts";
 import { connect, type PortLike, type Remote, serve } from "./port.ts";
-import { nativeCrypto } from "./primitives/hash.ts";
+import { hasNativeSecp256k1 } from "./primitives/hash.ts";
+import type { UserTransaction } from "./primitives/transaction.ts";
 import { createAdmission } from "./sequencer/admission.ts";
 import { createArrivals } from "./sequencer/arrivals.ts";
 import { createSequencer } from "./sequencer/sequencer.ts";
@@ -52,12 +53,14 @@ export interface Node {
   connectRpc(port: PortLike): () => void;
   /** Settles when the node has ended; rejects with the fatal error that ended it. */
   readonly done: Promise<void>;
+  /** Memory of the signal that a thread raises when it submits a fast transaction. */
+  readonly preemption: SharedArrayBuffer;
   info(): Promise<NodeInfo>;
 }
 
 function startNetwork(core: Core, late: Late, genesisHash: Hex, fail: Fail): Promise<Network> {
   const { config, chain } = core;
-  const { chainId, l1ChainId, settlement, sequencer } = config.rollup;
+  const { chainId, l1ChainId, settlement, sequencer, policy } = config.rollup;
   const options = {
     chainId,
     l1ChainId,
@@ -68,13 +71,15 @@ function startNetwork(core: Core, late: Late, genesisHash: Hex, fail: Fail): Pro
     peers: config.p2p.peers,
     identityFile: join(config.dataDir, "p2p-identity"),
     dataDir: config.dataDir,
+    policy,
+    preemption: core.preemption.memory,
   };
   const handlers = {
     onBlock(bytes: Uint8Array) {
       late.follow?.onBlock(bytes);
       return Promise.resolve();
     },
-    onSubmit: (raw: Uint8Array) => submitRaw(raw, core, late),
+    onSubmit: (transaction: UserTransaction) => submitFromPeer(transaction, late),
     onStatus() {
       const { unsafe, safe } = chain.heads();
       return Promise.resolve({ chainId, genesisHash, unsafe: unsafe.number, safe: safe.number });
@@ -126,6 +131,8 @@ async function createSequencing(
       policy,
       clock,
       arrivals,
+      preemption: core.preemption,
+      isFastArriving: () => admission.isFastArriving(),
       yieldTurn: async () => {
         await setImmediate();
       },
@@ -141,8 +148,7 @@ async function createSequencing(
 /** Opens the data folder and builds every part; nothing listens, dials or builds before `start`. */
 export async function createNode(config: NodeConfig): Promise<Node> {
   const log = createLogger(config.logLevel, config.role);
-  const native = nativeCrypto();
-  if (!native.keccak || !native.secp256k1) log.warn("native crypto is missing: slow", native);
+  if (!hasNativeSecp256k1()) log.warn("native secp256k1 is missing: signatures are slow");
   const policy = parsePolicy(config.rollup.policy);
   if (!policy.ok) throw new NodeError("POLICY_INVALID", policy.data);
   await mkdir(config.dataDir, { recursive: true });
@@ -298,6 +304,7 @@ async function assemble(
       };
     },
     done: ended.promise,
+    preemption: core.preemption.memory,
     async info() {
       const { peerId, addresses } = await network.info();
       return { peerId, addresses, genesisHash };

@@ -7,6 +7,7 @@ import type { Policy } from "../lanes/policy.ts";
 import type { NodeApi } from "../node/api.ts";
 import { NodeError } from "../node/errors.ts";
 import type { Remote } from "../node/port.ts";
+import type { PreemptionSignal } from "../node/preemption-signal.ts";
 import type { Receipt } from "../node/primitives/receipt.ts";
 import type { Reader } from "../node/reader.ts";
 import type { RollupConfig } from "../node/rollup-config.ts";
@@ -18,6 +19,8 @@ export interface RpcContext {
   readonly node: Remote<NodeApi>;
   readonly rollup: RollupConfig;
   readonly policy: Policy;
+  /** Raised for fast transactions. */
+  readonly signal: PreemptionSignal;
   /** Answer to `web3_clientVersion`. */
   readonly clientVersion: string;
 }

@@ -20,6 +20,8 @@ export interface RpcThreadOptions {
   readonly port: number;
   readonly logLevel: LogLevel;
   readonly clientVersion: string;
+  /** Memory of the signal that fast transactions raise. */
+  readonly preemption: SharedArrayBuffer;
 }
 
 /** Calls the thread answers. */

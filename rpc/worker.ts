@@ -13,6 +13,7 @@ import {
 import { NodeError } from "../node/errors.ts";
 import { createLogger } from "../node/log.ts";
 import { connect, serve } from "../node/port.ts";
+import { PreemptionSignal } from "../node/preemption-signal.ts";
 import { openReader } from "../node/reader.ts";
 import { createDispatcher } from "./dispatch.ts";
 import { DEFAULT_LIMITS } from "./limits.ts";
@@ -33,7 +34,8 @@ async function open(options: RpcThreadOptions, node: NodeClient): Promise<Runnin
   const policy = parsePolicy(rollup.policy);
   if (!policy.ok) throw new NodeError(policy.code, policy.data);
   const reader = await openReader({ dataDir, rollup });
-  const context = { reader, node, rollup, policy: policy.value, clientVersion };
+  const signal = new PreemptionSignal(options.preemption);
+  const context = { reader, node, rollup, policy: policy.value, signal, clientVersion };
   const limits = DEFAULT_LIMITS;
   const subscriptions = createSubscriptions({ context, limits, log });
   const methods = { ...createMethods(context), ...subscriptions.methods };

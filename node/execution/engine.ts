@@ -11,7 +11,7 @@ import type { Block } from "../primitives/block.ts";
 import type { Header } from "../primitives/header.ts";
 import type { Receipt } from "../primitives/receipt.ts";
 import type { Transaction } from "../primitives/transaction.ts";
-import type { StateDiff, TrieNodeChange } from "../storage/state.ts";
+import type { AccountRecord, StateDiff, TrieNodeChange } from "../storage/state.ts";
 
 /** What a block is executed in. The rest of the header follows from execution. */
 export interface BlockEnvironment {
@@ -33,11 +33,17 @@ export type RejectionCode =
   | "BLOCK_GAS_EXCEEDED"
   | "SENDER_NOT_EOA"
   | "TX_TYPE_NOT_SUPPORTED"
-  | "TX_INVALID";
+  | "TX_INVALID"
+  /** Gave way to the fast lane; it may be tried again. */
+  | "PREEMPTED";
 
 export type ApplyResult =
   | { readonly ok: true; readonly receipt: Receipt }
   | { readonly ok: false; readonly code: RejectionCode };
+
+export interface ApplyOptions {
+  readonly preemptible: boolean;
+}
 
 export interface ExecutedBlock {
   readonly block: Block;
@@ -60,9 +66,9 @@ export interface Engine {
   open(environment: BlockEnvironment): Promise<void>;
   /**
    * Executes one transaction at the end of the open block: kept with its receipt, or no trace of
-   * it.
+   * it. A preemptible one is given up when the preemption signal is raised while it runs.
    */
-  apply(transaction: Transaction): Promise<ApplyResult>;
+  apply(transaction: Transaction, options?: ApplyOptions): Promise<ApplyResult>;
   /** wei per gas of the open block. */
   baseFee(): bigint;
   /** Gas used so far in the open block. */
@@ -80,6 +86,19 @@ export interface Engine {
    */
   rebase(head: { readonly hash: Hex; readonly header: Header }): Promise<void>;
 }
+
+/** What a slice of a block wrote to one account. */
+export interface AccountWrite {
+  readonly address: Hex;
+  /** The account now, its `storageRoot` as committed; `null` where there is none. */
+  readonly after: AccountRecord | null;
+  /** What stood in the account's storage before the slice is gone; `slots` come after that. */
+  readonly storageCleared: boolean;
+  readonly slots: readonly { readonly slot: Hex; readonly value: bigint }[];
+}
+
+/** Accounts and slots that a part of a block wrote, with their values at its end. */
+export type StateSlice = readonly AccountWrite[];
 
 /** Merkle roots, hashed off the sequencing thread. */
 export interface RootHasher {

@@ -22,7 +22,7 @@ import { createClient } from "./client.ts";
 import { type BlockRules, createGossipCheck, gossipAction } from "./gossip.ts";
 import { loadIdentity } from "./identity.ts";
 import { blocksTopic } from "./messages.ts";
-import type { NetworkHandlers, NetworkOptions, NetworkService } from "./network.ts";
+import type { HostHandlers, HostOptions, NetworkService } from "./network.ts";
 import { createFaultLedger, createPeerKeeper, type FaultLedger, parsePeers } from "./peers.ts";
 import { pubsubOptions } from "./pubsub.ts";
 import { serveRequests } from "./server.ts";
@@ -48,7 +48,7 @@ const IDENTIFY_BYTES_MAX = 8192;
 export const BLOCKS_PENDING_MAX = 32;
 
 export interface HostDeps {
-  readonly handlers: NetworkHandlers;
+  readonly handlers: HostHandlers;
   /** The encoded signed block, `null` above the head. */
   readonly rawBlock: (number: number) => Uint8Array | null;
   readonly transactionsRoot: BlockRules["transactionsRoot"];
@@ -63,7 +63,7 @@ export interface Host extends NetworkService {
   start(): Promise<void>;
 }
 
-export async function createHost(options: NetworkOptions, deps: HostDeps): Promise<Host> {
+export async function createHost(options: HostOptions, deps: HostDeps): Promise<Host> {
   const { handlers, clock, random, log } = deps;
   const kept = parsePeers(options.peers);
   const keptIds = new Set(kept.keys());
@@ -119,7 +119,7 @@ interface Services extends ServiceMap {
   readonly pubsub: GossipSub;
 }
 
-async function createNode(options: NetworkOptions, ledger: FaultLedger): Promise<Libp2p<Services>> {
+async function createNode(options: HostOptions, ledger: FaultLedger): Promise<Libp2p<Services>> {
   const privateKey = await loadIdentity(options.identityFile);
   try {
     return await createLibp2p(libp2pOptions(options, privateKey, ledger));
@@ -130,7 +130,7 @@ async function createNode(options: NetworkOptions, ledger: FaultLedger): Promise
 }
 
 function libp2pOptions(
-  options: NetworkOptions,
+  options: HostOptions,
   privateKey: PrivateKey,
   ledger: FaultLedger,
 ): Libp2pOptions<Services> {
@@ -173,7 +173,7 @@ function libp2pOptions(
   };
 }
 
-async function listen(libp2p: Libp2p, options: NetworkOptions): Promise<void> {
+async function listen(libp2p: Libp2p, options: HostOptions): Promise<void> {
   try {
     await libp2p.start();
   } catch (cause) {
@@ -187,7 +187,7 @@ async function listen(libp2p: Libp2p, options: NetworkOptions): Promise<void> {
 
 function listenError(
   code: "PORT_BUSY" | "CONFIG_INVALID",
-  options: NetworkOptions,
+  options: HostOptions,
   cause: unknown,
 ): NodeError {
   return new NodeError(code, { key: "p2p.listen", found: options.listen.join(" ") }, cause);

@@ -7,6 +7,7 @@ import { Worker } from "node:worker_threads";
 import { NodeError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { connect, serve } from "../port.ts";
+import type { UserTransaction } from "../primitives/transaction.ts";
 import type { NetworkHandlers, NetworkOptions, NetworkService } from "./network.ts";
 import { HANDLERS_CHANNEL, LOG_CHANNEL, type LogLine, SERVICE_CHANNEL } from "./worker-channels.ts";
 
@@ -38,7 +39,7 @@ export async function createNetwork(
   const client = connect<Network>(worker, SERVICE_CHANNEL);
   serve(worker, HANDLERS_CHANNEL, {
     onBlock: (bytes: Uint8Array, peerId: string) => handlers.onBlock(bytes, peerId),
-    onSubmit: (raw: Uint8Array) => handlers.onSubmit(raw),
+    onSubmit: (transaction: UserTransaction) => handlers.onSubmit(transaction),
     onStatus: () => handlers.onStatus(),
   });
   serve(worker, LOG_CHANNEL, {

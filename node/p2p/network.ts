@@ -5,8 +5,11 @@
  * sequencer over direct streams. DESIGN 7.
  */
 import type { SubmitAnswer } from "../api.ts";
+import type { UserTransaction } from "../primitives/transaction.ts";
+import type { RollupConfig } from "../rollup-config.ts";
 
-export interface NetworkOptions {
+/** What the libp2p host needs. */
+export interface HostOptions {
   readonly chainId: number;
   readonly role: "sequencer" | "follower";
   /** Multiaddrs to listen on; empty for none. */
@@ -24,6 +27,13 @@ export interface NetworkOptions {
   readonly sequencer: `0x${string}`;
   readonly settlement: `0x${string}`;
   readonly l1ChainId: number;
+}
+
+/** What the worker needs. */
+export interface NetworkOptions extends HostOptions {
+  /** Which of the peers' transactions are fast: they raise the signal on `preemption`. */
+  readonly policy: RollupConfig["policy"];
+  readonly preemption: SharedArrayBuffer;
 }
 
 /** What a peer says of its chain. */
@@ -62,9 +72,13 @@ export interface NetworkHandlers {
    * execution.
    */
   onBlock(bytes: Uint8Array, peerId: string): Promise<void>;
-  /**
-   * A raw transaction from a peer, form and sender not yet checked; only asked of the sequencer.
-   */
-  onSubmit(raw: Uint8Array): Promise<SubmitAnswer>;
+  /** A transaction from a peer, its form checked and its sender recovered; only the sequencer's. */
+  onSubmit(transaction: UserTransaction): Promise<SubmitAnswer>;
   onStatus(): Promise<PeerStatus>;
 }
+
+/** What the libp2p host calls, inside the worker. */
+export type HostHandlers = Omit<NetworkHandlers, "onSubmit"> & {
+  /** A raw transaction from a peer, form and sender not yet checked. */
+  onSubmit(raw: Uint8Array): Promise<SubmitAnswer>;
+};

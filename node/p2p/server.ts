@@ -20,7 +20,7 @@ import {
   RANGE_END,
   RANGE_REQUEST_BYTES,
 } from "./messages.ts";
-import type { NetworkHandlers, NetworkOptions } from "./network.ts";
+import type { HostHandlers, HostOptions } from "./network.ts";
 import type { FaultLedger } from "./peers.ts";
 import { createRateLimit, type RateLimit } from "./rate.ts";
 import { compress } from "./snappy.ts";
@@ -40,7 +40,7 @@ const SUBMIT_RATE = { perSecond: 1000, burst: 2000 };
 
 export interface ServerDeps {
   readonly libp2p: Pick<Libp2p, "handle">;
-  readonly handlers: NetworkHandlers;
+  readonly handlers: HostHandlers;
   /** The encoded signed block, `null` above the head. */
   readonly rawBlock: (number: number) => Uint8Array | null;
   readonly ledger: FaultLedger;
@@ -60,7 +60,7 @@ interface Protocol {
 
 /** Registers the protocols that this node answers. */
 export async function serveRequests(
-  options: Pick<NetworkOptions, "chainId" | "role">,
+  options: Pick<HostOptions, "chainId" | "role">,
   deps: ServerDeps,
 ): Promise<void> {
   const names = protocolNames(options.chainId);

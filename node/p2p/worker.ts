@@ -5,14 +5,17 @@ import "core-js/actual/promise/with-resolvers.js";
  * be provoked from outside: no peer may stop the node (ACCEPTANCE 40).
  */
 import { parentPort, workerData } from "node:worker_threads";
+import { parsePolicy, type Policy } from "../../lanes/policy.ts";
 import { systemClock } from "../clock.ts";
 import { NodeError } from "../errors.ts";
 import { listRoot } from "../execution/embedded/trie.ts";
 import type { Logger } from "../log.ts";
 import { connect, serve } from "../port.ts";
+import { announceFast, PreemptionSignal } from "../preemption-signal.ts";
+import { decodeWithSender } from "../primitives/signature.ts";
 import { openChainReader } from "../storage/chain-reader.ts";
 import { createHost, type Host } from "./host.ts";
-import type { NetworkHandlers, NetworkOptions } from "./network.ts";
+import type { HostHandlers, NetworkHandlers, NetworkOptions } from "./network.ts";
 import {
   HANDLERS_CHANNEL,
   LOG_CHANNEL,
@@ -60,8 +63,14 @@ async function start(): Promise<void> {
   const options = workerData as NetworkOptions;
   const reader = await openChainReader(options.dataDir);
   closeReader = () => reader.close();
+  const policy = parsePolicy(options.policy);
+  if (!policy.ok) throw new NodeError(policy.code, policy.data);
   host = await createHost(options, {
-    handlers,
+    handlers: {
+      onBlock: (bytes, peerId) => handlers.onBlock(bytes, peerId),
+      onSubmit: createSubmit(policy.value, new PreemptionSignal(options.preemption)),
+      onStatus: () => handlers.onStatus(),
+    },
     rawBlock: (number) => reader.rawBlock(number),
     transactionsRoot: listRoot,
     clock: systemClock,
@@ -69,6 +78,17 @@ async function start(): Promise<void> {
     log,
   });
   await host.start();
+}
+
+/** Hands a peer's transaction on, decoded; the sequencing thread gives way to a fast one. */
+function createSubmit(policy: Policy, signal: PreemptionSignal): HostHandlers["onSubmit"] {
+  return (raw) => {
+    const decoded = decodeWithSender(raw);
+    if (!decoded.ok) return Promise.resolve(decoded);
+    const answer = handlers.onSubmit(decoded.value);
+    announceFast(signal, decoded.value, policy);
+    return answer;
+  };
 }
 
 /** Sends lines to the logger of the main thread; a line that cannot be sent is lost. */

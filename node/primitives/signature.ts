@@ -4,12 +4,16 @@
  */
 import secp256k1 from "secp256k1";
 import { bigintToBytes, bytesToBigint, concatBytes, type Hex, toHex } from "../../lanes/bytes.ts";
+import { accept, refuse, type Verdict } from "../../lanes/verdict.ts";
 import { keccak256 } from "./hash.ts";
 import {
   type Authorization,
   authorizationHash,
   type DecodedTransaction,
+  decodeTransaction,
   signingHash,
+  type TransactionRefusal,
+  type UserTransaction,
 } from "./transaction.ts";
 
 const ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
@@ -41,6 +45,14 @@ export function recoverAddress(
 /** Sender of a transaction; `null` where its signature recovers to nobody. */
 export function recoverSender(transaction: DecodedTransaction): Hex | null {
   return recoverAddress(signingHash(transaction), transaction);
+}
+
+/** The transaction with its sender, for bytes that nobody has looked at yet. */
+export function decodeWithSender(raw: Uint8Array): Verdict<UserTransaction, TransactionRefusal> {
+  const decoded = decodeTransaction(raw);
+  if (!decoded.ok) return decoded;
+  const sender = recoverSender(decoded.value);
+  return sender === null ? refuse("TX_SIGNATURE_INVALID") : accept({ ...decoded.value, sender });
 }
 
 /** Who signed an EIP-7702 authorization; `null` where nobody did. */

@@ -46,6 +46,8 @@ export interface Admission {
    * Journal records of transactions that left the pool other than by a block, since the last call.
    */
   takeDropped(): bigint[];
+  /** Whether a fast transaction is taken in, but not durable yet: it is executable any moment. */
+  isFastArriving(): boolean;
   /** Refuses everything from now on. */
   close(): void;
 }
@@ -55,6 +57,7 @@ export function createAdmission(options: AdmissionOptions, deps: AdmissionDeps):
   let seq = 0n;
   let dropped: bigint[] = [];
   let open = true;
+  let fastArriving = 0;
 
   const nextNumber = (): bigint => {
     if (seq >= SEQ_MAX) throw new NodeError("NOT_ACCEPTING", { admissionNumbers: "exhausted" });
@@ -100,22 +103,27 @@ export function createAdmission(options: AdmissionOptions, deps: AdmissionDeps):
       const accepted = nextNumber();
       const admitted = pool.admit(transaction, accepted);
       if (!admitted.ok) return admitted;
+      const isFast = admitted.value.rank !== NORMAL_RANK;
+      if (isFast) fastArriving += 1;
       try {
         await deps.store.appendJournal([{ accepted, kind: JOURNAL_TRANSACTION, bytes: raw }]);
       } catch (error) {
         pool.withdraw(admitted.value);
         throw error;
+      } finally {
+        if (isFast) fastArriving -= 1;
       }
       pool.activate(admitted.value);
       deps.onAccepted(hash);
       deps.onReady();
-      return { ok: true, hash, lane: admitted.value.rank === NORMAL_RANK ? "normal" : "fast" };
+      return { ok: true, hash, lane: isFast ? "fast" : "normal" };
     },
     takeDropped() {
       const taken = dropped;
       dropped = [];
       return taken;
     },
+    isFastArriving: () => fastArriving > 0,
     close() {
       open = false;
     },

@@ -14,6 +14,7 @@ import type { Clock } from "../clock.ts";
 import { NodeError } from "../errors.ts";
 import type { ApplyResult, Engine, ExecutedBlock, RejectionCode } from "../execution/engine.ts";
 import type { Logger } from "../log.ts";
+import type { PreemptionSignal } from "../preemption-signal.ts";
 import type { Transaction } from "../primitives/transaction.ts";
 import { NORMAL_RANK, type Pool } from "../txpool/pool.ts";
 import type { PooledTransaction } from "../txpool/sender-queue.ts";
@@ -29,6 +30,8 @@ const BUILT_BYTES_MAX = 700_000;
 const FLASHBLOCK_WORK_MS = 50;
 /** Normal work between two looks at what has arrived. */
 const TURN_MS = 2;
+/** Aborts of a normal transaction before it runs to its end in a block's heavy slot. */
+const ABORTS_MAX = 3;
 /** Faults of the engine in one block before the node stops: it is not one transaction's then. */
 const FAULTS_MAX = 8;
 /** Bytes of a block beside its transactions and their numbers: header, attributes, lists. */
@@ -45,6 +48,10 @@ export interface BuilderDeps {
   readonly policy: Policy;
   readonly clock: Clock;
   readonly arrivals: Arrivals;
+  /** Makes a long normal transaction give way; raised by whoever hands a fast one in. */
+  readonly preemption: PreemptionSignal;
+  /** Whether a fast transaction is taken in and about to become durable. */
+  isFastArriving(): boolean;
   /** Gives the event loop one turn, so that arrivals are taken in. */
   yieldTurn(): Promise<void>;
   /** Whether the node is going down: the open block then ends at once. */
@@ -75,6 +82,9 @@ export async function buildBlock(plan: BlockPlan, deps: BuilderDeps): Promise<Bu
   return building.seal();
 }
 
+/** What became of a candidate: in the block; not in this block, or gone; or it gave way. */
+type Outcome = "built" | "left" | "aborted";
+
 /** Codes of a transaction that may stand in a later block. */
 const WAITS_FOR_NEXT_BLOCK: ReadonlySet<RejectionCode> = new Set([
   "FEE_CAP_TOO_LOW",
@@ -93,6 +103,8 @@ class BlockBuilding {
   /** Ranks that take nothing more in this block: their next candidate is over the class cap. */
   readonly #closed = new Set<number>();
   readonly #parentTimestamp: number;
+  /** Gas limits left to transactions that nothing interrupts any more. */
+  #heavyGasLeft: bigint;
   #bytes = BLOCK_OVERHEAD_BYTES;
   #txCount = 0;
   #faults = 0;
@@ -106,6 +118,7 @@ class BlockBuilding {
     const head = deps.chain.head();
     this.#parentTimestamp = head.header.timestamp;
     this.#flashblockMs = head.laneState.timestampMs;
+    this.#heavyGasLeft = BigInt(deps.policy.document.normal.heavyGas);
   }
 
   /** Opens the block and its first flashblock, which begins with the attributes. */
@@ -202,9 +215,10 @@ class BlockBuilding {
       const left = this.#gasLeft.get(rank) ?? 0n;
       // Order inside the class is kept: where the next one does not fit, none after it may pass.
       if (item.transaction.gasLimit > left) this.#closed.add(rank);
-      else if (await this.#build(item)) this.#gasLeft.set(rank, left - item.transaction.gasLimit);
+      else if ((await this.#build(item, false)) === "built")
+        this.#gasLeft.set(rank, left - item.transaction.gasLimit);
       if (clock.monotonicMs() - turnMs < TURN_MS) continue;
-      await this.#deps.yieldTurn();
+      await this.#takeTurn();
       turnMs = clock.monotonicMs();
     }
   }
@@ -220,13 +234,51 @@ class BlockBuilding {
       const { gasLimit } = item.transaction;
       if (gasLimit > this.#gasFree()) pool.park(item);
       else if (gasLimit > this.#normalGasLeft()) return;
-      else await this.#build(item);
+      else if ((await this.#buildNormal(item)) === "aborted") {
+        await this.#giveWay();
+        return;
+      }
       const now = clock.monotonicMs();
       if (now - turnMs < TURN_MS) continue;
-      await this.#deps.yieldTurn();
+      await this.#takeTurn();
       turnMs = clock.monotonicMs();
       if (this.#hasFast() || turnMs - startedMs >= FLASHBLOCK_WORK_MS) return;
       if (clock.nowMs() >= this.#plan.sealAtMs) return;
+    }
+  }
+
+  /**
+   * A normal candidate can be aborted by the fast lane; one that was too often runs to its end, as
+   * far as the block's heavy gas goes. DESIGN 4.
+   */
+  async #buildNormal(item: PooledTransaction): Promise<Outcome> {
+    if (item.aborts < ABORTS_MAX) return this.#build(item, true);
+    const { gasLimit } = item.transaction;
+    if (gasLimit > this.#heavyGasLeft) {
+      this.#deps.pool.park(item);
+      return "left";
+    }
+    const outcome = await this.#build(item, false);
+    if (outcome === "built") this.#heavyGasLeft -= gasLimit;
+    return outcome;
+  }
+
+  /** Takes in what has arrived. */
+  async #takeTurn(): Promise<void> {
+    const { preemption } = this.#deps;
+    preemption.lower();
+    await this.#deps.yieldTurn();
+    // On its way to the disk: by the time it is there, whatever runs then must give way to it.
+    if (this.#deps.isFastArriving()) preemption.raise();
+  }
+
+  /** Begins nothing before the fast transaction that asked for it can be built. */
+  async #giveWay(): Promise<void> {
+    const { arrivals, clock } = this.#deps;
+    await this.#takeTurn();
+    for (let nowMs = clock.nowMs(); nowMs < this.#plan.sealAtMs; nowMs = clock.nowMs()) {
+      if (!this.#deps.isFastArriving()) return;
+      await arrivals.wait(this.#plan.sealAtMs - nowMs);
     }
   }
 
@@ -248,37 +300,41 @@ class BlockBuilding {
     return chain.head().header.gasLimit - engine.gasUsed();
   }
 
-  /** Executes one candidate: in the block, parked for the next, or dropped. */
-  async #build(item: PooledTransaction): Promise<boolean> {
+  /** Executes one candidate: in the block, parked for the next, aborted, or dropped. */
+  async #build(item: PooledTransaction, preemptible: boolean): Promise<Outcome> {
     const { pool } = this.#deps;
     const { transaction, accepted, ready } = item;
     const bytes = transaction.raw.length + TRANSACTION_OVERHEAD_BYTES;
     if (ready === null) throw new NodeError("INTERNAL", { notReady: transaction.hash });
     if (this.#bytes + bytes > BUILT_BYTES_MAX) {
       pool.park(item);
-      return false;
+      return "left";
     }
-    const result = await this.#apply(item);
-    if (result === null) return false;
+    const result = await this.#apply(item, preemptible);
+    if (result === null) return "left";
     if (!result.ok) {
+      if (result.code === "PREEMPTED") {
+        item.aborts += 1;
+        return "aborted";
+      }
       if (result.code === "INSUFFICIENT_FUNDS") pool.short(item);
       else if (WAITS_FOR_NEXT_BLOCK.has(result.code)) pool.park(item);
       else pool.drop(item, result.code);
-      return false;
+      return "left";
     }
     this.#bytes += bytes;
     this.#numbers.push({ accepted, ready });
     this.#settled.push(accepted);
     this.#take(transaction);
     pool.included(item);
-    return true;
+    return "built";
   }
 
   /** `null` where the engine itself failed on it: dropped, or a restart would meet it again for ever. */
-  async #apply(item: PooledTransaction): Promise<ApplyResult | null> {
+  async #apply(item: PooledTransaction, preemptible: boolean): Promise<ApplyResult | null> {
     const { engine, log, pool } = this.#deps;
     try {
-      return await engine.apply(item.transaction);
+      return await engine.apply(item.transaction, { preemptible });
     } catch (error) {
       this.#faults += 1;
       log.error("the engine failed on a transaction", {

@@ -245,6 +245,7 @@ class Txpool implements Pool {
       tip: 0n,
       replaced: null,
       shortfalls: 0,
+      aborts: 0,
     };
   }
 

@@ -20,6 +20,8 @@ export interface PooledTransaction {
   replaced: PooledTransaction | null;
   /** Blocks in which its account could not pay for it. */
   shortfalls: number;
+  /** How often it was aborted for the fast lane. */
+  aborts: number;
   /** wei per gas over the open block's base fee; only meaningful while ready. */
   tip: bigint;
 }

@@ -9,12 +9,10 @@
 import { once } from "node:events";
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import type { Hex } from "../../lanes/bytes.ts";
-import type { Verdict } from "../../lanes/verdict.ts";
 import { NodeError } from "../errors.ts";
 import type { RootHasher } from "../execution/engine.ts";
 import type { Logger } from "../log.ts";
 import { connect, type PortClient } from "../port.ts";
-import type { TransactionRefusal, UserTransaction } from "../primitives/transaction.ts";
 import type { RecoverService } from "./recover.ts";
 
 export type PoolChannel = "recover" | "compress" | "kzg" | "root";
@@ -40,8 +38,6 @@ export interface WorkerPool {
   readonly roots: RootHasher;
   /** Senders of raw transactions, in order; `null` where a signature is invalid. */
   recoverSenders(raws: readonly Uint8Array[]): Promise<readonly (Hex | null)[]>;
-  /** Decodes raw bytes from a peer and recovers the sender. */
-  decodeTransaction(raw: Uint8Array): Promise<Verdict<UserTransaction, TransactionRefusal>>;
   /** A port with the channels `compress` and `kzg`, to be transferred to another thread. */
   connectPort(): MessagePort;
   stop(): Promise<void>;
@@ -100,7 +96,6 @@ export async function createWorkerPool(
         chunks.push(recoverChunk(raws.slice(i, i + RECOVER_CHUNK)));
       return (await Promise.all(chunks)).flat();
     },
-    decodeTransaction: (raw) => leastLoaded().recover.remote.decode(raw),
     connectPort() {
       const { port1, port2 } = new MessageChannel();
       const message: AttachMessage = { kind: "attach", port: port1 };

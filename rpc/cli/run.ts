@@ -43,7 +43,8 @@ export async function runNode(config: NodeConfig, clientVersion: string): Promis
   try {
     await node.start();
     const { dataDir, rollup, rpc, logLevel } = config;
-    thread = createRpcThread({ dataDir, rollup, ...rpc, logLevel, clientVersion });
+    const { preemption } = node;
+    thread = createRpcThread({ dataDir, rollup, ...rpc, logLevel, clientVersion, preemption });
     disconnect = node.connectRpc(thread.worker);
     const port = await Promise.race([thread.start(), thread.failed]);
     const { peerId, addresses } = await node.info();

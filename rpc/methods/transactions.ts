@@ -7,6 +7,7 @@
 import type { Hex } from "../../lanes/bytes.ts";
 import { accept } from "../../lanes/verdict.ts";
 import { type ErrorCode, type ErrorData, NodeError } from "../../node/errors.ts";
+import { announceFast } from "../../node/preemption-signal.ts";
 import { recoverSender } from "../../node/primitives/signature.ts";
 import {
   decodeTransaction,
@@ -54,7 +55,10 @@ function toUserTransaction(context: RpcContext, hex: Hex): UserTransaction {
 }
 
 async function sendRawTransaction(context: RpcContext, hex: Hex): Promise<Hex> {
-  const answer = await context.node.submit(toUserTransaction(context, hex));
+  const transaction = toUserTransaction(context, hex);
+  const answering = context.node.submit(transaction);
+  announceFast(context.signal, transaction, context.policy);
+  const answer = await answering;
   if (!answer.ok) throw refused(answer.code, answer.data);
   return answer.hash;
 }

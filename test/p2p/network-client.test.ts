@@ -8,10 +8,13 @@ import { silentLogger } from "../../node/log.ts";
 import type { NetworkHandlers, NetworkOptions } from "../../node/p2p/network.ts";
 import { createNetwork, type Network } from "../../node/p2p/network-client.ts";
 import { decodeSignedBlock } from "../../node/primitives/block.ts";
+import type { UserTransaction } from "../../node/primitives/transaction.ts";
+import { PreemptionSignal } from "../../node/preemption-signal.ts";
 import type { Receipt } from "../../node/primitives/receipt.ts";
 import { createStore } from "../../node/storage/chain-store.ts";
 import { createFixtureChain, ROLLUP_HASH } from "../storage/fixtures/chain.ts";
 import { CHAIN_ID, DOMAIN, makeBlock, SEQUENCER } from "./fixtures/blocks.ts";
+import { FAST_SELECTOR, FEED, signed, testPolicyDocument } from "../sequencer/fixtures/rig.ts";
 import { connected, until } from "./fixtures/hosts.ts";
 
 const HANDLERS: NetworkHandlers = {
@@ -66,6 +69,8 @@ function optionsFor(dataDir: string): NetworkOptions {
     identityFile: join(dataDir, "p2p-identity"),
     dataDir,
     sequencer: SEQUENCER,
+    policy: testPolicyDocument(),
+    preemption: PreemptionSignal.create().memory,
   };
 }
 
@@ -97,8 +102,17 @@ async function startNetwork(
 t.test("two worker threads: gossip, ranges from the store, submissions", async (t) => {
   t.testdir();
   const block = makeBlock({ number: 0, timestamp: 1000 });
+  const signal = PreemptionSignal.create();
+  const submitted: UserTransaction[] = [];
   const sequencer = await startNetwork(t, await folderWith(t, "sequencer", block), {
     role: "sequencer",
+    preemption: signal.memory,
+    handlers: {
+      onSubmit: async (transaction) => {
+        submitted.push(transaction);
+        return { ok: false, code: "POOL_FULL", data: { hash: transaction.hash } };
+      },
+    },
   });
   const received: string[] = [];
   const follower = await startNetwork(t, await folderWith(t, "follower", block), {
@@ -112,11 +126,20 @@ t.test("two worker threads: gossip, ranges from the store, submissions", async (
   await connected({ ...follower.network, start: async () => undefined }, 1);
   t.equal(await follower.network.bestPeerHead(), 0);
   t.same((await follower.network.blocksByRange(0, 5)).map(toHex), [toHex(block)]);
-  t.same(await follower.network.submitTransaction(Uint8Array.of(1)), {
-    ok: false,
-    code: "TX_MALFORMED",
-    data: { at: "sequencer" },
-  });
+  const malformed = await follower.network.submitTransaction(Uint8Array.of(1));
+  t.match(malformed, { ok: false, code: "TX_MALFORMED" });
+  const normal = await signed(0, { nonce: 0 });
+  const fast = await signed(0, { nonce: 1, to: FEED, data: `${FAST_SELECTOR}00` });
+  for (const [transaction, raises] of [
+    [normal, false],
+    [fast, true],
+  ] as const) {
+    signal.lower();
+    const answer = await follower.network.submitTransaction(transaction.raw);
+    t.match(answer, { ok: false, code: "POOL_FULL", data: { hash: transaction.hash } });
+    t.equal(submitted.at(-1)?.sender, transaction.sender, "decoded, with its sender");
+    t.equal(signal.isRaised(), raises, "a fast one makes others give way");
+  }
   let sent = "";
   for (let number = 1; received.length === 0 && number < 100; number++) {
     const next = makeBlock({ number });

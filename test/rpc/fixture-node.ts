@@ -3,6 +3,7 @@ import { type Hex, ZERO_HASH } from "../../lanes/bytes.ts";
 import type { NodeApi, NodeStatus, PendingTransaction, SubmitAnswer } from "../../node/api.ts";
 import { NodeError } from "../../node/errors.ts";
 import type { Remote } from "../../node/port.ts";
+import { PreemptionSignal } from "../../node/preemption-signal.ts";
 import type { BlockRef } from "../../node/primitives/block.ts";
 import type { UserTransaction } from "../../node/primitives/transaction.ts";
 import type { RpcContext } from "../../rpc/context.ts";
@@ -65,7 +66,8 @@ export function createFakeNode(): FakeNode {
 /** Everything a method works with. */
 export function createContext(chain: FakeChain, node: FakeNode): RpcContext {
   const clientVersion = "pricelane/v0.0.0-test";
-  return { reader: chain.reader, node: node.remote, rollup, policy, clientVersion };
+  const signal = PreemptionSignal.create();
+  return { reader: chain.reader, node: node.remote, rollup, policy, signal, clientVersion };
 }
 
 /** The same under a policy with another gas limit of transactions. */

@@ -8,7 +8,15 @@ import { decodeSignedBlock, type UnverifiedBlock } from "../../node/primitives/b
 import { laneTransaction, type UserTransaction } from "../../node/primitives/transaction.ts";
 import { checkSignedBlock } from "../../node/p2p/gossip.ts";
 import { listRoot } from "../../node/execution/embedded/trie.ts";
-import { CHAIN_ID, FAST_SELECTOR, FEED, openRig, openSequencer, signed } from "./fixtures/rig.ts";
+import {
+  CHAIN_ID,
+  FAST_SELECTOR,
+  FEED,
+  LOOPER,
+  openRig,
+  openSequencer,
+  signed,
+} from "./fixtures/rig.ts";
 
 function decoded(bytes: Uint8Array | undefined): UnverifiedBlock {
   const block = decodeSignedBlock(bytes ?? new Uint8Array(0));
@@ -245,4 +253,64 @@ t.test("flashblocks are kept for the end of the block", async (t) => {
     last.timestampMs > start + 500 || flashblocks.length < max / 2 + 1,
     "room is left late in the block",
   );
+});
+
+const heavy = (from: number, nonce = 0): Promise<UserTransaction> =>
+  signed(from, { nonce, to: LOOPER, gas: 16_000_000n });
+
+function indexOf(block: UnverifiedBlock, { hash }: UserTransaction): number {
+  return block.transactions.findIndex((transaction) => transaction.hash === hash);
+}
+
+t.test("a fast arrival aborts a heavy transaction, which comes after it", async (t) => {
+  const rig = await openRig(t.testdir());
+  t.teardown(() => rig.close());
+  const arriving = await fast(1, 0);
+  const waiting = await heavy(0);
+  let turns = 0;
+  // The signal is up as if another thread had raised it: what it stands for comes at the turn.
+  const onTurn = (): void => {
+    if (turns++ === 0) void admission.submit(arriving);
+  };
+  const { admission, published, build } = await openSequencer(rig, { onTurn });
+  await admission.submit(waiting);
+  rig.preemption.raise();
+  await build(2);
+  const order = published.flatMap((bytes) => decoded(bytes).transactions.map(({ hash }) => hash));
+  t.ok(turns > 0);
+  t.ok(order.includes(arriving.hash) && order.includes(waiting.hash), "nothing is lost");
+  t.ok(order.indexOf(arriving.hash) < order.indexOf(waiting.hash), "the fast one came later");
+  t.same(await rig.store.loadJournal(), []);
+});
+
+t.test("aborted three times it runs to its end, within the block's heavy gas", async (t) => {
+  const dir = t.testdir({ leader: {}, follower: {} });
+  const rig = await openRig(join(dir, "leader"));
+  const follower = await openRig(join(dir, "follower"));
+  t.teardown(() => Promise.all([rig.close(), follower.close()]));
+  // Something fast seems to arrive all the time.
+  const onTurn = (): void => {
+    setImmediate(() => {
+      rig.preemption.raise();
+    });
+  };
+  const { admission, published, build } = await openSequencer(rig, { onTurn });
+  const two = [await heavy(0), await heavy(1)];
+  for (const transaction of two) await admission.submit(transaction);
+  const light = await signed(2, { nonce: 0, value: 1n });
+  await admission.submit(light);
+  rig.preemption.raise();
+  await build(8);
+  const blocks = published.map(decoded);
+  const places = two.map((each) => blocks.findIndex((block) => indexOf(block, each) > 0));
+  t.ok(
+    places.every((place) => place >= 0),
+    "both are in",
+  );
+  t.not(places[0], places[1], "32M gas is more than the 30M of one block");
+  t.ok(
+    blocks.some((block) => indexOf(block, light) > 0),
+    "what gives no reason is not held up",
+  );
+  for (const block of blocks) t.match(await follower.chain.importSigned(block), { ok: true });
 });

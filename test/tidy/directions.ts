@@ -16,6 +16,7 @@ const BASE = [
   "config",
   "keys",
   "keystore",
+  "preemption-signal",
 ].map((name) => `node/${name}.ts`);
 
 /** Wiring: sees all of node. */

@@ -15,6 +15,7 @@ import type { Transaction } from "../../primitives/transaction.ts";
 import type { RollupConfig } from "../../rollup-config.ts";
 import type { StateDiff, StateReader } from "../../storage/state.ts";
 import type {
+  ApplyOptions,
   ApplyResult,
   BlockEnvironment,
   Engine,
@@ -31,9 +32,10 @@ import {
 } from "../predeploys.ts";
 import { makeHeader } from "./block-header.ts";
 import { type CachedReader, createCachedReader } from "./cached-reader.ts";
-import { createMachine } from "./evm.ts";
+import { createMachine, type Machine } from "./evm.ts";
 import { runSystemCall } from "./message.ts";
-import { type BlockContext, ROLLUP_BLOB_BASE_FEE } from "./rules.ts";
+import { Preempted, type Preemption } from "./preemption.ts";
+import { type BlockContext, ISTHMUS, ROLLUP_BLOB_BASE_FEE } from "./rules.ts";
 import { createWorkingState, type WorkingState } from "./state.ts";
 import { applyTransaction, type BlockProgress } from "./transition.ts";
 
@@ -43,6 +45,8 @@ export interface EmbeddedEngineOptions {
   readonly head: BlockHead;
   readonly state: StateReader;
   readonly roots: RootHasher;
+  /** What may interrupt transactions that are applied as preemptible. @default nothing */
+  readonly preemption?: Preemption;
 }
 
 export interface BlockHead {
@@ -72,17 +76,19 @@ class EmbeddedEngine implements Engine {
   readonly #reader: CachedReader;
   readonly #state: WorkingState;
   readonly #roots: RootHasher;
+  readonly #preemption: Preemption | null;
   #head: BlockHead;
   #open: OpenBlock | null = null;
   /** Set while a call is under way: a second one at the same time is a fault of the caller. */
   #busy = false;
 
-  constructor({ rollup, head, state, roots }: EmbeddedEngineOptions) {
+  constructor({ rollup, head, state, roots, preemption }: EmbeddedEngineOptions) {
     this.#rollup = rollup;
     this.#head = head;
     this.#reader = createCachedReader(state);
     this.#state = createWorkingState(this.#reader);
     this.#roots = roots;
+    this.#preemption = preemption ?? null;
   }
 
   open(environment: BlockEnvironment): Promise<void> {
@@ -100,7 +106,8 @@ class EmbeddedEngine implements Engine {
         prevRandao: environment.prevRandao,
         parentHash: this.#head.hash,
       };
-      const machine = await createMachine(this.#rollup.chainId, this.#state, context);
+      this.#preemption?.begin(false);
+      const machine = await this.#createMachine(context);
       const progress = { machine, gasUsed: 0n, fees: null };
       for (const [to, data] of [
         [BEACON_ROOTS, environment.parentBeaconBlockRoot],
@@ -123,9 +130,10 @@ class EmbeddedEngine implements Engine {
     });
   }
 
-  apply(transaction: Transaction): Promise<ApplyResult> {
+  apply(transaction: Transaction, options?: ApplyOptions): Promise<ApplyResult> {
     return this.#exclusive(async () => {
       const open = this.#unsealed();
+      this.#preemption?.begin(options?.preemptible ?? false);
       try {
         const result = await applyTransaction(open.progress, transaction);
         if (result.ok) {
@@ -135,11 +143,8 @@ class EmbeddedEngine implements Engine {
         return result;
       } catch (cause) {
         // The EVM broke off in the middle: its inner stacks are of no use any more.
-        open.progress.machine = await createMachine(
-          this.#rollup.chainId,
-          this.#state,
-          open.context,
-        );
+        open.progress.machine = await this.#createMachine(open.context);
+        if (cause instanceof Preempted) return { ok: false, code: "PREEMPTED" };
         throw cause;
       }
     });
@@ -205,6 +210,11 @@ class EmbeddedEngine implements Engine {
       this.#head = head;
       this.#close();
     });
+  }
+
+  #createMachine(context: BlockContext): Promise<Machine> {
+    const poll = this.#preemption?.poll;
+    return createMachine(this.#rollup.chainId, this.#state, context, ISTHMUS, poll);
   }
 
   #header(open: OpenBlock, roots: SealedRoots): Header {

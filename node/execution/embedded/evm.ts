@@ -9,9 +9,10 @@ import { createEVM, type EVM, type EVMRunCallOpts } from "@ethereumjs/evm";
 import { Address } from "@ethereumjs/util";
 import secp256k1 from "secp256k1";
 import { concatBytes, fromHex, type Hex } from "../../../lanes/bytes.ts";
-import { keccak256 } from "../../primitives/hash.ts";
+import { keccak256InSlices } from "../../primitives/hash.ts";
 import { correctCreation } from "./creation.ts";
-import { NEVER } from "./preemption.ts";
+import { interpretWith } from "./interpreter.ts";
+import { NEVER, type Poll } from "./preemption.ts";
 import { type BlockContext, ISTHMUS, type Rules } from "./rules.ts";
 import type { WorkingState } from "./state.ts";
 import { createStateManager } from "./state-manager.ts";
@@ -31,10 +32,11 @@ export async function createMachine(
   state: WorkingState,
   context: BlockContext,
   rules: Rules = ISTHMUS,
+  poll: Poll = NEVER,
 ): Promise<Machine> {
   const common = createCustomCommon({ chainId }, Mainnet, {
     hardfork: rules.hardfork,
-    customCrypto: { keccak256, ecrecover },
+    customCrypto: { keccak256: (bytes) => keccak256InSlices(bytes, poll), ecrecover },
   });
   const blockHash = (number: number): Hex =>
     number === context.number - 1 ? context.parentHash : rules.ancestorHash(state, number);
@@ -47,9 +49,10 @@ export async function createMachine(
     common,
     stateManager: createStateManager(state),
     blockchain,
-    customPrecompiles: [...rules.precompiles(NEVER)],
+    customPrecompiles: [...rules.precompiles(poll)],
   });
   correctCreation(evm);
+  interpretWith(evm, poll);
   return { evm, state, context, rules, block: { header: libraryHeader(context) } };
 }
 

@@ -18,6 +18,7 @@ import type {
   StateDiff,
   StateReader,
 } from "../../storage/state.ts";
+import type { StateSlice } from "../engine.ts";
 
 /** keccak256 of nothing: the code hash of an account without code. */
 export const EMPTY_CODE_HASH: Hex =
@@ -59,6 +60,11 @@ type Undo =
       readonly cleared: boolean;
     };
 
+interface Written {
+  storageCleared: boolean;
+  readonly slots: Set<Hex>;
+}
+
 export interface WorkingState {
   account(address: Hex): AccountRecord | null;
   /** `null` deletes the account and its storage. */
@@ -83,6 +89,11 @@ export interface WorkingState {
   unwind(depth: number): void;
   /** Everything changed against the committed state; `storageRoot`s still the committed ones. */
   diff(): StateDiff;
+  /**
+   * What was written since the last call, with its value now, sorted by address; outside all
+   * checkpoints. Something that was written and is as it was before may be listed too.
+   */
+  takeSlice(): StateSlice;
   /** Forgets every change. */
   clear(): void;
 }
@@ -102,6 +113,8 @@ class Overlay implements WorkingState {
   readonly #originals = new Map<Hex, Slots>();
   readonly #undo: Undo[] = [];
   readonly #checkpoints: number[] = [];
+  /** What the transactions since the last slice left written; the open one's stands in `#undo`. */
+  readonly #written = new Map<Hex, Written>();
 
   constructor(reader: StateReader) {
     this.#reader = reader;
@@ -173,7 +186,7 @@ class Overlay implements WorkingState {
   beginTransaction(): void {
     assert(this.#checkpoints.length === 0, "a transaction begins outside all checkpoints");
     this.#originals.clear();
-    this.#undo.length = 0;
+    this.#keepWritten();
   }
 
   checkpoint(): void {
@@ -226,6 +239,39 @@ class Overlay implements WorkingState {
     this.#originals.clear();
     this.#undo.length = 0;
     this.#checkpoints.length = 0;
+    this.#written.clear();
+  }
+
+  takeSlice(): StateSlice {
+    assert(this.#checkpoints.length === 0, "a slice ends outside all checkpoints");
+    this.#keepWritten();
+    const slice = [...this.#written]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([address, { storageCleared, slots }]) => ({
+        address,
+        after: this.account(address),
+        storageCleared,
+        slots: [...slots].map((slot) => ({ slot, value: this.slot(address, slot) })),
+      }));
+    this.#written.clear();
+    return slice;
+  }
+
+  /** Empties the undo log, and remembers what it lists: reverted writes have left it by now. */
+  #keepWritten(): void {
+    for (const entry of this.#undo) {
+      let written = this.#written.get(entry.address);
+      if (written === undefined) {
+        written = { storageCleared: false, slots: new Set() };
+        this.#written.set(entry.address, written);
+      }
+      if (entry.kind === "slot") written.slots.add(entry.slot);
+      if (entry.kind === "storage") {
+        written.storageCleared = true;
+        written.slots.clear();
+      }
+    }
+    this.#undo.length = 0;
   }
 
   #committedSlot(address: Hex, slot: Hex): bigint {

@@ -82,7 +82,6 @@ async function applyUserTransaction(
   const fees = progress.fees ?? rules.rollupFees(state);
   const checked = checkTransaction(progress, transaction, fees);
   if (typeof checked === "string") return { ok: false, code: checked };
-  progress.fees = fees;
 
   const { gasPrice, cost, l1Fee } = checked;
   const { sender, gasLimit } = transaction;
@@ -97,6 +96,7 @@ async function applyUserTransaction(
   state.addBalance(L1_FEE_VAULT, l1Fee);
   state.addBalance(OPERATOR_FEE_VAULT, operatorFee);
   await finishMessage(machine, outcome);
+  progress.fees = fees;
   progress.gasUsed += gasUsed;
   const receipt = makeReceipt(progress, transaction, transaction.nonce, outcome);
   return { ok: true, receipt: { ...receipt, effectiveGasPrice: gasPrice, l1Fee } };
