@@ -49,6 +49,17 @@ export interface ChainHead {
   readonly origin: OriginPosition;
 }
 
+/** What the next block stands on: the head, or a block that is sealed and not yet committed. */
+export interface ChainTip {
+  readonly number: number;
+  /** Unix seconds. */
+  readonly timestamp: number;
+  readonly origin: OriginPosition;
+  /** Time of its last flashblock, Unix milliseconds. */
+  readonly flashblockMs: number;
+  readonly isCommitted: boolean;
+}
+
 export interface ChainDeps {
   readonly rollup: RollupConfig;
   readonly policy: Policy;
@@ -102,6 +113,16 @@ export class Chain {
     return this.#head;
   }
 
+  tip(): ChainTip {
+    const { header, laneState, origin } = this.#head;
+    const { number, timestamp } = header;
+    return { number, timestamp, origin, flashblockMs: laneState.timestampMs, isCommitted: true };
+  }
+
+  get gasLimit(): bigint {
+    return this.#deps.rollup.genesis.gasLimit;
+  }
+
   heads(): Heads {
     return this.#heads;
   }
@@ -125,9 +146,12 @@ export class Chain {
     return run;
   }
 
-  /** The attributes transaction of a block on the head with this origin. */
-  attributes(origin: L1Origin): { transaction: Transaction; position: OriginPosition } {
-    const { number, sequenceNumber } = this.#head.origin;
+  /** The attributes transaction of a block with this origin, on one that stands at `parent`. */
+  attributes(
+    origin: L1Origin,
+    parent: OriginPosition,
+  ): { transaction: Transaction; position: OriginPosition } {
+    const { number, sequenceNumber } = parent;
     const next = origin.number === number ? sequenceNumber + 1 : 0;
     return {
       transaction: attributesTransaction(this.#deps.rollup, origin, BigInt(next)),
@@ -135,16 +159,19 @@ export class Chain {
     };
   }
 
-  /** Opens a block on the head in the engine. Call inside `exclusive`. */
-  open(timestamp: number, origin: L1Origin): Promise<void> {
+  /**
+   * Opens a block in the engine, on the head or, with `onSealed`, on the block sealed last. Call
+   * inside `exclusive`.
+   */
+  open(timestamp: number, origin: L1Origin, onSealed = false): Promise<void> {
     const { hash, header } = this.#head;
     const { prevRandao, parentBeaconBlockRoot } = origin;
     return this.#deps.engine.open({
-      parent: { hash, header },
+      parent: onSealed ? null : { hash, header },
       timestamp,
       prevRandao,
       parentBeaconBlockRoot,
-      gasLimit: this.#deps.rollup.genesis.gasLimit,
+      gasLimit: this.gasLimit,
     });
   }
 
@@ -162,7 +189,7 @@ export class Chain {
         term: GENESIS_TERM,
         number: this.#head.header.number + 1,
         timestamp,
-        gasLimit: rollup.genesis.gasLimit,
+        gasLimit: this.gasLimit,
         l1OriginNumber: origin.number,
         l1OriginHash: origin.hash,
         transactions: transactions.map(laneTransaction),
@@ -173,7 +200,9 @@ export class Chain {
     );
   }
 
-  /** Makes a sealed block the head, durably. Call inside `exclusive`. */
+  /**
+   * Makes a sealed block the head, durably. Call inside `exclusive`, or where nothing else commits.
+   */
   async commit(
     executed: ExecutedBlock,
     laneData: LaneData,
@@ -231,7 +260,7 @@ export class Chain {
     options: { readonly signature: Uint8Array | null; readonly expected: Hex | null },
   ): Promise<Verdict<BlockRef, ErrorCode>> {
     const { timestamp, origin, laneData } = content;
-    const { transaction, position } = this.attributes(origin);
+    const { transaction, position } = this.attributes(origin, this.#head.origin);
     const checked = checkOrigin({
       parentTimestamp: this.#head.header.timestamp,
       parent: this.#head.origin,
@@ -332,7 +361,7 @@ export class Chain {
     if (origin === null) return refuse("L1_ORIGIN_UNKNOWN", { origin: originNumber });
     if (origin.hash !== originHash)
       return refuse("BLOCK_ORIGIN_INVALID", { rule: "not canonical" });
-    const rebuilt = this.attributes(origin).transaction;
+    const rebuilt = this.attributes(origin, this.#head.origin).transaction;
     // O3 with an empty inbox: the attributes are the block's only system transaction.
     if (rebuilt.hash !== first.hash || rest.some(({ type }) => type === DEPOSIT_TYPE))
       return refuse("BLOCK_ORIGIN_INVALID", { rule: "O3" });

@@ -15,7 +15,8 @@ import type { AccountRecord, StateDiff, TrieNodeChange } from "../storage/state.
 
 /** What a block is executed in. The rest of the header follows from execution. */
 export interface BlockEnvironment {
-  readonly parent: { readonly hash: Hex; readonly header: Header };
+  /** The committed head; `null` for the block sealed last, whose hash may not be there yet. */
+  readonly parent: { readonly hash: Hex; readonly header: Header } | null;
   /** Unix seconds. */
   readonly timestamp: number;
   readonly prevRandao: Hex;
@@ -60,7 +61,7 @@ export interface AccountView {
 
 export interface Engine {
   /**
-   * Opens a block on `environment.parent`, which must be the committed head, and runs the system
+   * Opens a block on the committed head, or on the block sealed after it, and runs the system
    * calls.
    */
   open(environment: BlockEnvironment): Promise<void>;
@@ -74,11 +75,19 @@ export interface Engine {
   /** Gas used so far in the open block. */
   gasUsed(): bigint;
   account(address: Hex): AccountView;
-  /** Computes all roots; the block stays open until `committed` or `discard`. */
+  /**
+   * Ends a slice of the open block, a flashblock: hashing what it wrote begins at once. `null` while
+   * the parent's hash is not known: then what it holds belongs to the next slice.
+   */
+  endSlice(): BlockSlice | null;
+  /**
+   * Ends the open block; resolves when its roots are hashed. The next one may be opened on it as
+   * soon as this was called, and sealed when this one is committed.
+   */
   seal(): Promise<ExecutedBlock>;
   /** The store holds the sealed block durably: its state is the new base. */
   committed(): Promise<void>;
-  /** Forgets the open block. */
+  /** Forgets the open block, and the sealed one where it is not committed. */
   discard(): Promise<void>;
   /**
    * The store was rolled back to this block: every cached read is forgotten, here and in the
@@ -99,6 +108,16 @@ export interface AccountWrite {
 
 /** Accounts and slots that a part of a block wrote, with their values at its end. */
 export type StateSlice = readonly AccountWrite[];
+
+/** A part of a block: what was executed, and what that wrote. */
+export interface BlockSlice {
+  readonly writes: StateSlice;
+  /** Code that accounts of `writes` may have, beside what was known before the slice. */
+  readonly codes: StateDiff["codes"];
+  readonly transactions: readonly Transaction[];
+  /** One a transaction. */
+  readonly receipts: readonly Receipt[];
+}
 
 /** Merkle roots, hashed off the sequencing thread. */
 export interface RootHasher {

@@ -53,6 +53,10 @@ export function logsBloom(logs: readonly Log[]): Uint8Array {
 }
 
 /** Bits of all blooms together. */
+export function addBloom(bloom: Uint8Array, other: Uint8Array): void {
+  for (let i = 0; i < BLOOM_BYTES; i++) bloom[i] = (bloom[i] ?? 0) | (other[i] ?? 0);
+}
+
 export function mergeBlooms(blooms: readonly Uint8Array[]): Uint8Array {
   const merged = new Uint8Array(BLOOM_BYTES);
   for (const bloom of blooms)

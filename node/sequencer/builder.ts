@@ -9,10 +9,11 @@
 import { capOf } from "../../lanes/budget.ts";
 import type { LaneData, LaneFlashblock, LaneNumbers } from "../../lanes/lane-data.ts";
 import type { Policy } from "../../lanes/policy.ts";
-import type { Chain } from "../chain/chain.ts";
+import type { Chain, ChainTip } from "../chain/chain.ts";
+import type { OriginPosition } from "../chain/origin.ts";
 import type { Clock } from "../clock.ts";
 import { NodeError } from "../errors.ts";
-import type { ApplyResult, Engine, ExecutedBlock, RejectionCode } from "../execution/engine.ts";
+import type { ApplyResult, Engine, RejectionCode } from "../execution/engine.ts";
 import type { Logger } from "../log.ts";
 import type { PreemptionSignal } from "../preemption-signal.ts";
 import type { Transaction } from "../primitives/transaction.ts";
@@ -63,23 +64,25 @@ export interface BuilderDeps {
 }
 
 export interface BuiltBlock {
-  readonly executed: ExecutedBlock;
+  readonly plan: BlockPlan;
+  readonly position: OriginPosition;
   readonly laneData: LaneData;
   readonly transactions: readonly Transaction[];
   /** Journal records it settles. */
   readonly settled: readonly bigint[];
 }
 
-/**
- * Builds the planned block on the chain's head. Call inside `chain.exclusive`; it stays open in the
- * engine.
- */
-export async function buildBlock(plan: BlockPlan, deps: BuilderDeps): Promise<BuiltBlock> {
-  const building = new BlockBuilding(plan, deps);
+/** Builds the planned block on `tip`. Call inside `chain.exclusive`; it stays open in the engine. */
+export async function buildBlock(
+  plan: BlockPlan,
+  tip: ChainTip,
+  deps: BuilderDeps,
+): Promise<BuiltBlock> {
+  const building = new BlockBuilding(plan, tip, deps);
   await building.open();
   if (plan.depositOnly) await deps.arrivals.wait(plan.sealAtMs - deps.clock.nowMs());
   else await building.fill();
-  return building.seal();
+  return building.finish();
 }
 
 /** What became of a candidate: in the block; not in this block, or gone; or it gave way. */
@@ -93,7 +96,10 @@ const WAITS_FOR_NEXT_BLOCK: ReadonlySet<RejectionCode> = new Set([
 
 class BlockBuilding {
   readonly #plan: BlockPlan;
+  readonly #tip: ChainTip;
   readonly #deps: BuilderDeps;
+  /** The block's place towards L1, and the transaction that says so. */
+  readonly #attributes: ReturnType<Chain["attributes"]>;
   readonly #flashblocks: LaneFlashblock[] = [];
   readonly #transactions: Transaction[] = [];
   readonly #numbers: LaneNumbers[] = [];
@@ -102,7 +108,6 @@ class BlockBuilding {
   readonly #gasLeft = new Map<number, bigint>();
   /** Ranks that take nothing more in this block: their next candidate is over the class cap. */
   readonly #closed = new Set<number>();
-  readonly #parentTimestamp: number;
   /** Gas limits left to transactions that nothing interrupts any more. */
   #heavyGasLeft: bigint;
   #bytes = BLOCK_OVERHEAD_BYTES;
@@ -112,12 +117,12 @@ class BlockBuilding {
   #flashblockMs: number;
   #openedAtMs = 0;
 
-  constructor(plan: BlockPlan, deps: BuilderDeps) {
+  constructor(plan: BlockPlan, tip: ChainTip, deps: BuilderDeps) {
     this.#plan = plan;
+    this.#tip = tip;
     this.#deps = deps;
-    const head = deps.chain.head();
-    this.#parentTimestamp = head.header.timestamp;
-    this.#flashblockMs = head.laneState.timestampMs;
+    this.#attributes = deps.chain.attributes(plan.origin, tip.origin);
+    this.#flashblockMs = tip.flashblockMs;
     this.#heavyGasLeft = BigInt(deps.policy.document.normal.heavyGas);
   }
 
@@ -126,10 +131,10 @@ class BlockBuilding {
     const { chain, engine, pool, policy } = this.#deps;
     const { timestamp, origin } = this.#plan;
     this.#startedAtMs = this.#deps.clock.nowMs();
-    await chain.open(timestamp, origin);
+    await chain.open(timestamp, origin, !this.#tip.isCommitted);
     pool.openBlock(engine.baseFee());
-    const { transaction } = chain.attributes(origin);
-    const { gasLimit } = chain.head().header;
+    const { transaction } = this.#attributes;
+    const { gasLimit } = chain;
     const { systemReserveGas, fast } = policy.document;
     const gas = { gasLimit, systemGas: transaction.gasLimit, systemReserveGas };
     fast.classes.forEach(({ gasShareBps }, index) => {
@@ -167,16 +172,21 @@ class BlockBuilding {
     return this.#hasNormal() ? Math.max(spreadMs, flashblockMs) : Infinity;
   }
 
-  /** Computes the roots; the block stays open in the engine until it is committed. */
-  async seal(): Promise<BuiltBlock> {
+  /** What was built; the block stays open in the engine until it is sealed. */
+  finish(): BuiltBlock {
     this.#closeFlashblock();
-    const executed = await this.#deps.engine.seal();
     const laneData: LaneData = {
       policyHash: this.#deps.policy.hash,
       flashblocks: this.#flashblocks,
       numbers: this.#numbers,
     };
-    return { executed, laneData, transactions: this.#transactions, settled: this.#settled };
+    return {
+      plan: this.#plan,
+      position: this.#attributes.position,
+      laneData,
+      transactions: this.#transactions,
+      settled: this.#settled,
+    };
   }
 
   #openFlashblock(): void {
@@ -185,7 +195,7 @@ class BlockBuilding {
     this.#flashblockMs = flashblockTime(
       nowMs,
       this.#flashblockMs,
-      this.#parentTimestamp,
+      this.#tip.timestamp,
       this.#plan.timestamp,
     );
     this.#bytes += FLASHBLOCK_OVERHEAD_BYTES;
@@ -198,6 +208,7 @@ class BlockBuilding {
     const timestampMs = this.#flashblockMs;
     this.#flashblocks.push({ txCount: this.#txCount, timestampMs, leaderEpoch });
     this.#txCount = 0;
+    this.#deps.engine.endSlice();
   }
 
   async #fillFlashblock(): Promise<void> {
@@ -297,7 +308,7 @@ class BlockBuilding {
 
   #gasFree(): bigint {
     const { chain, engine } = this.#deps;
-    return chain.head().header.gasLimit - engine.gasUsed();
+    return chain.gasLimit - engine.gasUsed();
   }
 
   /** Executes one candidate: in the block, parked for the next, aborted, or dropped. */

@@ -1,21 +1,25 @@
 /**
- * The sequencing loop: plan, build, commit, sign, publish, again.
+ * The sequencing loop: plan, build, seal, again; and meanwhile commit, sign and publish the block
+ * before.
  *
- * Owns: the order of these steps. Invariants: a block is durable before it is signed, its mark is
- * durable before the signature, the signature is durable before the block is published (I7, I8).
- * Any failure stops the loop with its error; nothing is skipped over. DESIGN 4.
+ * Owns: the order of these steps, and that at most one block is under way behind the one that is
+ * being built. Invariants: a block is durable before it is signed, its mark is durable before the
+ * signature, the signature is durable before the block is published (I7, I8); the next block is
+ * sealed only when this is done. Any failure stops the loop with its error; nothing is skipped
+ * over. DESIGN 4.
  */
 import { laneDataHash, type LaneData } from "../../lanes/lane-data.ts";
-import { type Chain, GENESIS_TERM } from "../chain/chain.ts";
+import { type Chain, type ChainTip, GENESIS_TERM } from "../chain/chain.ts";
 import type { L1View } from "../chain/l1-view.ts";
 import { NodeError } from "../errors.ts";
+import type { ExecutedBlock } from "../execution/engine.ts";
 import type { Logger } from "../log.ts";
 import { type Block, encodeSignedBlock } from "../primitives/block.ts";
 import type { L1Origin } from "../primitives/l1-origin.ts";
 import type { RollupConfig } from "../rollup-config.ts";
 import type { Store } from "../storage/store.ts";
 import type { Admission } from "./admission.ts";
-import { buildBlock, type BuilderDeps } from "./builder.ts";
+import { buildBlock, type BuilderDeps, type BuiltBlock } from "./builder.ts";
 import type { Signer } from "./signer.ts";
 import { type BlockPlan, planBlock } from "./timetable.ts";
 
@@ -40,47 +44,127 @@ export interface SequencerDeps {
 export interface Sequencer {
   /** Runs until `stop`; rejects when sequencing cannot go on. */
   run(): Promise<void>;
-  /** Ends the loop after the block that is being built. */
+  /** Ends the loop; what is being built is not sealed any more. */
   stop(): void;
 }
 
 export function createSequencer(deps: SequencerDeps): Sequencer {
-  const { chain, store, builder, log } = deps;
-  let stopping = false;
+  return new SequencingLoop(deps);
+}
 
-  const parentOrigin = async (): Promise<L1Origin | null> => {
-    const { number, hash } = chain.head().origin;
-    const origin = await deps.l1.at(number);
-    if (origin !== null && origin.hash !== hash)
-      throw new NodeError("L1_REORGED", { number, expected: hash, found: origin.hash });
-    return origin;
-  };
+class SequencingLoop implements Sequencer {
+  readonly #deps: SequencerDeps;
+  #tip: ChainTip;
+  #stopping = false;
+  /** The sealed block on its way to its signature. */
+  #finishing: Promise<void> = Promise.resolve();
+  #hasFailed = false;
 
-  const confirmedChild = async (origin: L1Origin): Promise<L1Origin | null> => {
-    const head = deps.l1.head();
-    const number = origin.number + 1;
-    if (head === null || number > head.number - deps.rollup.originConfirmations) return null;
-    const child = await deps.l1.at(number);
-    if (child !== null && child.parentHash !== origin.hash)
-      throw new NodeError("L1_REORGED", { number, expected: origin.hash, found: child.parentHash });
-    return child;
-  };
+  constructor(deps: SequencerDeps) {
+    this.#deps = deps;
+    this.#tip = deps.chain.tip();
+  }
 
-  const plan = async (): Promise<BlockPlan | null> => {
-    const origin = await parentOrigin();
+  async run(): Promise<void> {
+    const { chain, builder } = this.#deps;
+    this.#stopping = false;
+    await this.#signHead();
+    this.#tip = chain.tip();
+    while (!this.#isEnding()) {
+      const planned = await this.#plan();
+      if (planned === null) await builder.arrivals.wait(L1_RETRY_MS);
+      else await chain.exclusive(() => this.#buildOne(planned));
+    }
+    await this.#finishing;
+  }
+
+  stop(): void {
+    this.#stopping = true;
+    this.#deps.builder.arrivals.notify();
+  }
+
+  #isEnding(): boolean {
+    return this.#stopping || this.#hasFailed;
+  }
+
+  async #plan(): Promise<BlockPlan | null> {
+    const { builder, chain } = this.#deps;
+    const origin = await this.#parentOrigin();
     if (origin === null) return null;
     return planBlock({
       nowMs: builder.clock.nowMs(),
-      parentTimestamp: chain.head().header.timestamp,
+      parentTimestamp: this.#tip.timestamp,
       origin,
-      child: await confirmedChild(origin),
+      child: await this.#confirmedChild(origin),
       blockTime: chain.blockTime,
     });
-  };
+  }
 
-  const sign = async (block: Block, laneData: LaneData): Promise<void> => {
+  async #parentOrigin(): Promise<L1Origin | null> {
+    const { number, hash } = this.#tip.origin;
+    const origin = await this.#deps.l1.at(number);
+    if (origin !== null && origin.hash !== hash)
+      throw new NodeError("L1_REORGED", { number, expected: hash, found: origin.hash });
+    return origin;
+  }
+
+  async #confirmedChild(origin: L1Origin): Promise<L1Origin | null> {
+    const { l1, rollup } = this.#deps;
+    const head = l1.head();
+    const number = origin.number + 1;
+    if (head === null || number > head.number - rollup.originConfirmations) return null;
+    const child = await l1.at(number);
+    if (child !== null && child.parentHash !== origin.hash)
+      throw new NodeError("L1_REORGED", { number, expected: origin.hash, found: child.parentHash });
+    return child;
+  }
+
+  /** Builds and seals one block; it is committed and signed while the next one is built. */
+  async #buildOne(plan: BlockPlan): Promise<void> {
+    const { builder, admission, log } = this.#deps;
+    const { engine } = builder;
+    const stopping = (): boolean => this.#isEnding();
+    const built = await buildBlock(plan, this.#tip, { ...builder, stopping, log });
+    await this.#finishing;
+    if (this.#isEnding()) {
+      await engine.discard();
+      admission.pool.blockDiscarded();
+      return;
+    }
+    const sealing = engine.seal();
+    admission.pool.blockSealed();
+    this.#tip = tipOf(built, this.#tip);
+    this.#finishing = this.#finish(built, sealing);
+    this.#finishing.catch(() => {
+      this.#hasFailed = true;
+      builder.arrivals.notify();
+    });
+  }
+
+  async #finish(built: BuiltBlock, sealing: Promise<ExecutedBlock>): Promise<void> {
+    const { chain, admission, log } = this.#deps;
+    const { plan, transactions, laneData } = built;
+    const executed = await sealing;
+    const order = chain.verifyOrder(plan.timestamp, plan.origin, transactions, laneData);
+    if (!order.ok) throw new NodeError("LANE_VIOLATION", { ...order.data, violation: order.code });
+    const settled = [...built.settled, ...admission.takeDropped()];
+    await chain.commit(executed, laneData, order.value, { signature: null, settled });
+    admission.pool.blockCommitted();
+    await this.#sign(executed.block, laneData);
+    const { number, gasUsed } = executed.block.header;
+    log.info("block built", {
+      number,
+      gasUsed: String(gasUsed),
+      transactions: transactions.length,
+      flashblocks: laneData.flashblocks.length,
+    });
+  }
+
+  /** Signs the head and publishes it. */
+  async #sign(block: Block, laneData: LaneData): Promise<void> {
+    const { chain, signer, store, publish } = this.#deps;
     const { origin, laneState } = chain.head();
-    const signature = await deps.signer.signBlock({
+    const signature = await signer.signBlock({
       number: block.header.number,
       blockHash: block.hash,
       laneDataHash: laneDataHash(laneData),
@@ -91,57 +175,30 @@ export function createSequencer(deps: SequencerDeps): Sequencer {
       l1OriginHash: origin.hash,
     });
     await store.saveSignature(block.header.number, signature);
-    deps.publish(encodeSignedBlock(block, laneData, signature));
-  };
-
-  const buildOne = (planned: BlockPlan): Promise<void> =>
-    chain.exclusive(async () => {
-      const { executed, laneData, transactions, settled } = await buildBlock(planned, {
-        ...builder,
-        stopping: () => stopping,
-        log,
-      });
-      const order = chain.verifyOrder(planned.timestamp, planned.origin, transactions, laneData);
-      if (!order.ok)
-        throw new NodeError("LANE_VIOLATION", { ...order.data, violation: order.code });
-      const extras = { signature: null, settled: [...settled, ...deps.admission.takeDropped()] };
-      await chain.commit(executed, laneData, order.value, extras);
-      deps.admission.pool.blockCommitted();
-      await sign(executed.block, laneData);
-      const { number, gasUsed } = executed.block.header;
-      const flashblocks = laneData.flashblocks.length;
-      log.info("block built", {
-        number,
-        gasUsed: String(gasUsed),
-        transactions: transactions.length,
-        flashblocks,
-      });
-    });
+    publish(encodeSignedBlock(block, laneData, signature));
+  }
 
   /**
    * A crash between commit and signature leaves the head unsigned: the promise is made good now.
    */
-  const signHead = async (): Promise<void> => {
+  async #signHead(): Promise<void> {
+    const { chain, store } = this.#deps;
     const head = chain.head().header.number;
     for (let number = Math.max(1, head + 1 - RESIGN_DEPTH); number <= head; number++) {
       const stored = store.blockByNumber(number);
-      if (stored !== null && stored.signature === null) await sign(stored.block, stored.laneData);
+      if (stored !== null && stored.signature === null)
+        await this.#sign(stored.block, stored.laneData);
     }
-  };
+  }
+}
 
+/** What the block after `built` stands on; `parent` is what `built` stands on. */
+function tipOf({ plan, position, laneData }: BuiltBlock, parent: ChainTip): ChainTip {
   return {
-    async run() {
-      stopping = false;
-      await signHead();
-      while (!stopping) {
-        const planned = await plan();
-        if (planned === null) await builder.arrivals.wait(L1_RETRY_MS);
-        else await buildOne(planned);
-      }
-    },
-    stop() {
-      stopping = true;
-      builder.arrivals.notify();
-    },
+    number: parent.number + 1,
+    timestamp: plan.timestamp,
+    origin: position,
+    flashblockMs: laneData.flashblocks.at(-1)?.timestampMs ?? parent.flashblockMs,
+    isCommitted: false,
   };
 }

@@ -77,8 +77,12 @@ export interface Pool {
   drop(item: PooledTransaction, code: ErrorCode): void;
   /** A block was opened: what waited is looked at again under its base fee. */
   openBlock(baseFee: bigint): void;
-  /** The open block is durable: its transactions are found in the chain from now on. */
+  /** The open block is complete; the next one may be opened before it is durable. */
+  blockSealed(): void;
+  /** The sealed block is durable: its transactions are found in the chain from now on. */
   blockCommitted(): void;
+  /** The open block will not be: what was executed in it waits again. */
+  blockDiscarded(): void;
   get(hash: Hex): PooledTransaction | undefined;
   /** The nonce a new transaction of the account should have. */
   nextNonce(address: Hex): bigint;
@@ -93,8 +97,10 @@ class Txpool implements Pool {
   readonly #deps: PoolDeps;
   readonly #byHash = new Map<Hex, PooledTransaction>();
   readonly #senders: SenderQueues = new Map();
-  /** Executed in the open block: still answered by hash until the block is durable. */
-  readonly #executed = new Set<PooledTransaction>();
+  /** Executed in the open block, in order. */
+  #executed: PooledTransaction[] = [];
+  /** Executed in the block that is sealed: still answered by hash until that is durable. */
+  #sealed: PooledTransaction[] = [];
   readonly #parked = new Set<PooledTransaction>();
   readonly #heaps = new Map<number, Heap<PooledTransaction>>();
   /** Where the next sweep goes on. */
@@ -171,7 +177,7 @@ class Txpool implements Pool {
 
   included(item: PooledTransaction): void {
     this.#remove(item);
-    this.#executed.add(item);
+    this.#executed.push(item);
     this.#byHash.set(item.transaction.hash, item);
     this.#wake(item.transaction.sender, item.transaction.nonce + 1n);
   }
@@ -212,9 +218,24 @@ class Txpool implements Pool {
     this.#sweep();
   }
 
+  blockSealed(): void {
+    this.#sealed.push(...this.#executed);
+    this.#executed = [];
+  }
+
   blockCommitted(): void {
-    for (const item of this.#executed) this.#byHash.delete(item.transaction.hash);
-    this.#executed.clear();
+    for (const item of this.#sealed) this.#byHash.delete(item.transaction.hash);
+    this.#sealed = [];
+  }
+
+  blockDiscarded(): void {
+    const items = this.#executed;
+    this.#executed = [];
+    for (const item of items) {
+      item.ready = null;
+      this.#byHash.delete(item.transaction.hash);
+      this.restore(item.transaction, item.accepted);
+    }
   }
 
   get(hash: Hex): PooledTransaction | undefined {

@@ -1,23 +1,26 @@
 /**
  * The embedded engine: EthereumJS' EVM over journaled flat state in memory.
  *
- * Owns the open block: its machine, transactions, receipts, gas and header. Does not own
+ * Owns the open block: its machine, transactions, receipts, gas and header; and the block sealed
+ * before it, whose roots are being hashed or whose commit is being written meanwhile. Does not own
  * durability: between `seal` and `committed` the store writes the block.
- * Invariants: one call at a time; the committed head is the parent of the open block; a block built
- * and the same block imported are equal byte for byte. DESIGN 5, PROTOCOL 6.
+ * Invariants: one call at a time; the open block stands on the sealed one, or else on the committed
+ * head; a block built and the same block imported are equal byte for byte. DESIGN 4, 5, PROTOCOL 6.
  */
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers/promises";
 import { fromHex, type Hex } from "../../../lanes/bytes.ts";
 import { nextBaseFee } from "../../primitives/base-fee.ts";
 import { EMPTY_TRIE_ROOT, type Header, headerHash } from "../../primitives/header.ts";
-import { encodeReceipt, mergeBlooms, type Receipt } from "../../primitives/receipt.ts";
+import { addBloom, BLOOM_BYTES, encodeReceipt, type Receipt } from "../../primitives/receipt.ts";
 import type { Transaction } from "../../primitives/transaction.ts";
 import type { RollupConfig } from "../../rollup-config.ts";
-import type { StateDiff, StateReader } from "../../storage/state.ts";
+import type { AccountChange, StateDiff, StateReader } from "../../storage/state.ts";
 import type {
   ApplyOptions,
   ApplyResult,
   BlockEnvironment,
+  BlockSlice,
   Engine,
   ExecutedBlock,
   RootHasher,
@@ -35,8 +38,15 @@ import { type CachedReader, createCachedReader } from "./cached-reader.ts";
 import { createMachine, type Machine } from "./evm.ts";
 import { runSystemCall } from "./message.ts";
 import { Preempted, type Preemption } from "./preemption.ts";
-import { type BlockContext, ISTHMUS, ROLLUP_BLOB_BASE_FEE } from "./rules.ts";
-import { createWorkingState, type WorkingState } from "./state.ts";
+import { type BlockContext, historySlot, ISTHMUS, ROLLUP_BLOB_BASE_FEE } from "./rules.ts";
+import { createWorkingState, SlotUnknown, type WorkingState } from "./state.ts";
+import {
+  createLayeredReader,
+  layerChanges,
+  type LayeredReader,
+  type StateLayer,
+  toDiff,
+} from "./state-layer.ts";
 import { applyTransaction, type BlockProgress } from "./transition.ts";
 
 export interface EmbeddedEngineOptions {
@@ -56,14 +66,39 @@ export interface BlockHead {
 
 /** Source: EIP-4788, EIP-2935. */
 const SYSTEM_CALL_GAS = 30_000_000n;
+/** Stands in the history contract until the parent's hash is known; nobody ever reads it. */
+const UNKNOWN_HASH: Hex = `0x${"ff".repeat(32)}`;
+/** Accounts of a diff between two turns of the event loop. */
+const CHANGES_A_TURN = 500;
 
 interface OpenBlock {
   readonly environment: BlockEnvironment;
   readonly context: BlockContext;
+  readonly parent: Parent;
   readonly progress: BlockProgress;
   readonly transactions: Transaction[];
   readonly receipts: Receipt[];
-  sealed: ExecutedBlock | null;
+  readonly encodedReceipts: Uint8Array[];
+  readonly bloom: Uint8Array;
+  /** Receipts that the slices so far hold. */
+  sliced: number;
+}
+
+/** What the open block stands on. */
+interface Parent {
+  readonly header: ParentHeader;
+  /** `null` from the seal until the roots are hashed. */
+  hash: Hex | null;
+}
+
+/** What a block takes from its parent. */
+type ParentHeader = Pick<Header, "number" | "gasLimit" | "gasUsed" | "baseFeePerGas">;
+
+interface SealedBlock {
+  readonly tip: Parent;
+  readonly layer: StateLayer;
+  readonly executing: Promise<ExecutedBlock>;
+  executed: ExecutedBlock | null;
 }
 
 /** An engine on the given head. */
@@ -74,10 +109,12 @@ export function createEmbeddedEngine(options: EmbeddedEngineOptions): Engine {
 class EmbeddedEngine implements Engine {
   readonly #rollup: RollupConfig;
   readonly #reader: CachedReader;
+  readonly #layers: LayeredReader;
   readonly #state: WorkingState;
   readonly #roots: RootHasher;
   readonly #preemption: Preemption | null;
   #head: BlockHead;
+  #sealed: SealedBlock | null = null;
   #open: OpenBlock | null = null;
   /** Set while a call is under way: a second one at the same time is a fault of the caller. */
   #busy = false;
@@ -86,7 +123,8 @@ class EmbeddedEngine implements Engine {
     this.#rollup = rollup;
     this.#head = head;
     this.#reader = createCachedReader(state);
-    this.#state = createWorkingState(this.#reader);
+    this.#layers = createLayeredReader(this.#reader);
+    this.#state = createWorkingState(this.#layers);
     this.#roots = roots;
     this.#preemption = preemption ?? null;
   }
@@ -94,70 +132,66 @@ class EmbeddedEngine implements Engine {
   open(environment: BlockEnvironment): Promise<void> {
     return this.#exclusive(async () => {
       assert(this.#open === null, "a block is already open");
-      assert.equal(environment.parent.hash, this.#head.hash, "the parent is not the head");
-      const parent = this.#head.header;
+      const parent = this.#sealed?.tip ?? { ...this.#head };
+      assert.equal(environment.parent?.hash ?? null, this.#sealed === null ? parent.hash : null);
       const context: BlockContext = {
-        number: parent.number + 1,
+        number: parent.header.number + 1,
         timestamp: environment.timestamp,
         gasLimit: environment.gasLimit,
-        baseFee: nextBaseFee(parent, this.#rollup.eip1559),
+        baseFee: nextBaseFee(parent.header, this.#rollup.eip1559),
         blobBaseFee: ROLLUP_BLOB_BASE_FEE,
         beneficiary: SEQUENCER_FEE_VAULT,
         prevRandao: environment.prevRandao,
-        parentHash: this.#head.hash,
+        get parentHash() {
+          if (parent.hash === null) throw new SlotUnknown();
+          return parent.hash;
+        },
       };
       this.#preemption?.begin(false);
       const machine = await this.#createMachine(context);
-      const progress = { machine, gasUsed: 0n, fees: null };
-      for (const [to, data] of [
-        [BEACON_ROOTS, environment.parentBeaconBlockRoot],
-        [HISTORY_STORAGE, this.#head.hash],
-      ] as const)
-        await runSystemCall(machine, {
-          from: SYSTEM_ADDRESS,
-          to,
-          data: fromHex(data),
-          gasLimit: SYSTEM_CALL_GAS,
-        });
+      await this.#runSystemCalls(machine, environment, parent);
       this.#open = {
         environment,
         context,
-        progress,
+        parent,
+        progress: { machine, gasUsed: 0n, fees: null },
         transactions: [],
         receipts: [],
-        sealed: null,
+        encodedReceipts: [],
+        bloom: new Uint8Array(BLOOM_BYTES),
+        sliced: 0,
       };
     });
   }
 
   apply(transaction: Transaction, options?: ApplyOptions): Promise<ApplyResult> {
     return this.#exclusive(async () => {
-      const open = this.#unsealed();
-      this.#preemption?.begin(options?.preemptible ?? false);
-      try {
-        const result = await applyTransaction(open.progress, transaction);
-        if (result.ok) {
-          open.transactions.push(transaction);
-          open.receipts.push(result.receipt);
+      const open = this.#opened();
+      for (;;) {
+        this.#settleParent(open);
+        this.#preemption?.begin(options?.preemptible ?? false);
+        try {
+          const result = await applyTransaction(open.progress, transaction);
+          if (result.ok) keep(open, transaction, result.receipt);
+          return result;
+        } catch (cause) {
+          // The EVM broke off in the middle: its inner stacks are of no use any more.
+          open.progress.machine = await this.#createMachine(open.context);
+          if (cause instanceof Preempted) return { ok: false, code: "PREEMPTED" };
+          if (!(cause instanceof SlotUnknown)) throw cause;
+          // It asked for the parent's hash: now it must be waited for.
+          await this.#sealed?.executing;
         }
-        return result;
-      } catch (cause) {
-        // The EVM broke off in the middle: its inner stacks are of no use any more.
-        open.progress.machine = await this.#createMachine(open.context);
-        if (cause instanceof Preempted) return { ok: false, code: "PREEMPTED" };
-        throw cause;
       }
     });
   }
 
   baseFee(): bigint {
-    assert(this.#open !== null, "no block is open");
-    return this.#open.context.baseFee;
+    return this.#opened().context.baseFee;
   }
 
   gasUsed(): bigint {
-    assert(this.#open !== null, "no block is open");
-    return this.#open.progress.gasUsed;
+    return this.#opened().progress.gasUsed;
   }
 
   account(address: Hex): { nonce: bigint; balance: bigint } {
@@ -165,41 +199,62 @@ class EmbeddedEngine implements Engine {
     return { nonce: account?.nonce ?? 0n, balance: account?.balance ?? 0n };
   }
 
+  endSlice(): BlockSlice | null {
+    assert(!this.#busy, "the engine takes one call at a time");
+    const open = this.#opened();
+    this.#settleParent(open);
+    // The parent's hash is part of the first slice.
+    if (open.parent.hash === null) return null;
+    const { writes, codes } = this.#state.takeSlice();
+    // A failure shows again at the seal.
+    this.#roots.extend(writes).catch(() => undefined);
+    const from = open.sliced;
+    open.sliced = open.receipts.length;
+    return {
+      writes,
+      codes,
+      transactions: open.transactions.slice(from),
+      receipts: open.receipts.slice(from),
+    };
+  }
+
   seal(): Promise<ExecutedBlock> {
-    return this.#exclusive(async () => {
-      const open = this.#unsealed();
-      const diff = this.#state.diff();
-      const roots = await this.#roots.compute(diff, [
-        open.transactions.map(({ raw }) => raw),
-        open.receipts.map(encodeReceipt),
-      ]);
-      const header = this.#header(open, roots);
-      const { transactions, receipts } = open;
-      open.sealed = {
-        block: { hash: headerHash(header), header, transactions },
-        receipts,
-        diff: withStorageRoots(diff, roots),
-        trie: roots.nodes,
-      };
-      return open.sealed;
-    });
+    assert(this.#sealed === null, "the block before is not committed");
+    this.endSlice();
+    const open = this.#opened();
+    const { context, parent, progress } = open;
+    assert(parent.hash !== null, "its parent is committed");
+    const layer = this.#state.detach();
+    this.#layers.pin(layer);
+    this.#open = null;
+    const hashing = this.#roots.seal([
+      open.transactions.map(({ raw }) => raw),
+      open.encodedReceipts,
+    ]);
+    const executing = this.#finish(open, layer, hashing);
+    const { number, gasLimit, baseFee: baseFeePerGas } = context;
+    const header = { number, gasLimit, baseFeePerGas, gasUsed: progress.gasUsed };
+    this.#sealed = { tip: { header, hash: null }, layer, executing, executed: null };
+    executing.catch(() => undefined);
+    return executing;
   }
 
   committed(): Promise<void> {
     return this.#exclusive(async () => {
-      const sealed = this.#open?.sealed;
-      assert(sealed !== null && sealed !== undefined, "no block is sealed");
+      const executed = this.#sealed?.executed;
+      assert(executed !== null && executed !== undefined, "no block is sealed");
       await this.#roots.committed();
-      this.#reader.apply(sealed.diff);
-      this.#head = sealed.block;
-      this.#close();
+      this.#reader.apply(executed.diff);
+      this.#layers.pin(null);
+      this.#head = executed.block;
+      this.#sealed = null;
     });
   }
 
   discard(): Promise<void> {
     return this.#exclusive(async () => {
       await this.#roots.discard();
-      this.#close();
+      this.#reset();
     });
   }
 
@@ -208,8 +263,63 @@ class EmbeddedEngine implements Engine {
       await this.#roots.discard();
       this.#reader.clear();
       this.#head = head;
-      this.#close();
+      this.#reset();
     });
+  }
+
+  async #runSystemCalls(
+    machine: Machine,
+    { parentBeaconBlockRoot }: BlockEnvironment,
+    { header, hash }: Parent,
+  ): Promise<void> {
+    for (const [to, data] of [
+      [BEACON_ROOTS, parentBeaconBlockRoot],
+      [HISTORY_STORAGE, hash ?? UNKNOWN_HASH],
+    ] as const)
+      await runSystemCall(machine, {
+        from: SYSTEM_ADDRESS,
+        to,
+        data: fromHex(data),
+        gasLimit: SYSTEM_CALL_GAS,
+      });
+    const slot = historySlot(header.number);
+    if (hash === null && this.#state.slot(HISTORY_STORAGE, slot) === BigInt(UNKNOWN_HASH))
+      this.#state.defer(HISTORY_STORAGE, slot);
+  }
+
+  /** Gives the open block its parent's hash as soon as it is there. */
+  #settleParent({ parent }: OpenBlock): void {
+    if (parent.hash === null) {
+      const block = this.#sealed?.executed?.block;
+      if (block === undefined) return;
+      parent.hash = block.hash;
+      this.#state.settleDeferred(BigInt(parent.hash));
+    }
+  }
+
+  /** The diff and the header of a sealed block, once its roots are there. */
+  async #finish(
+    open: OpenBlock,
+    layer: StateLayer,
+    hashing: Promise<SealedRoots>,
+  ): Promise<ExecutedBlock> {
+    const accounts: AccountChange[] = [];
+    for (const change of layerChanges(layer, this.#reader)) {
+      accounts.push(change);
+      // A large block's diff must not hold the sequencing thread in one piece.
+      if (accounts.length % CHANGES_A_TURN === 0) await setImmediate();
+    }
+    const roots = await hashing;
+    const header = this.#header(open, roots, layer);
+    const { transactions, receipts } = open;
+    const executed = {
+      block: { hash: headerHash(header), header, transactions },
+      receipts,
+      diff: withStorageRoots(toDiff(accounts, layer), roots),
+      trie: roots.nodes,
+    };
+    if (this.#sealed?.layer === layer) this.#sealed.executed = executed;
+    return executed;
   }
 
   #createMachine(context: BlockContext): Promise<Machine> {
@@ -217,8 +327,8 @@ class EmbeddedEngine implements Engine {
     return createMachine(this.#rollup.chainId, this.#state, context, ISTHMUS, poll);
   }
 
-  #header(open: OpenBlock, roots: SealedRoots): Header {
-    const { context, environment, progress, receipts } = open;
+  #header(open: OpenBlock, roots: SealedRoots, layer: StateLayer): Header {
+    const { context, environment, progress } = open;
     const [transactionsRoot, receiptsRoot] = roots.listRoots;
     assert(transactionsRoot !== undefined && receiptsRoot !== undefined, "a list root is missing");
     const input = {
@@ -230,11 +340,11 @@ class EmbeddedEngine implements Engine {
       baseFeePerGas: context.baseFee,
       prevRandao: context.prevRandao,
       parentBeaconBlockRoot: environment.parentBeaconBlockRoot,
-      logsBloom: mergeBlooms(receipts.map(({ logsBloom }) => logsBloom)),
+      logsBloom: open.bloom,
       stateRoot: roots.stateRoot,
       withdrawalsRoot:
         roots.storageRoots.get(MESSAGE_PASSER) ??
-        this.#state.account(MESSAGE_PASSER)?.storageRoot ??
+        this.#reader.account(MESSAGE_PASSER)?.storageRoot ??
         EMPTY_TRIE_ROOT,
       transactionsRoot,
       receiptsRoot,
@@ -242,14 +352,15 @@ class EmbeddedEngine implements Engine {
     return makeHeader(input, this.#rollup.eip1559);
   }
 
-  #unsealed(): OpenBlock {
+  #opened(): OpenBlock {
     assert(this.#open !== null, "no block is open");
-    assert(this.#open.sealed === null, "the block is sealed");
     return this.#open;
   }
 
-  #close(): void {
+  #reset(): void {
     this.#open = null;
+    this.#sealed = null;
+    this.#layers.pin(null);
     this.#state.clear();
   }
 
@@ -262,6 +373,14 @@ class EmbeddedEngine implements Engine {
       this.#busy = false;
     }
   }
+}
+
+/** Puts an executed transaction into the block. */
+function keep(open: OpenBlock, transaction: Transaction, receipt: Receipt): void {
+  open.transactions.push(transaction);
+  open.receipts.push(receipt);
+  open.encodedReceipts.push(encodeReceipt(receipt));
+  if (receipt.logs.length > 0) addBloom(open.bloom, receipt.logsBloom);
 }
 
 /** The diff as the store keeps it: with the storage roots after the block. */

@@ -56,10 +56,14 @@ const HISTORY_SERVE_WINDOW = 8191;
 /** OP Stack: no blobs on L2, so the price stays at its minimum. */
 export const ROLLUP_BLOB_BASE_FEE = 1n;
 
+/** Where the history contract of EIP-2935 keeps the hash of a block. */
+export function historySlot(number: number): Hex {
+  return toHex(bigintToBytes(BigInt(number % HISTORY_SERVE_WINDOW), 32));
+}
+
 /** Reads the history contract of EIP-2935, so that execution depends on state alone. */
 function historyHash(state: WorkingState, number: number): Hex {
-  const slot = toHex(bigintToBytes(BigInt(number % HISTORY_SERVE_WINDOW), 32));
-  return toHex(bigintToBytes(state.slot(HISTORY_STORAGE, slot), 32));
+  return toHex(bigintToBytes(state.slot(HISTORY_STORAGE, historySlot(number)), 32));
 }
 
 /** The rules of a Pricelane chain: OP Stack Isthmus, that is Prague with vaults and deposits. */

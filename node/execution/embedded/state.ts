@@ -1,24 +1,19 @@
 /**
- * Flat state of the open block: an overlay in memory over the committed state, with an undo log.
+ * Flat state of the open block: a layer in memory over the state before it, with an undo log.
  *
- * Owns reads, writes, checkpoints, the original slot values of the open transaction, and the diff.
- * Synchronous. Does not own the EVM's view of it (`state-manager.ts`) nor roots.
- * Invariants: reverting to a checkpoint restores every read; an account's `storageRoot` is the
- * committed one until the block is sealed; code is content-addressed, so the diff names only code
- * that an account of the diff uses.
+ * Owns reads, writes, checkpoints, the original slot values of the open transaction, and what was
+ * written since the last slice. Synchronous. Does not own the EVM's view of it
+ * (`state-manager.ts`), the difference a layer makes (`state-layer.ts`), nor roots.
+ * Invariants: reverting to a checkpoint restores every read; an account's `storageRoot` is the one
+ * before the block.
  */
 import assert from "node:assert/strict";
 import type { Hex } from "../../../lanes/bytes.ts";
 import { keccakHex } from "../../primitives/hash.ts";
 import { EMPTY_TRIE_ROOT } from "../../primitives/header.ts";
-import type {
-  AccountChange,
-  AccountRecord,
-  SlotChange,
-  StateDiff,
-  StateReader,
-} from "../../storage/state.ts";
+import type { AccountRecord, StateDiff, StateReader } from "../../storage/state.ts";
 import type { StateSlice } from "../engine.ts";
+import { createLayer, layerChanges, type Slots, type StateLayer, toDiff } from "./state-layer.ts";
 
 /** keccak256 of nothing: the code hash of an account without code. */
 export const EMPTY_CODE_HASH: Hex =
@@ -37,8 +32,6 @@ export function isEmpty({ nonce, balance, codeHash }: AccountRecord): boolean {
 }
 
 const EMPTY_CODE = new Uint8Array(0);
-
-type Slots = Map<Hex, bigint>;
 
 /** What to put back; `undefined` stands for "not in the overlay". */
 type Undo =
@@ -87,59 +80,75 @@ export interface WorkingState {
   depth(): number;
   /** Reverts until `depth` checkpoints are open: after an execution that broke off in the middle. */
   unwind(depth: number): void;
-  /** Everything changed against the committed state; `storageRoot`s still the committed ones. */
+  /** Everything changed against the state below; `storageRoot`s still those below. */
   diff(): StateDiff;
+  /** Gives the layer away and starts an empty one; outside all checkpoints. */
+  detach(): StateLayer;
+  /**
+   * A written slot whose value is not known yet: whoever reads it gets `SlotUnknown` thrown. One at
+   * a time, until `settleDeferred` gives it its value.
+   */
+  defer(address: Hex, slot: Hex): void;
+  /** Does nothing where no slot is deferred. */
+  settleDeferred(value: bigint): void;
   /**
    * What was written since the last call, with its value now, sorted by address; outside all
-   * checkpoints. Something that was written and is as it was before may be listed too.
+   * checkpoints. Something that was written and is as it was before may be listed too, and code
+   * that no account has in the end.
    */
-  takeSlice(): StateSlice;
+  takeSlice(): { readonly writes: StateSlice; readonly codes: StateDiff["codes"] };
   /** Forgets every change. */
   clear(): void;
 }
 
-/** An overlay over what `reader` reads. */
+/** Thrown where a deferred slot is read. */
+export class SlotUnknown extends Error {
+  override readonly name = "SlotUnknown";
+}
+
+/** A layer over what `reader` reads. */
 export function createWorkingState(reader: StateReader): WorkingState {
   return new Overlay(reader);
 }
 
 class Overlay implements WorkingState {
   readonly #reader: StateReader;
-  readonly #accounts = new Map<Hex, AccountRecord | null>();
-  readonly #slots = new Map<Hex, Slots>();
-  /** Accounts whose committed storage is gone. */
-  readonly #cleared = new Set<Hex>();
-  readonly #codes = new Map<Hex, Uint8Array>();
+  #layer = createLayer();
   readonly #originals = new Map<Hex, Slots>();
   readonly #undo: Undo[] = [];
   readonly #checkpoints: number[] = [];
   /** What the transactions since the last slice left written; the open one's stands in `#undo`. */
   readonly #written = new Map<Hex, Written>();
+  /** Code that was set since the last slice, also by what was reverted. */
+  readonly #newCodes = new Map<Hex, Uint8Array>();
+  #deferred: { readonly address: Hex; readonly slot: Hex } | null = null;
 
   constructor(reader: StateReader) {
     this.#reader = reader;
   }
 
   account(address: Hex): AccountRecord | null {
-    const account = this.#accounts.get(address);
+    const account = this.#layer.accounts.get(address);
     return account === undefined ? this.#reader.account(address) : account;
   }
 
   setAccount(address: Hex, account: AccountRecord | null): void {
     if (account === null) this.clearStorage(address);
-    this.#undo.push({ kind: "account", address, was: this.#accounts.get(address) });
-    this.#accounts.set(address, account);
+    const { accounts } = this.#layer;
+    this.#undo.push({ kind: "account", address, was: accounts.get(address) });
+    accounts.set(address, account);
   }
 
   slot(address: Hex, slot: Hex): bigint {
-    return this.#slots.get(address)?.get(slot) ?? this.#committedSlot(address, slot);
+    if (this.#deferred !== null && this.#isDeferred(address, slot)) throw new SlotUnknown();
+    return this.#layer.slots.get(address)?.get(slot) ?? this.#slotBelow(address, slot);
   }
 
   setSlot(address: Hex, slot: Hex, value: bigint): void {
-    const slots = mapAt(this.#slots, address);
+    const slots = mapAt(this.#layer.slots, address);
     const originals = mapAt(this.#originals, address);
     const was = slots.get(slot);
-    if (!originals.has(slot)) originals.set(slot, was ?? this.#committedSlot(address, slot));
+    if (!originals.has(slot)) originals.set(slot, was ?? this.#slotBelow(address, slot));
     this.#undo.push({ kind: "slot", address, slot, was });
     slots.set(slot, value);
   }
@@ -149,24 +158,28 @@ class Overlay implements WorkingState {
   }
 
   clearStorage(address: Hex): void {
-    const was = this.#slots.get(address);
-    const cleared = this.#cleared.has(address);
-    const committed = this.#reader.account(address)?.storageRoot ?? EMPTY_TRIE_ROOT;
-    if (was === undefined && (cleared || committed === EMPTY_TRIE_ROOT)) return;
-    this.#undo.push({ kind: "storage", address, was, cleared });
-    this.#slots.delete(address);
-    this.#cleared.add(address);
+    const { slots, cleared } = this.#layer;
+    const was = slots.get(address);
+    const wasCleared = cleared.has(address);
+    const below = this.#reader.account(address)?.storageRoot ?? EMPTY_TRIE_ROOT;
+    if (was === undefined && (wasCleared || below === EMPTY_TRIE_ROOT)) return;
+    this.#undo.push({ kind: "storage", address, was, cleared: wasCleared });
+    slots.delete(address);
+    cleared.add(address);
   }
 
   code(address: Hex): Uint8Array {
     const hash = this.account(address)?.codeHash ?? EMPTY_CODE_HASH;
     if (hash === EMPTY_CODE_HASH) return EMPTY_CODE;
-    return this.#codes.get(hash) ?? this.#reader.code(hash);
+    return this.#layer.codes.get(hash) ?? this.#reader.code(hash);
   }
 
   setCode(address: Hex, code: Uint8Array): void {
     const codeHash = code.length === 0 ? EMPTY_CODE_HASH : keccakHex(code);
-    if (codeHash !== EMPTY_CODE_HASH) this.#codes.set(codeHash, code);
+    if (codeHash !== EMPTY_CODE_HASH) {
+      this.#layer.codes.set(codeHash, code);
+      this.#newCodes.set(codeHash, code);
+    }
     this.setAccount(address, { ...(this.account(address) ?? EMPTY_ACCOUNT), codeHash });
   }
 
@@ -216,36 +229,36 @@ class Overlay implements WorkingState {
   }
 
   diff(): StateDiff {
-    const addresses = new Set([...this.#accounts.keys(), ...this.#slots.keys(), ...this.#cleared]);
-    const accounts = [...addresses]
-      .sort()
-      .map((address) => this.#change(address))
-      .filter((change) => change !== null);
-    const hashes = new Set<Hex>();
-    for (const { before, after } of accounts)
-      if (after !== null && after.codeHash !== before?.codeHash) hashes.add(after.codeHash);
-    const codes = [...hashes].sort().flatMap((hash) => {
-      const code = this.#codes.get(hash);
-      return code === undefined ? [] : [{ hash, code }];
-    });
-    return { accounts, codes };
+    assert(this.#deferred === null, "a slot has no value yet");
+    return toDiff([...layerChanges(this.#layer, this.#reader)], this.#layer);
   }
 
-  clear(): void {
-    this.#accounts.clear();
-    this.#slots.clear();
-    this.#cleared.clear();
-    this.#codes.clear();
-    this.#originals.clear();
-    this.#undo.length = 0;
-    this.#checkpoints.length = 0;
-    this.#written.clear();
+  detach(): StateLayer {
+    assert(this.#checkpoints.length === 0, "a layer ends outside all checkpoints");
+    assert(this.#deferred === null, "a slot has no value yet");
+    const layer = this.#layer;
+    this.clear();
+    return layer;
   }
 
-  takeSlice(): StateSlice {
+  defer(address: Hex, slot: Hex): void {
+    assert(this.#deferred === null, "one deferred slot at a time");
+    assert(this.#layer.slots.get(address)?.has(slot) === true, "it is written");
+    this.#deferred = { address, slot };
+  }
+
+  settleDeferred(value: bigint): void {
+    if (this.#deferred === null) return;
+    const { address, slot } = this.#deferred;
+    this.#deferred = null;
+    mapAt(this.#layer.slots, address).set(slot, value);
+  }
+
+  takeSlice(): ReturnType<WorkingState["takeSlice"]> {
     assert(this.#checkpoints.length === 0, "a slice ends outside all checkpoints");
+    assert(this.#deferred === null, "a slot has no value yet");
     this.#keepWritten();
-    const slice = [...this.#written]
+    const writes = [...this.#written]
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([address, { storageCleared, slots }]) => ({
         address,
@@ -253,8 +266,20 @@ class Overlay implements WorkingState {
         storageCleared,
         slots: [...slots].map((slot) => ({ slot, value: this.slot(address, slot) })),
       }));
+    const codes = [...this.#newCodes].map(([hash, code]) => ({ hash, code }));
     this.#written.clear();
-    return slice;
+    this.#newCodes.clear();
+    return { writes, codes };
+  }
+
+  clear(): void {
+    this.#layer = createLayer();
+    this.#originals.clear();
+    this.#undo.length = 0;
+    this.#checkpoints.length = 0;
+    this.#written.clear();
+    this.#newCodes.clear();
+    this.#deferred = null;
   }
 
   /** Empties the undo log, and remembers what it lists: reverted writes have left it by now. */
@@ -274,51 +299,28 @@ class Overlay implements WorkingState {
     this.#undo.length = 0;
   }
 
-  #committedSlot(address: Hex, slot: Hex): bigint {
-    if (this.#cleared.has(address)) return 0n;
+  #isDeferred(address: Hex, slot: Hex): boolean {
+    return this.#deferred?.slot === slot && this.#deferred.address === address;
+  }
+
+  #slotBelow(address: Hex, slot: Hex): bigint {
+    if (this.#layer.cleared.has(address)) return 0n;
     const root = this.#reader.account(address)?.storageRoot ?? EMPTY_TRIE_ROOT;
     return root === EMPTY_TRIE_ROOT ? 0n : this.#reader.slot(address, slot);
   }
 
   #putBack(entry: Undo): void {
     const { address } = entry;
+    const { accounts, slots, cleared } = this.#layer;
     if (entry.kind === "account") {
-      restore(this.#accounts, address, entry.was);
+      restore(accounts, address, entry.was);
     } else if (entry.kind === "slot") {
-      restore(mapAt(this.#slots, address), entry.slot, entry.was);
+      restore(mapAt(slots, address), entry.slot, entry.was);
     } else {
-      restore(this.#slots, address, entry.was);
-      if (!entry.cleared) this.#cleared.delete(address);
+      restore(slots, address, entry.was);
+      if (!entry.cleared) cleared.delete(address);
     }
   }
-
-  /** The account's change against the committed state; `null` where nothing changed. */
-  #change(address: Hex): AccountChange | null {
-    const before = this.#reader.account(address);
-    const after = this.account(address);
-    const storageCleared =
-      this.#cleared.has(address) && before !== null && before.storageRoot !== EMPTY_TRIE_ROOT;
-    const written: ReadonlyMap<Hex, bigint> = this.#slots.get(address) ?? new Map<Hex, bigint>();
-    const slots: SlotChange[] = [];
-    const old = new Map<Hex, bigint>();
-    if (storageCleared)
-      for (const { slot, value } of this.#reader.slots(address)) old.set(slot, value);
-    for (const slot of [...new Set([...old.keys(), ...written.keys()])].sort()) {
-      const was = storageCleared ? (old.get(slot) ?? 0n) : this.#committedSlot(address, slot);
-      const now = written.get(slot) ?? 0n;
-      // A cleared account lists all its old slots, also those that were written again.
-      if (was !== now || old.has(slot)) slots.push({ slot, before: was, after: now });
-    }
-    if (!storageCleared && slots.length === 0 && sameAccount(before, after)) return null;
-    const rebased =
-      after !== null && storageCleared ? { ...after, storageRoot: EMPTY_TRIE_ROOT } : after;
-    return { address, before, after: rebased, storageCleared, slots };
-  }
-}
-
-function sameAccount(a: AccountRecord | null, b: AccountRecord | null): boolean {
-  if (a === null || b === null) return a === b;
-  return a.nonce === b.nonce && a.balance === b.balance && a.codeHash === b.codeHash;
 }
 
 function mapAt<K, V>(maps: Map<Hex, Map<K, V>>, address: Hex): Map<K, V> {
