@@ -7,7 +7,7 @@ import "core-js/actual/promise/with-resolvers.js";
 import { parentPort, workerData } from "node:worker_threads";
 import { systemClock } from "../clock.ts";
 import { NodeError } from "../errors.ts";
-import { listRoot } from "../execution/embedded/trie.ts";
+import { listRoot } from "../execution/embedded/list-root.ts";
 import type { Logger } from "../log.ts";
 import { connect, serve } from "../port.ts";
 import { openChainReader } from "../storage/chain-reader.ts";

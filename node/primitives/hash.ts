@@ -6,11 +6,22 @@ import { createRequire } from "node:module";
 import createKeccakHash from "keccak";
 import { type Hex, toHex } from "../../lanes/bytes.ts";
 
+/**
+ * One hash for all calls. A new one is a whole `Transform` stream and costs as much as hashing a
+ * trie node; the library has put its state back to the start when `digest` returns, and all that is
+ * in the way of using it again is a flag.
+ */
+const reusable = createKeccakHash("keccak256") as ReusableHash;
+
+interface ReusableHash {
+  _finalized?: boolean;
+  update(bytes: Buffer): { digest(): Buffer };
+}
+
 /** keccak256 of the bytes: 32 bytes. */
 export function keccak256(bytes: Uint8Array): Uint8Array {
-  return createKeccakHash("keccak256")
-    .update(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
-    .digest();
+  reusable._finalized = false;
+  return reusable.update(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)).digest();
 }
 
 /** keccak256 as hex. */

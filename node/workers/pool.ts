@@ -16,6 +16,7 @@ import type { Logger } from "../log.ts";
 import { connect, type PortClient } from "../port.ts";
 import type { TransactionRefusal, UserTransaction } from "../primitives/transaction.ts";
 import type { RecoverService } from "./recover.ts";
+import { createRootClient, type RootService } from "./root.ts";
 
 export type PoolChannel = "recover" | "compress" | "kzg" | "root";
 
@@ -78,7 +79,7 @@ export async function createWorkerPool(
   );
   const first = threads[0] as PoolThread;
   const last = threads[threads.length - 1] as PoolThread;
-  const roots = connect<RootHasher>(first.worker, "root");
+  const roots = connect<RootService>(first.worker, "root");
 
   const leastLoaded = (): PoolThread =>
     threads.reduce((least, other) => (other.load < least.load ? other : least));
@@ -93,7 +94,7 @@ export async function createWorkerPool(
   };
 
   return {
-    roots: roots.remote,
+    roots: createRootClient(roots.remote),
     async recoverSenders(raws) {
       const chunks: Promise<readonly (Hex | null)[]>[] = [];
       for (let i = 0; i < raws.length; i += RECOVER_CHUNK)

@@ -35,6 +35,7 @@ import { createMachine } from "./evm.ts";
 import { runSystemCall } from "./message.ts";
 import { type BlockContext, ROLLUP_BLOB_BASE_FEE } from "./rules.ts";
 import { createWorkingState, type WorkingState } from "./state.ts";
+import { diffToSlice } from "./state-trie.ts";
 import { applyTransaction, type BlockProgress } from "./transition.ts";
 
 export interface EmbeddedEngineOptions {
@@ -164,7 +165,8 @@ class EmbeddedEngine implements Engine {
     return this.#exclusive(async () => {
       const open = this.#unsealed();
       const diff = this.#state.diff();
-      const roots = await this.#roots.compute(diff, [
+      await this.#roots.extend(diffToSlice(diff));
+      const roots = await this.#roots.seal([
         open.transactions.map(({ raw }) => raw),
         open.receipts.map(encodeReceipt),
       ]);
