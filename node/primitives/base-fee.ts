@@ -10,7 +10,10 @@ export interface FeeParameters {
 }
 
 /** Base fee of the block after `parent`, in wei per gas. */
-export function nextBaseFee(parent: Header, parameters: FeeParameters): bigint {
+export function nextBaseFee(
+  parent: Pick<Header, "gasUsed" | "gasLimit" | "baseFeePerGas">,
+  parameters: FeeParameters,
+): bigint {
   const { gasUsed, gasLimit, baseFeePerGas } = parent;
   const target = gasLimit / BigInt(parameters.elasticity);
   if (gasUsed === target || target === 0n) return baseFeePerGas;

@@ -310,7 +310,7 @@ class EmbeddedEngine implements Engine {
       if (accounts.length % CHANGES_A_TURN === 0) await setImmediate();
     }
     const roots = await hashing;
-    const header = this.#header(open, roots, layer);
+    const header = this.#header(open, roots);
     const { transactions, receipts } = open;
     const executed = {
       block: { hash: headerHash(header), header, transactions },
@@ -327,7 +327,7 @@ class EmbeddedEngine implements Engine {
     return createMachine(this.#rollup.chainId, this.#state, context, ISTHMUS, poll);
   }
 
-  #header(open: OpenBlock, roots: SealedRoots, layer: StateLayer): Header {
+  #header(open: OpenBlock, roots: SealedRoots): Header {
     const { context, environment, progress } = open;
     const [transactionsRoot, receiptsRoot] = roots.listRoots;
     assert(transactionsRoot !== undefined && receiptsRoot !== undefined, "a list root is missing");
