@@ -232,7 +232,6 @@ class Txpool implements Pool {
     const items = this.#executed;
     this.#executed = [];
     for (const item of items) {
-      item.ready = null;
       this.#byHash.delete(item.transaction.hash);
       this.restore(item.transaction, item.accepted);
     }

@@ -69,6 +69,7 @@ class Model {
 
   openBlock(baseFee: bigint): void {
     this.baseFee = baseFee;
+    this.real.pool.blockSealed();
     this.real.pool.blockCommitted();
     this.real.pool.openBlock(baseFee);
   }

@@ -302,9 +302,34 @@ t.test("an executed one is answered by hash until its block is durable", async (
   const item = buildBest(RANK.normal);
   t.equal(pool.get(sent.hash), item);
   t.equal(refusal(sent), "ALREADY_KNOWN");
+  pool.blockSealed();
+  const next = transaction({ nonce: 1n });
+  add(next);
+  buildBest(RANK.normal);
   pool.blockCommitted();
+  t.ok(pool.get(next.hash) !== undefined, "it is in the block after, which is still open");
   t.equal(pool.get(sent.hash), undefined);
   t.equal(refusal(sent), "NONCE_TOO_LOW");
+});
+
+t.test("what a discarded block had executed waits again, in its order", async (t) => {
+  const { pool, add, buildBest, setAccount, dropped } = createHarness();
+  const sealed = transaction();
+  add(sealed);
+  buildBest(RANK.normal);
+  pool.blockSealed();
+  const sent = [transaction({ nonce: 1n }), transaction({ nonce: 2n })];
+  for (const each of sent) add(each);
+  const executed = sent.map(() => buildBest(RANK.normal));
+  setAccount(sealed.sender, 1n);
+  pool.blockDiscarded();
+  t.same(pool.counts(), { pending: 2, queued: 0 });
+  const of = (item: PooledTransaction | undefined) => [item?.transaction.hash, item?.accepted];
+  const again = sent.map(() => buildBest(RANK.normal));
+  t.same(again.map(of), executed.map(of));
+  pool.blockCommitted();
+  t.equal(pool.get(sealed.hash), undefined, "the sealed one stays a block");
+  t.same(dropped, []);
 });
 
 t.test("a known transaction is not taken twice", async (t) => {
