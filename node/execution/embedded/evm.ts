@@ -11,7 +11,8 @@ import secp256k1 from "secp256k1";
 import { concatBytes, fromHex, type Hex } from "../../../lanes/bytes.ts";
 import { keccak256InSlices } from "../../primitives/hash.ts";
 import { correctCreation } from "./creation.ts";
-import { interpretWith } from "./interpreter.ts";
+import { runCallsWith } from "./frames.ts";
+import { StateJournal } from "./journal.ts";
 import { NEVER, type Poll } from "./preemption.ts";
 import { type BlockContext, ISTHMUS, type Rules } from "./rules.ts";
 import type { WorkingState } from "./state.ts";
@@ -51,8 +52,10 @@ export async function createMachine(
     blockchain,
     customPrecompiles: [...rules.precompiles(poll)],
   });
+  const journal = new StateJournal(state);
+  evm.journal = journal as unknown as EVM["journal"];
+  runCallsWith(evm, state, journal, poll);
   correctCreation(evm);
-  interpretWith(evm, poll);
   return { evm, state, context, rules, block: { header: libraryHeader(context) } };
 }
 

@@ -10,34 +10,37 @@
  * Invariants: every execution ends as the library's own loop would end it; what `poll` throws
  * passes through untouched.
  */
-import assert from "node:assert/strict";
-import { type Common, createCustomCommon, Mainnet } from "@ethereumjs/common";
-import { createEVM, type EVM, EVMError } from "@ethereumjs/evm";
+import type { Common } from "@ethereumjs/common";
+import { EVMError } from "@ethereumjs/evm";
 import type { Poll } from "./preemption.ts";
 
-/** What the loop touches of a frame of the library's interpreter. */
-interface Frame {
-  readonly _evm: EVM;
-  readonly common: Common;
-  readonly _runState: RunState;
-}
-
-interface RunState {
+/** What opcodes work on: the library's own shape; the loop touches the first of it. */
+export interface RunState {
   programCounter: number;
   opCode: number;
   gasLeft: bigint;
   code: Uint8Array;
   validJumps: Uint8Array;
   shouldDoJumpAnalysis: boolean;
-  readonly memoryWordCount: bigint;
+  memoryWordCount: bigint;
   readonly stack: {
     readonly _store: readonly bigint[];
     readonly _len: number;
     push(value: bigint): void;
   };
+  readonly memory: object;
+  readonly highestMemCost: bigint;
+  readonly cachedPushes: object;
+  readonly stateManager: object;
+  readonly blockchain: object;
+  readonly env: object;
+  readonly interpreter: object;
+  readonly gasRefund: bigint;
+  readonly stateGasSpilled: bigint;
+  readonly returnBytes: Uint8Array;
 }
 
-interface OpcodeEntry {
+export interface OpcodeEntry {
   readonly opcodeInfo: {
     readonly code: number;
     readonly fee: number;
@@ -50,22 +53,15 @@ interface OpcodeEntry {
   readonly gasHandler: (state: RunState, gas: bigint, common: Common) => bigint | Promise<bigint>;
 }
 
-interface FrameResult {
-  readonly runState: RunState;
-  readonly exceptionError: EVMError | undefined;
-}
-
-type Run = (this: Frame, code: Uint8Array, options?: object) => Promise<FrameResult>;
-
-/** What a frame runs with. */
-interface Machinery {
+/** What code runs with. */
+export interface Machinery {
   readonly opcodes: readonly OpcodeEntry[];
   readonly common: Common;
   readonly poll: Poll;
 }
 
 /** Gas is counted in a number up to here; no block has so much. */
-const COUNTED_GAS_MAX = BigInt(Number.MAX_SAFE_INTEGER);
+export const COUNTED_GAS_MAX = BigInt(Number.MAX_SAFE_INTEGER);
 
 /** Plain opcodes between two polls: some 50 ns each. */
 const OPCODES_PER_POLL = 256;
@@ -76,8 +72,6 @@ const MLOAD = 0x51;
 const MSTORE = 0x52;
 const PUSH1 = 0x60;
 const PUSH32 = 0x7f;
-/** An opcode that no fork has. */
-const PROBE = 0x0c;
 
 /** The jumps of a contract's code, and the constants it pushes, as far as they were met. */
 interface Analysis {
@@ -110,14 +104,6 @@ function pushed(code: Uint8Array, start: number, length: number): bigint {
 }
 
 const SMALL: readonly bigint[] = Array.from({ length: 256 }, (_, value) => BigInt(value));
-
-/** The machines that this loop runs, and what each polls. */
-const polls = new WeakMap<EVM, Poll>();
-
-/** Runs the bytecode of this EVM with the loop, which polls every few microseconds. */
-export function interpretWith(evm: EVM, poll: Poll): void {
-  polls.set(evm, poll);
-}
 
 /** Whether a word at the offset on top of the stack lies in memory that is paid for already. */
 function inMemory({ stack, memoryWordCount }: RunState): boolean {
@@ -155,8 +141,14 @@ function trap(error: EVMError["error"]): never {
   throw new EVMError(error);
 }
 
-/** Runs until the code ends or something is thrown: a trap of the EVM, or what `poll` throws. */
-async function runCode(state: RunState, { opcodes, common, poll }: Machinery): Promise<void> {
+/**
+ * Runs `state.code` until it ends or something is thrown: a trap of the EVM, stopping among them,
+ * or what `poll` throws.
+ */
+export async function runCode(
+  state: RunState,
+  { opcodes, common, poll }: Machinery,
+): Promise<void> {
   const { code } = state;
   const analysis = analysisOf(code);
   state.validJumps = analysis.validJumps;
@@ -202,43 +194,3 @@ async function runCode(state: RunState, { opcodes, common, poll }: Machinery): P
     if (state.gasLeft < 0n) state.gasLeft = 0n;
   }
 }
-
-/** The class of the library's frames, which it does not export: a frame shows it to its opcodes. */
-async function findFrameClass(): Promise<{ run: Run }> {
-  const found: object[] = [];
-  const evm = await createEVM({
-    common: createCustomCommon({}, Mainnet),
-    customOpcodes: [
-      {
-        opcode: PROBE,
-        opcodeName: "PROBE",
-        baseFee: 0,
-        logicFunction: ({ interpreter }) => void found.push(interpreter),
-      },
-    ],
-  });
-  await evm.runCode({ code: Uint8Array.of(PROBE), gasLimit: 1n });
-  const [frame] = found;
-  assert(frame !== undefined, "the probe ran");
-  return Object.getPrototypeOf(frame) as { run: Run };
-}
-
-const frameClass = await findFrameClass();
-const libraryRun = frameClass.run;
-
-frameClass.run = async function (code, options) {
-  const { _evm: evm, _runState: state, common } = this;
-  const poll = polls.get(evm);
-  if (poll === undefined || state.gasLeft > COUNTED_GAS_MAX)
-    return libraryRun.call(this, code, options);
-  const opcodes = (evm as unknown as { readonly _opcodeMap: readonly OpcodeEntry[] })._opcodeMap;
-  state.code = code;
-  try {
-    await runCode(state, { opcodes, common, poll });
-  } catch (error) {
-    if (!(error instanceof EVMError)) throw error;
-    const stopped = error.error === EVMError.errorMessages.STOP;
-    return { runState: state, exceptionError: stopped ? undefined : error };
-  }
-  return { runState: state, exceptionError: undefined };
-};

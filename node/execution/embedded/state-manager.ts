@@ -28,28 +28,31 @@ function toLibraryAccount(record: AccountRecord): Account {
   });
 }
 
+/** What the state keeps of an account that the library hands back; `null` for none. */
+export function toAccountRecord(
+  state: WorkingState,
+  address: Hex,
+  account: Account | undefined,
+): AccountRecord | null {
+  if (account === undefined) return null;
+  // The library keeps `storageRoot` as it was read: it never computes roots.
+  const { storageRoot } = state.account(address) ?? EMPTY_ACCOUNT;
+  const { nonce, balance } = account;
+  return { nonce, balance, codeHash: hexOf(account.codeHash), storageRoot };
+}
+
 /* eslint-disable @typescript-eslint/require-await -- the library's interface is asynchronous */
 
 /** The adapter the EVM and its journal work on. */
 export function createStateManager(state: WorkingState): StateManagerInterface {
-  const put = (address: Hex, account: Account | undefined): void => {
-    if (account === undefined) {
-      state.setAccount(address, null);
-      return;
-    }
-    // The library keeps `storageRoot` as it was read: it never computes roots.
-    const { storageRoot } = state.account(address) ?? EMPTY_ACCOUNT;
-    const { nonce, balance } = account;
-    state.setAccount(address, { nonce, balance, codeHash: hexOf(account.codeHash), storageRoot });
-  };
-
   const manager: StateManagerInterface = {
     async getAccount(address: Address) {
       const record = state.account(hexOf(address.bytes));
       return record === null ? undefined : toLibraryAccount(record);
     },
     async putAccount(address, account) {
-      put(hexOf(address.bytes), account);
+      const key = hexOf(address.bytes);
+      state.setAccount(key, toAccountRecord(state, key, account));
     },
     async deleteAccount(address) {
       state.setAccount(hexOf(address.bytes), null);

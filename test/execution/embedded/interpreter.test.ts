@@ -9,7 +9,8 @@ import fc from "fast-check";
 import t, { type Test } from "tap";
 import { fromHex, toHex } from "../../../lanes/bytes.ts";
 import { createMachine } from "../../../node/execution/embedded/evm.ts";
-import { interpretWith } from "../../../node/execution/embedded/interpreter.ts";
+import { runCallsWith } from "../../../node/execution/embedded/frames.ts";
+import { StateJournal } from "../../../node/execution/embedded/journal.ts";
 import { ISTHMUS } from "../../../node/execution/embedded/rules.ts";
 import { NEVER, type Poll } from "../../../node/execution/embedded/preemption.ts";
 import { createWorkingState } from "../../../node/execution/embedded/state.ts";
@@ -32,14 +33,18 @@ const { block } = await createMachine(901, createWorkingState(createMemoryState(
   parentHash: `0x${"cd".repeat(32)}`,
 });
 
-/** An EVM on empty state; with `poll` it runs our loop. */
+/** An EVM on empty state; with `poll` it runs our frames and loop, on our journal. */
 async function openEvm(poll: Poll | null): Promise<EVM> {
+  const state = createWorkingState(createMemoryState().state);
   const evm = await createEVM({
     common: createCustomCommon({ chainId: 901 }, Mainnet, { hardfork: Hardfork.Prague }),
-    stateManager: createStateManager(createWorkingState(createMemoryState().state)),
+    stateManager: createStateManager(state),
     customPrecompiles: [...ISTHMUS.precompiles(NEVER)],
   });
-  if (poll !== null) interpretWith(evm, poll);
+  if (poll === null) return evm;
+  const journal = new StateJournal(state);
+  evm.journal = journal as unknown as EVM["journal"];
+  runCallsWith(evm, state, journal, poll);
   return evm;
 }
 
