@@ -37,7 +37,14 @@ export interface NodeConfig {
     readonly pollIntervalMs: number;
   };
   /** `key` is `null` on followers. */
-  readonly sequencer: { readonly key: Hex | null; readonly flashblockMs: number };
+  readonly sequencer: {
+    readonly key: Hex | null;
+    readonly flashblockMs: number;
+    /** Threads that re-execute what is built. */
+    readonly verifiers: number;
+    /** Of so many flashblocks one is re-executed. */
+    readonly verifyEvery: number;
+  };
   readonly batcher: { readonly key: Hex | null; readonly intervalMs: number };
   readonly txpool: { readonly globalMax: number; readonly accountMax: number };
   readonly workers: number;
@@ -75,7 +82,13 @@ const settingsSchema = z.strictObject({
     })
     // No default for the URL itself: an empty section is refused under `l1.rpcUrl`.
     .prefault({} as { rpcUrl: string }),
-  sequencer: z.strictObject({ flashblockMs: z.int().min(10).max(1000).default(200) }).prefault({}),
+  sequencer: z
+    .strictObject({
+      flashblockMs: z.int().min(10).max(1000).default(200),
+      verifiers: z.int().min(1).max(64).default(1),
+      verifyEvery: z.int().min(1).max(1000).default(1),
+    })
+    .prefault({}),
   batcher: z
     .strictObject({ intervalMs: z.int().min(100).max(3_600_000).default(6000) })
     .prefault({}),
@@ -123,6 +136,8 @@ const ROWS: readonly Row[] = [
   ["l1.beaconUrl", "L1_BEACON_URL", "--l1-beacon-url", "text", "an http or https URL", "beacon API that serves blobs (the JSON-RPC URL)"],
   ["l1.pollIntervalMs", "L1_POLL_INTERVAL_MS", "--l1-poll-interval-ms", "integer", "an integer from 50 to 60000", "milliseconds between looks at L1 (1000)"],
   ["sequencer.flashblockMs", "FLASHBLOCK_MS", "--flashblock-ms", "integer", "an integer from 10 to 1000", "longest open flashblock in milliseconds (200)"],
+  ["sequencer.verifiers", "VERIFIERS", "--verifiers", "integer", "an integer from 1 to 64", "threads that re-execute each block before it is signed (1)"],
+  ["sequencer.verifyEvery", "VERIFY_EVERY", "--verify-every", "integer", "an integer from 1 to 1000", "re-execute one flashblock of this many; 1 for all of them (1)"],
   ["batcher.intervalMs", "BATCH_INTERVAL_MS", "--batch-interval-ms", "integer", "an integer from 100 to 3600000", "post a batch at the latest this many milliseconds after its first block (6000)"],
   ["txpool.globalMax", "TXPOOL_GLOBAL_MAX", "--txpool-global-max", "integer", "an integer from 1 to 1000000", "transactions the txpool holds (16384)"],
   ["txpool.accountMax", "TXPOOL_ACCOUNT_MAX", "--txpool-account-max", "integer", "an integer from 1 to 16384", "transactions the txpool holds of one account (256)"],

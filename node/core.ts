@@ -94,6 +94,11 @@ export function genesisCommit(config: NodeConfig, policy: Policy): BlockCommit {
   };
 }
 
+/** Only what is built here needs the check: followers execute what others have built. */
+function verifierThreads({ role, sequencer }: NodeConfig): number {
+  return role === "sequencer" ? sequencer.verifiers : 0;
+}
+
 export async function createCore(
   config: NodeConfig,
   policy: Policy,
@@ -104,7 +109,7 @@ export async function createCore(
 ): Promise<Core> {
   const { rollup, dataDir } = config;
   const pool = await createWorkerPool(
-    { size: config.workers, dataDir },
+    { size: config.workers, dataDir, rollup, verifiers: verifierThreads(config) },
     log.child("workers"),
     fail,
   );

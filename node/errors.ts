@@ -189,6 +189,12 @@ export const ERRORS = {
     -32000,
     "The block's order breaks a lane rule; data.violation names it.",
   ),
+  VERIFICATION_FAILED: row(
+    "fatal",
+    "ignore",
+    -32603,
+    "Two executions of the same block differ, or its order cannot be executed; data says where.",
+  ),
   BLOCK_HEIGHT_CROWDED: row(
     "reset",
     "reject",

@@ -33,6 +33,7 @@ import { createAdmission } from "./sequencer/admission.ts";
 import { createArrivals } from "./sequencer/arrivals.ts";
 import { createSequencer } from "./sequencer/sequencer.ts";
 import { createSigner } from "./sequencer/signer.ts";
+import { createVerifier } from "./sequencer/verifier.ts";
 import type { SettlementHandlers } from "./settlement/settlement.ts";
 import { createSettlement, type Settlement } from "./settlement/settlement-client.ts";
 import { createStore } from "./storage/chain-store.ts";
@@ -124,6 +125,7 @@ async function createSequencing(
     l1,
     admission,
     signer,
+    verifier: createVerifier(pool.verifiers, { sampleEvery: config.sequencer.verifyEvery }),
     builder: {
       chain,
       engine,

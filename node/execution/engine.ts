@@ -13,6 +13,9 @@ import type { Receipt } from "../primitives/receipt.ts";
 import type { Transaction } from "../primitives/transaction.ts";
 import type { AccountRecord, StateDiff, TrieNodeChange } from "../storage/state.ts";
 
+/** What a block takes from its parent beside the hash. */
+export type ParentHeader = Pick<Header, "number" | "gasLimit" | "gasUsed" | "baseFeePerGas">;
+
 /** What a block is executed in. The rest of the header follows from execution. */
 export interface BlockEnvironment {
   /** The committed head; `null` for the block sealed last, whose hash may not be there yet. */

@@ -13,7 +13,7 @@ import type { Chain, ChainTip } from "../chain/chain.ts";
 import type { OriginPosition } from "../chain/origin.ts";
 import type { Clock } from "../clock.ts";
 import { NodeError } from "../errors.ts";
-import type { ApplyResult, Engine, RejectionCode } from "../execution/engine.ts";
+import type { ApplyResult, BlockSlice, Engine, RejectionCode } from "../execution/engine.ts";
 import type { Logger } from "../log.ts";
 import type { PreemptionSignal } from "../preemption-signal.ts";
 import type { Transaction } from "../primitives/transaction.ts";
@@ -55,8 +55,10 @@ export interface BuilderDeps {
   isFastArriving(): boolean;
   /** Gives the event loop one turn, so that arrivals are taken in. */
   yieldTurn(): Promise<void>;
-  /** Whether the node is going down: the open block then ends at once. */
+  /** Whether the open block ends at once. */
   stopping(): boolean;
+  /** A part of the block has been executed. */
+  onSlice(slice: BlockSlice): void;
   readonly log: Logger;
   readonly leaderEpoch: number;
   /** A normal-only flashblock opens no sooner than this after the one before. */
@@ -208,7 +210,8 @@ class BlockBuilding {
     const timestampMs = this.#flashblockMs;
     this.#flashblocks.push({ txCount: this.#txCount, timestampMs, leaderEpoch });
     this.#txCount = 0;
-    this.#deps.engine.endSlice();
+    const slice = this.#deps.engine.endSlice();
+    if (slice !== null) this.#deps.onSlice(slice);
   }
 
   async #fillFlashblock(): Promise<void> {

@@ -1,18 +1,23 @@
 /**
- * The sequencing loop: plan, build, seal, again; and meanwhile commit, sign and publish the block
- * before.
+ * The sequencing loop: plan, build, seal, again; and meanwhile verify, commit, sign and publish the
+ * block before.
  *
- * Owns: the order of these steps, and that at most one block is under way behind the one that is
- * being built. Invariants: a block is durable before it is signed, its mark is durable before the
- * signature, the signature is durable before the block is published (I7, I8); the next block is
- * sealed only when this is done. Any failure stops the loop with its error; nothing is skipped
- * over. DESIGN 4.
+ * Owns: the order of these steps, that at most one block is under way behind the one that is being
+ * built, and what happens when the independent check finds a difference: the order stands, its
+ * results are corrected. Invariants: nothing that was not checked is committed; a block is durable
+ * before it is signed, its mark is durable before the signature, the signature is durable before the
+ * block is published (I7, I8); the next block is sealed only when this is done. Any failure stops
+ * the loop with its error; nothing is skipped over. DESIGN 4.
  */
 import { laneDataHash, type LaneData } from "../../lanes/lane-data.ts";
+import { encodeLaneState } from "../../lanes/lane-state.ts";
+import type { Verdict } from "../../lanes/verdict.ts";
+import type { LaneResult } from "../../lanes/verify.ts";
 import { type Chain, type ChainTip, GENESIS_TERM } from "../chain/chain.ts";
 import type { L1View } from "../chain/l1-view.ts";
 import { NodeError } from "../errors.ts";
 import type { ExecutedBlock } from "../execution/engine.ts";
+import type { VerifiedBlock } from "../execution/verification.ts";
 import type { Logger } from "../log.ts";
 import { type Block, encodeSignedBlock } from "../primitives/block.ts";
 import type { L1Origin } from "../primitives/l1-origin.ts";
@@ -22,6 +27,7 @@ import type { Admission } from "./admission.ts";
 import { buildBlock, type BuilderDeps, type BuiltBlock } from "./builder.ts";
 import type { Signer } from "./signer.ts";
 import { type BlockPlan, planBlock } from "./timetable.ts";
+import type { BlockCheck, Verifier } from "./verifier.ts";
 
 /** How often the loop looks again for an L1 block it cannot do without. */
 const L1_RETRY_MS = 200;
@@ -34,7 +40,8 @@ export interface SequencerDeps {
   readonly store: Store;
   readonly l1: L1View;
   readonly admission: Admission;
-  readonly builder: Omit<BuilderDeps, "stopping" | "log">;
+  readonly builder: Omit<BuilderDeps, "stopping" | "onSlice" | "log">;
+  readonly verifier: Verifier;
   readonly signer: Signer;
   /** Hands an encoded signed block to the network; does not wait for it. */
   publish(bytes: Uint8Array): void;
@@ -58,6 +65,8 @@ class SequencingLoop implements Sequencer {
   #stopping = false;
   /** The sealed block on its way to its signature. */
   #finishing: Promise<void> = Promise.resolve();
+  /** A sealed block whose results turned out wrong. */
+  #wrong: BuiltBlock | null = null;
   #hasFailed = false;
 
   constructor(deps: SequencerDeps) {
@@ -70,12 +79,13 @@ class SequencingLoop implements Sequencer {
     this.#stopping = false;
     await this.#signHead();
     this.#tip = chain.tip();
-    while (!this.#isEnding()) {
+    while (!this.#isOver()) {
       const planned = await this.#plan();
       if (planned === null) await builder.arrivals.wait(L1_RETRY_MS);
       else await chain.exclusive(() => this.#buildOne(planned));
     }
     await this.#finishing;
+    await chain.exclusive(() => this.#correct());
   }
 
   stop(): void {
@@ -83,8 +93,13 @@ class SequencingLoop implements Sequencer {
     this.#deps.builder.arrivals.notify();
   }
 
-  #isEnding(): boolean {
+  #isOver(): boolean {
     return this.#stopping || this.#hasFailed;
+  }
+
+  /** Whether what is being built will not be sealed. */
+  #isEnding(): boolean {
+    return this.#isOver() || this.#wrong !== null;
   }
 
   async #plan(): Promise<BlockPlan | null> {
@@ -119,50 +134,140 @@ class SequencingLoop implements Sequencer {
     return child;
   }
 
-  /** Builds and seals one block; it is committed and signed while the next one is built. */
+  /** Builds and seals one block; it is checked, committed and signed while the next one is built. */
   async #buildOne(plan: BlockPlan): Promise<void> {
-    const { builder, admission, log } = this.#deps;
+    const { builder, admission, verifier, log } = this.#deps;
     const { engine } = builder;
-    const stopping = (): boolean => this.#isEnding();
-    const built = await buildBlock(plan, this.#tip, { ...builder, stopping, log });
+    const check = verifier.begin();
+    // On the head nothing is waited for; behind a sealed block its commit is.
+    if (this.#tip.isCommitted) check.start(this.#verifiedBlock(plan));
+    else
+      void this.#finishing.then(() => {
+        if (this.#wrong === null) check.start(this.#verifiedBlock(plan));
+      }, ignore);
+    const built = await buildBlock(plan, this.#tip, {
+      ...builder,
+      stopping: () => this.#isEnding(),
+      onSlice: (slice) => {
+        check.push(slice);
+      },
+      log,
+    });
     await this.#finishing;
     if (this.#isEnding()) {
       await engine.discard();
       admission.pool.blockDiscarded();
+      await this.#correct();
+      this.#tip = this.#deps.chain.tip();
       return;
     }
+    const rest = engine.endSlice();
+    if (rest !== null) check.push(rest);
     const sealing = engine.seal();
     admission.pool.blockSealed();
     this.#tip = tipOf(built, this.#tip);
-    this.#finishing = this.#finish(built, sealing);
+    this.#finishing = this.#finish(built, check, sealing);
     this.#finishing.catch(() => {
       this.#hasFailed = true;
       builder.arrivals.notify();
     });
   }
 
-  async #finish(built: BuiltBlock, sealing: Promise<ExecutedBlock>): Promise<void> {
+  /** What the check must know of the block that is built on the head. */
+  #verifiedBlock({ timestamp, origin }: BlockPlan): VerifiedBlock {
+    const { chain } = this.#deps;
+    const { hash, header, laneState } = chain.head();
+    const { prevRandao, parentBeaconBlockRoot } = origin;
+    const { gasLimit } = chain;
+    return {
+      start: {
+        parent: { hash, header },
+        environment: { timestamp, prevRandao, parentBeaconBlockRoot, gasLimit },
+      },
+      laneState: encodeLaneState(laneState),
+      term: GENESIS_TERM,
+      origin,
+    };
+  }
+
+  async #finish(
+    built: BuiltBlock,
+    check: BlockCheck,
+    sealing: Promise<ExecutedBlock>,
+  ): Promise<void> {
+    const { log, builder } = this.#deps;
+    const [executed, { mismatch, order }] = await Promise.all([
+      sealing,
+      check.finish(built.laneData),
+    ]);
+    if (mismatch !== null) {
+      log.error("results differ from the independent check; they are corrected", mismatch);
+      this.#wrong = built;
+      builder.arrivals.notify();
+      return;
+    }
+    await this.#commit(built, executed, order);
+  }
+
+  async #commit(
+    { laneData, settled }: BuiltBlock,
+    executed: ExecutedBlock,
+    order: Verdict<LaneResult>,
+  ): Promise<void> {
     const { chain, admission, log } = this.#deps;
-    const { plan, transactions, laneData } = built;
-    const executed = await sealing;
-    const order = chain.verifyOrder(plan.timestamp, plan.origin, transactions, laneData);
     if (!order.ok) throw new NodeError("LANE_VIOLATION", { ...order.data, violation: order.code });
-    const settled = [...built.settled, ...admission.takeDropped()];
-    await chain.commit(executed, laneData, order.value, { signature: null, settled });
+    await chain.commit(executed, laneData, order.value, {
+      signature: null,
+      settled: [...settled, ...admission.takeDropped()],
+    });
     admission.pool.blockCommitted();
     await this.#sign(executed.block, laneData);
-    const { number, gasUsed } = executed.block.header;
+    const { header, transactions } = executed.block;
     log.info("block built", {
-      number,
-      gasUsed: String(gasUsed),
+      number: header.number,
+      gasUsed: String(header.gasUsed),
       transactions: transactions.length,
       flashblocks: laneData.flashblocks.length,
     });
   }
 
+  /**
+   * Executes the order of a block whose results were wrong once more, on an engine that remembers
+   * nothing, and has it checked again. Call inside `chain.exclusive`, with no block open.
+   * Errors: `VERIFICATION_FAILED` where the order cannot be executed or the two still differ.
+   */
+  async #correct(): Promise<void> {
+    const built = this.#wrong;
+    if (built === null) return;
+    const { chain, builder, verifier } = this.#deps;
+    const { engine } = builder;
+    const { plan, laneData, transactions } = built;
+    const { hash, header } = chain.head();
+    await engine.rebase({ hash, header });
+    await chain.open(plan.timestamp, plan.origin);
+    const check = verifier.begin();
+    check.start(this.#verifiedBlock(plan));
+    let index = 0;
+    for (const { txCount } of laneData.flashblocks) {
+      for (const transaction of transactions.slice(index, index + txCount)) {
+        const result = await engine.apply(transaction);
+        if (!result.ok)
+          throw new NodeError("VERIFICATION_FAILED", { index, part: "order", code: result.code });
+        index += 1;
+      }
+      const slice = engine.endSlice();
+      if (slice !== null) check.push(slice);
+    }
+    const sealing = engine.seal();
+    const [executed, { mismatch, order }] = await Promise.all([sealing, check.finish(laneData)]);
+    if (mismatch !== null) throw new NodeError("VERIFICATION_FAILED", { ...mismatch });
+    await this.#commit(built, executed, order);
+    this.#wrong = null;
+  }
+
   /** Signs the head and publishes it. */
   async #sign(block: Block, laneData: LaneData): Promise<void> {
-    const { chain, signer, store, publish } = this.#deps;
+    const { chain, signer, store } = this.#deps;
     const { origin, laneState } = chain.head();
     const signature = await signer.signBlock({
       number: block.header.number,
@@ -175,7 +280,7 @@ class SequencingLoop implements Sequencer {
       l1OriginHash: origin.hash,
     });
     await store.saveSignature(block.header.number, signature);
-    publish(encodeSignedBlock(block, laneData, signature));
+    this.#deps.publish(encodeSignedBlock(block, laneData, signature));
   }
 
   /**
@@ -190,6 +295,11 @@ class SequencingLoop implements Sequencer {
         await this.#sign(stored.block, stored.laneData);
     }
   }
+}
+
+/** A failure of the block before shows where it is waited for. */
+function ignore(): void {
+  return undefined;
 }
 
 /** What the block after `built` stands on; `parent` is what `built` stands on. */

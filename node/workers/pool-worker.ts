@@ -3,6 +3,8 @@
  * attached by message and get the same services.
  */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { parsePolicy } from "../../lanes/policy.ts";
+import { NodeError } from "../errors.ts";
 import { type PortLike, serve, type Service } from "../port.ts";
 import { openChainReader } from "../storage/chain-reader.ts";
 import { createCompressService } from "./compress.ts";
@@ -10,8 +12,9 @@ import { createKzgService } from "./kzg.ts";
 import type { AttachMessage, PoolChannel, PoolWorkerData } from "./pool.ts";
 import { createRecoverService } from "./recover.ts";
 import { createRootService } from "./root.ts";
+import { createVerifierService } from "./verify.ts";
 
-const { channels, dataDir } = workerData as PoolWorkerData;
+const { channels, dataDir, rollup } = workerData as PoolWorkerData;
 
 async function createService(channel: PoolChannel): Promise<Service> {
   switch (channel) {
@@ -23,6 +26,11 @@ async function createService(channel: PoolChannel): Promise<Service> {
       return createKzgService();
     case "root":
       return createRootService((await openChainReader(dataDir)).trie);
+    case "verify": {
+      const policy = parsePolicy(rollup.policy);
+      if (!policy.ok) throw new NodeError(policy.code, policy.data);
+      return createVerifierService(rollup, policy.value, await openChainReader(dataDir));
+    }
   }
 }
 

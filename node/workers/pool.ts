@@ -12,15 +12,18 @@ import type { Hex } from "../../lanes/bytes.ts";
 import { NodeError } from "../errors.ts";
 import type { RootHasher } from "../execution/engine.ts";
 import type { Logger } from "../log.ts";
-import { connect, type PortClient } from "../port.ts";
+import type { VerifierService } from "../execution/verification.ts";
+import { connect, type PortClient, type Remote } from "../port.ts";
+import type { RollupConfig } from "../rollup-config.ts";
 import type { RecoverService } from "./recover.ts";
 import { createRootClient, type RootService } from "./root.ts";
 
-export type PoolChannel = "recover" | "compress" | "kzg" | "root";
+export type PoolChannel = "recover" | "compress" | "kzg" | "root" | "verify";
 
 export interface PoolWorkerData {
   readonly channels: readonly PoolChannel[];
   readonly dataDir: string;
+  readonly rollup: RollupConfig;
 }
 
 export interface AttachMessage {
@@ -33,10 +36,14 @@ export interface WorkerPoolOptions {
   readonly size: number;
   /** The store's folder; it must be open in this process. */
   readonly dataDir: string;
+  readonly rollup: RollupConfig;
+  /** Threads of their own for the independent check; 0 where nothing is built. */
+  readonly verifiers: number;
 }
 
 export interface WorkerPool {
   readonly roots: RootHasher;
+  readonly verifiers: readonly Remote<VerifierService>[];
   /** Senders of raw transactions, in order; `null` where a signature is invalid. */
   recoverSenders(raws: readonly Uint8Array[]): Promise<readonly (Hex | null)[]>;
   /** A port with the channels `compress` and `kzg`, to be transferred to another thread. */
@@ -64,15 +71,18 @@ export async function createWorkerPool(
   onFailed: (error: NodeError) => void,
 ): Promise<WorkerPool> {
   let stopping = false;
-  const threads = await Promise.all(
-    Array.from({ length: options.size }, (_, index) =>
-      startThread(channelsOf(index, options.size), options.dataDir, (cause) => {
-        if (stopping) return;
-        log.error("pool thread stopped", { index });
-        onFailed(new NodeError("WORKER_FAILED", { worker: `pool ${index}` }, cause));
-      }),
-    ),
-  );
+  const { size, verifiers, dataDir, rollup } = options;
+  const start = (channels: readonly PoolChannel[], index: number): Promise<PoolThread> =>
+    startThread({ channels, dataDir, rollup }, (cause) => {
+      if (stopping) return;
+      log.error("pool thread stopped", { index, channels });
+      onFailed(new NodeError("WORKER_FAILED", { worker: `pool ${index}` }, cause));
+    });
+  const [threads, verifying] = await Promise.all([
+    Promise.all(Array.from({ length: size }, (_, index) => start(channelsOf(index, size), index))),
+    Promise.all(Array.from({ length: verifiers }, (_, index) => start(["verify"], size + index))),
+  ]);
+  const checks = verifying.map(({ worker }) => connect<VerifierService>(worker, "verify"));
   const first = threads[0] as PoolThread;
   const last = threads[threads.length - 1] as PoolThread;
   const roots = connect<RootService>(first.worker, "root");
@@ -90,6 +100,7 @@ export async function createWorkerPool(
   };
 
   return {
+    verifiers: checks.map(({ remote }) => remote),
     roots: createRootClient(roots.remote),
     async recoverSenders(raws) {
       const chunks: Promise<readonly (Hex | null)[]>[] = [];
@@ -106,8 +117,10 @@ export async function createWorkerPool(
     async stop() {
       stopping = true;
       roots.close();
-      for (const thread of threads) thread.recover.close();
-      await Promise.all(threads.map(({ worker }) => endThread(worker)));
+      for (const check of checks) check.close();
+      const all = [...threads, ...verifying];
+      for (const thread of all) thread.recover.close();
+      await Promise.all(all.map(({ worker }) => endThread(worker)));
     },
   };
 }
@@ -129,11 +142,9 @@ function channelsOf(index: number, size: number): PoolChannel[] {
 }
 
 function startThread(
-  channels: readonly PoolChannel[],
-  dataDir: string,
+  workerData: PoolWorkerData,
   onExit: (cause: unknown) => void,
 ): Promise<PoolThread> {
-  const workerData: PoolWorkerData = { channels, dataDir };
   const worker = new Worker(new URL("./pool-worker.js", import.meta.url), { workerData });
   return new Promise((resolve, reject) => {
     let failure: unknown;

@@ -9,8 +9,7 @@
  */
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
-import { fromHex, type Hex } from "../../../lanes/bytes.ts";
-import { nextBaseFee } from "../../primitives/base-fee.ts";
+import type { Hex } from "../../../lanes/bytes.ts";
 import { EMPTY_TRIE_ROOT, type Header, headerHash } from "../../primitives/header.ts";
 import { addBloom, BLOOM_BYTES, encodeReceipt, type Receipt } from "../../primitives/receipt.ts";
 import type { Transaction } from "../../primitives/transaction.ts";
@@ -23,22 +22,17 @@ import type {
   BlockSlice,
   Engine,
   ExecutedBlock,
+  ParentHeader,
   RootHasher,
   SealedRoots,
 } from "../engine.ts";
-import {
-  BEACON_ROOTS,
-  HISTORY_STORAGE,
-  MESSAGE_PASSER,
-  SEQUENCER_FEE_VAULT,
-  SYSTEM_ADDRESS,
-} from "../predeploys.ts";
+import { HISTORY_STORAGE, MESSAGE_PASSER } from "../predeploys.ts";
 import { makeHeader } from "./block-header.ts";
+import { contextOf, runSystemCalls } from "./block-start.ts";
 import { type CachedReader, createCachedReader } from "./cached-reader.ts";
 import { createMachine, type Machine } from "./evm.ts";
-import { runSystemCall } from "./message.ts";
 import { Preempted, type Preemption } from "./preemption.ts";
-import { type BlockContext, historySlot, ISTHMUS, ROLLUP_BLOB_BASE_FEE } from "./rules.ts";
+import { type BlockContext, historySlot, ISTHMUS } from "./rules.ts";
 import { createWorkingState, SlotUnknown, type WorkingState } from "./state.ts";
 import {
   createLayeredReader,
@@ -64,8 +58,6 @@ export interface BlockHead {
   readonly header: Header;
 }
 
-/** Source: EIP-4788, EIP-2935. */
-const SYSTEM_CALL_GAS = 30_000_000n;
 /** Stands in the history contract until the parent's hash is known; nobody ever reads it. */
 const UNKNOWN_HASH: Hex = `0x${"ff".repeat(32)}`;
 /** Accounts of a diff between two turns of the event loop. */
@@ -90,9 +82,6 @@ interface Parent {
   /** `null` from the seal until the roots are hashed. */
   hash: Hex | null;
 }
-
-/** What a block takes from its parent. */
-type ParentHeader = Pick<Header, "number" | "gasLimit" | "gasUsed" | "baseFeePerGas">;
 
 interface SealedBlock {
   readonly tip: Parent;
@@ -134,22 +123,13 @@ class EmbeddedEngine implements Engine {
       assert(this.#open === null, "a block is already open");
       const parent = this.#sealed?.tip ?? { ...this.#head };
       assert.equal(environment.parent?.hash ?? null, this.#sealed === null ? parent.hash : null);
-      const context: BlockContext = {
-        number: parent.header.number + 1,
-        timestamp: environment.timestamp,
-        gasLimit: environment.gasLimit,
-        baseFee: nextBaseFee(parent.header, this.#rollup.eip1559),
-        blobBaseFee: ROLLUP_BLOB_BASE_FEE,
-        beneficiary: SEQUENCER_FEE_VAULT,
-        prevRandao: environment.prevRandao,
-        get parentHash() {
-          if (parent.hash === null) throw new SlotUnknown();
-          return parent.hash;
-        },
-      };
+      const context = contextOf(this.#rollup, parent.header, environment, () => {
+        if (parent.hash === null) throw new SlotUnknown();
+        return parent.hash;
+      });
       this.#preemption?.begin(false);
       const machine = await this.#createMachine(context);
-      await this.#runSystemCalls(machine, environment, parent);
+      await this.#start(machine, environment, parent);
       this.#open = {
         environment,
         context,
@@ -267,21 +247,12 @@ class EmbeddedEngine implements Engine {
     });
   }
 
-  async #runSystemCalls(
+  async #start(
     machine: Machine,
     { parentBeaconBlockRoot }: BlockEnvironment,
     { header, hash }: Parent,
   ): Promise<void> {
-    for (const [to, data] of [
-      [BEACON_ROOTS, parentBeaconBlockRoot],
-      [HISTORY_STORAGE, hash ?? UNKNOWN_HASH],
-    ] as const)
-      await runSystemCall(machine, {
-        from: SYSTEM_ADDRESS,
-        to,
-        data: fromHex(data),
-        gasLimit: SYSTEM_CALL_GAS,
-      });
+    await runSystemCalls(machine, parentBeaconBlockRoot, hash ?? UNKNOWN_HASH);
     const slot = historySlot(header.number);
     if (hash === null && this.#state.slot(HISTORY_STORAGE, slot) === BigInt(UNKNOWN_HASH))
       this.#state.defer(HISTORY_STORAGE, slot);

@@ -18,7 +18,8 @@ import {
   type Message,
   type PrecompileFunc,
 } from "@ethereumjs/evm";
-import { Account, type Address } from "@ethereumjs/util";
+import { type Account, type Address, createAccount } from "@ethereumjs/util";
+import type { Hex } from "../../../lanes/bytes.ts";
 import { COUNTED_GAS_MAX, type OpcodeEntry, runCode, type RunState } from "./interpreter.ts";
 import type { StateJournal } from "./journal.ts";
 import type { Poll } from "./preemption.ts";
@@ -175,7 +176,7 @@ class CallFrame {
     this._result = {
       logs: [],
       returnValue: undefined,
-      selfdestruct: message.selfdestruct ?? new Map(),
+      selfdestruct: message.selfdestruct ?? new Map<Hex, Hex>(),
       createdAddresses: message.createdAddresses ?? new Set(),
     };
   }
@@ -196,7 +197,7 @@ export function runCallsWith(
   internals.runInterpreter = async (message, options) => {
     if (message.gasLimit > COUNTED_GAS_MAX) return runByLibrary(message, options);
     assert(message.to !== undefined, "a creation knows its address by now");
-    const contract = (await evm.stateManager.getAccount(message.to)) ?? new Account();
+    const contract = (await evm.stateManager.getAccount(message.to)) ?? createAccount({});
     const frame = new CallFrame(evm, message, contract);
     frame._runState.code = message.code as Uint8Array;
     const exceptionError = await trapOf(

@@ -69,6 +69,8 @@ export interface WorkingState {
   clearStorage(address: Hex): void;
   code(address: Hex): Uint8Array;
   setCode(address: Hex, code: Uint8Array): void;
+  /** Makes code known that accounts may name by its hash, which it returns. */
+  addCode(code: Uint8Array): Hex;
   addBalance(address: Hex, amount: bigint): void;
   subtractBalance(address: Hex, amount: bigint): void;
   /** Starts a transaction: from here `originalSlot` counts. */
@@ -175,12 +177,15 @@ class Overlay implements WorkingState {
   }
 
   setCode(address: Hex, code: Uint8Array): void {
-    const codeHash = code.length === 0 ? EMPTY_CODE_HASH : keccakHex(code);
-    if (codeHash !== EMPTY_CODE_HASH) {
-      this.#layer.codes.set(codeHash, code);
-      this.#newCodes.set(codeHash, code);
-    }
+    const codeHash = code.length === 0 ? EMPTY_CODE_HASH : this.addCode(code);
     this.setAccount(address, { ...(this.account(address) ?? EMPTY_ACCOUNT), codeHash });
+  }
+
+  addCode(code: Uint8Array): Hex {
+    const hash = keccakHex(code);
+    this.#layer.codes.set(hash, code);
+    this.#newCodes.set(hash, code);
+    return hash;
   }
 
   addBalance(address: Hex, amount: bigint): void {

@@ -1,0 +1,106 @@
+/**
+ * Re-execution of a block, slice by slice, from a fresh view of the state before it: what the
+ * independent check compares with what the builder says. DESIGN 4; ACCEPTANCE 21, 22.
+ *
+ * Owns the comparison. Shares transition and EVM with the engine, but none of its memory: caches,
+ * overlay and machine are made anew for each block, so whatever a long-lived executor carries over
+ * from one transaction to the next shows here. Does not own order, roots, or what follows.
+ */
+import { bytesEqual } from "../../../lanes/bytes.ts";
+import { encodeReceipt, type Receipt } from "../../primitives/receipt.ts";
+import type { RollupConfig } from "../../rollup-config.ts";
+import type { AccountRecord, StateReader } from "../../storage/state.ts";
+import type { AccountWrite, BlockSlice } from "../engine.ts";
+import type { Mismatch, ReexecutionStart } from "../verification.ts";
+import { contextOf, runSystemCalls } from "./block-start.ts";
+import { createCachedReader } from "./cached-reader.ts";
+import { createMachine } from "./evm.ts";
+import { createWorkingState, EMPTY_ACCOUNT, type WorkingState } from "./state.ts";
+import { applyTransaction, type BlockProgress } from "./transition.ts";
+
+export interface Reexecution {
+  /** Executes the block's next slice and compares; `null` where everything is equal. */
+  check(slice: BlockSlice): Promise<Mismatch | null>;
+  /** Takes the next slice's word: what comes after it starts from what it says. */
+  adopt(slice: BlockSlice): void;
+}
+
+/** Starts on the state that `state` reads, which is that before the block. */
+export async function startReexecution(
+  rollup: RollupConfig,
+  state: StateReader,
+  { parent, environment }: ReexecutionStart,
+): Promise<Reexecution> {
+  const working = createWorkingState(createCachedReader(state));
+  const context = contextOf(rollup, parent.header, environment, () => parent.hash);
+  const machine = await createMachine(rollup.chainId, working, context);
+  const progress: BlockProgress = { machine, gasUsed: 0n, fees: null };
+  await runSystemCalls(machine, environment.parentBeaconBlockRoot, parent.hash);
+  let executed = 0;
+
+  return {
+    async check(slice) {
+      const start = executed;
+      executed += slice.transactions.length;
+      for (const [index, transaction] of slice.transactions.entries()) {
+        const result = await applyTransaction(progress, transaction);
+        const at = start + index;
+        if (!result.ok) return { transaction: at, part: "order", detail: result.code };
+        const detail = receiptDifference(result.receipt, slice.receipts[index]);
+        if (detail !== null) return { transaction: at, part: "receipt", detail };
+      }
+      const detail = writesDifference(working.takeSlice().writes, slice.writes);
+      return detail === null ? null : { transaction: start, part: "state", detail };
+    },
+    adopt(slice) {
+      executed += slice.transactions.length;
+      progress.gasUsed = slice.receipts.at(-1)?.cumulativeGasUsed ?? progress.gasUsed;
+      working.beginTransaction();
+      for (const { code } of slice.codes) working.addCode(code);
+      for (const write of slice.writes) adoptWrite(working, write);
+      working.takeSlice();
+    },
+  };
+}
+
+function receiptDifference(ours: Receipt, theirs: Receipt | undefined): string | null {
+  if (theirs === undefined) return "none";
+  if (ours.gasUsed !== theirs.gasUsed) return `gas ${ours.gasUsed}, not ${theirs.gasUsed}`;
+  return bytesEqual(encodeReceipt(ours), encodeReceipt(theirs)) ? null : "outcome";
+}
+
+/** Both are sorted by address; which slots were written, and in which order, is execution too. */
+function writesDifference(
+  ours: readonly AccountWrite[],
+  theirs: readonly AccountWrite[],
+): string | null {
+  if (ours.length !== theirs.length) return `${ours.length} accounts, not ${theirs.length}`;
+  for (const [index, own] of ours.entries()) {
+    const other = theirs[index] as AccountWrite;
+    if (own.address !== other.address) return `${own.address}, not ${other.address}`;
+    if (!sameAccount(own.after, other.after)) return `account ${own.address}`;
+    if (own.storageCleared !== other.storageCleared || !sameSlots(own.slots, other.slots))
+      return `storage of ${own.address}`;
+  }
+  return null;
+}
+
+type Account = Omit<AccountRecord, "storageRoot"> | null;
+
+function sameAccount(a: Account, b: Account): boolean {
+  if (a === null || b === null) return a === b;
+  return a.nonce === b.nonce && a.balance === b.balance && a.codeHash === b.codeHash;
+}
+
+function sameSlots(a: AccountWrite["slots"], b: AccountWrite["slots"]): boolean {
+  if (a.length !== b.length) return false;
+  return a.every(({ slot, value }, index) => b[index]?.slot === slot && b[index].value === value);
+}
+
+function adoptWrite(working: WorkingState, write: AccountWrite): void {
+  const { address, after, storageCleared, slots } = write;
+  if (storageCleared) working.clearStorage(address);
+  const { storageRoot } = working.account(address) ?? EMPTY_ACCOUNT;
+  working.setAccount(address, after === null ? null : { ...after, storageRoot });
+  for (const { slot, value } of slots) working.setSlot(address, slot, value);
+}

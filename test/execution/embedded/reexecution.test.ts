@@ -1,0 +1,146 @@
+/**
+ * Re-execution against the engine: what the engine says is confirmed slice by slice, in any mix of
+ * checked and adopted slices; and whatever is changed in what it says is found.
+ */
+import t from "tap";
+import type { BlockSlice } from "../../../node/execution/engine.ts";
+import {
+  type Reexecution,
+  startReexecution,
+} from "../../../node/execution/embedded/reexecution.ts";
+import type { Block } from "../../../node/primitives/block.ts";
+import { parityChain, parityRollup } from "../../parity/chain.ts";
+import { createRandom, type Random } from "../../parity/random.ts";
+import { createChain, receiptOf, type TestChain } from "../fixtures/chain.ts";
+
+const ROLLUP = parityRollup();
+
+/** Executes a block in slices; the committed state stays that before it. */
+async function executeInSlices(
+  chain: TestChain,
+  block: Block,
+  random: Random,
+): Promise<BlockSlice[]> {
+  const { timestamp, prevRandao, parentBeaconBlockRoot, gasLimit } = block.header;
+  const parent = chain.head();
+  await chain.engine.open({ parent, timestamp, prevRandao, parentBeaconBlockRoot, gasLimit });
+  const slices: BlockSlice[] = [];
+  for (const transaction of block.transactions) {
+    receiptOf(await chain.engine.apply(transaction));
+    if (random.oneIn(3)) slices.push(chain.engine.endSlice()!);
+  }
+  slices.push(chain.engine.endSlice()!);
+  return slices;
+}
+
+function start(chain: TestChain, { header }: Block): Promise<Reexecution> {
+  const { timestamp, prevRandao, parentBeaconBlockRoot, gasLimit } = header;
+  const environment = { timestamp, prevRandao, parentBeaconBlockRoot, gasLimit };
+  return startReexecution(ROLLUP, chain.memory.state, { parent: chain.head(), environment });
+}
+
+t.test("what the engine says is confirmed, whoever looks at which slice", async (t) => {
+  const random = createRandom(3);
+  const chain = createChain(ROLLUP);
+  let adopted = 0;
+  for await (const { block } of parityChain(ROLLUP, 21, 50)) {
+    const slices = await executeInSlices(chain, block, random);
+    const [all, some] = await Promise.all([start(chain, block), start(chain, block)]);
+    for (const slice of slices) {
+      t.equal(await all.check(slice), null);
+      if (random.oneIn(2)) {
+        some.adopt(slice);
+        adopted += 1;
+      } else t.equal(await some.check(slice), null);
+    }
+    t.equal((await chain.close()).block.hash, block.hash);
+  }
+  t.ok(adopted > 50, `${adopted} slices taken at their word`);
+});
+
+/** One thing in a slice changed as a fault of the executor would. */
+const FAULTS: readonly {
+  readonly name: string;
+  readonly plant: (slice: BlockSlice) => BlockSlice | null;
+}[] = [
+  {
+    name: "a balance",
+    plant: (slice) => {
+      const index = slice.writes.findIndex(({ after }) => after !== null);
+      const write = slice.writes[index];
+      if (write === undefined || write.after === null) return null;
+      const after = { ...write.after, balance: write.after.balance + 1n };
+      return { ...slice, writes: slice.writes.with(index, { ...write, after }) };
+    },
+  },
+  {
+    name: "a slot",
+    plant: (slice) => {
+      const index = slice.writes.findIndex(({ slots }) => slots.length > 0);
+      const write = slice.writes[index];
+      const [slot, ...rest] = write?.slots ?? [];
+      if (write === undefined || slot === undefined) return null;
+      const slots = [{ ...slot, value: slot.value ^ 1n }, ...rest];
+      return { ...slice, writes: slice.writes.with(index, { ...write, slots }) };
+    },
+  },
+  {
+    name: "an account left out",
+    plant: (slice) =>
+      slice.writes.length === 0 ? null : { ...slice, writes: slice.writes.slice(1) },
+  },
+  {
+    name: "a status",
+    plant: (slice) => {
+      const [receipt, ...rest] = slice.receipts;
+      if (receipt === undefined) return null;
+      const status = receipt.status === 1 ? 0 : 1;
+      return { ...slice, receipts: [{ ...receipt, status }, ...rest] };
+    },
+  },
+  {
+    name: "gas used",
+    plant: (slice) => {
+      const [receipt, ...rest] = slice.receipts;
+      if (receipt === undefined) return null;
+      return { ...slice, receipts: [{ ...receipt, gasUsed: receipt.gasUsed + 1n }, ...rest] };
+    },
+  },
+  {
+    name: "a transaction twice",
+    plant: (slice) => {
+      const user = slice.transactions.find(({ type }) => type !== 0x7e);
+      const receipt = slice.receipts.at(-1);
+      if (user === undefined || receipt === undefined) return null;
+      return {
+        ...slice,
+        transactions: [...slice.transactions, user],
+        receipts: [...slice.receipts, receipt],
+      };
+    },
+  },
+];
+
+t.test("every planted fault is found in its slice", async (t) => {
+  const random = createRandom(4);
+  const chain = createChain(ROLLUP);
+  const found = new Map<string, number>();
+  for await (const { block } of parityChain(ROLLUP, 22, 25)) {
+    const slices = await executeInSlices(chain, block, random);
+    for (const { name, plant } of FAULTS) {
+      const wrong = random.below(slices.length);
+      const planted = plant(slices[wrong]!);
+      if (planted === null) continue;
+      const check = await start(chain, block);
+      for (const [index, slice] of slices.entries()) {
+        if (index > wrong) break;
+        const mismatch = await check.check(index === wrong ? planted : slice);
+        if (index < wrong) t.equal(mismatch, null);
+        else t.ok(mismatch !== null, `${name} in block ${block.header.number}`);
+      }
+      found.set(name, (found.get(name) ?? 0) + 1);
+    }
+    await chain.close();
+  }
+  for (const { name } of FAULTS) t.ok((found.get(name) ?? 0) > 5, `${name} was planted`);
+});
