@@ -17,6 +17,7 @@ import {
 } from "./block-records.ts";
 import { decodeHeads } from "./codecs.ts";
 import type { Database, RecordView } from "./database.ts";
+import { createStateView } from "./history.ts";
 import { blockKey, hashKey, META } from "./keys.ts";
 import { createStateReader, createTrieReader } from "./state-reads.ts";
 import type { ChainReader, Heads, StoredBlock } from "./store.ts";
@@ -29,6 +30,13 @@ function readHeads(view: RecordView): Heads {
   const payload = view.get(META.heads);
   if (payload === null) throw new NodeError("STORAGE_CORRUPT", { record: "heads" });
   return decodeHeads(payload);
+}
+
+/** The oldest block whose state can be read. Errors: `STORAGE_CORRUPT`. */
+export function readOldestState(view: RecordView): number {
+  const payload = view.get(META.oldestState);
+  if (payload === null) throw new NodeError("STORAGE_CORRUPT", { record: "oldest state" });
+  return decodeU64(payload);
 }
 
 function readNumber(view: RecordView, hash: Hex): number | null {
@@ -53,6 +61,7 @@ export function readBlock(view: RecordView, number: number): StoredBlock | null 
 type Consistently = <T>(read: (view: RecordView) => T) => T;
 
 function createReads(view: RecordView, consistently: Consistently): ChainReader {
+  const values = createStateView(view);
   return {
     heads: () => readHeads(view),
     blockByNumber: (number) => consistently((at) => readBlock(at, number)),
@@ -72,8 +81,8 @@ function createReads(view: RecordView, consistently: Consistently): ChainReader 
     receipts: (number) => map(view.get(blockKey("RECEIPTS", number)), decodeReceipts),
     transactionLocation: (hash) => map(view.get(hashKey("TRANSACTION", hash)), decodeLocation),
     rawBlock: (number) => view.get(blockKey("BLOCK", number)),
-    state: createStateReader(view),
-    trie: createTrieReader(view),
+    state: createStateReader(values),
+    trie: createTrieReader(values),
   };
 }
 

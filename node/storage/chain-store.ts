@@ -10,7 +10,7 @@ import type { Hex } from "../../lanes/bytes.ts";
 import { NodeError } from "../errors.ts";
 import type { BlockRef } from "../primitives/block.ts";
 import { blockOperations, removeBlockOperations, wireOperation } from "./block-records.ts";
-import { createLiveReads, readBlock } from "./chain-reads.ts";
+import { createLiveReads, readBlock, readOldestState } from "./chain-reads.ts";
 import {
   decodeCursor,
   decodeHeads,
@@ -25,19 +25,28 @@ import { type Database, openDatabase, type Operation } from "./database.ts";
 import { FieldReader, encodeFields, encodeInteger } from "./fields.ts";
 import { createGroupCommit } from "./group-commit.ts";
 import { createJournal, type Journal } from "./journal.ts";
-import { blockKey, META, PREFIX, signedKey } from "./keys.ts";
+import { blockKey, encodeU64, META, PREFIX, signedKey } from "./keys.ts";
 import { checkChain } from "./scan.ts";
+import { decodeTombstones, encodeTombstones, stateChanges } from "./state-changes.ts";
 import type { BlockCommit, DerivationCursor, Heads, Store, StoredBlock } from "./store.ts";
-import { encodeUndo, forwardOperations, stateChanges, undoOperations } from "./undo.ts";
+import {
+  forwardOperations,
+  removeUndoOperations,
+  restoreOperations,
+  undoOperations,
+} from "./undo.ts";
+import { decodeVersioned } from "./versions.ts";
 import { createWriter, type Writer } from "./writer.ts";
 
 /** Blocks whose reverse diff is kept: DESIGN 6, history. */
 const UNDO_BLOCKS = 8192;
+/** Reverse diffs deleted with a block, at most: more than one while the history is too long. */
+const PRUNED_A_BLOCK = 2;
 
 export interface StoreOptions {
   /** The node's data folder; the database is in a folder of its own inside. */
   readonly dataDir: string;
-  /** Blocks that can be rolled back. @default 8192 */
+  /** Blocks that can be rolled back, and whose parents' state can be read. @default 8192 */
   readonly undoBlocks?: number;
 }
 
@@ -150,23 +159,69 @@ async function initialize(
 }
 
 async function commitOperations(parts: StoreParts, commit: BlockCommit): Promise<Operation[]> {
-  const { database, journal, undoBlocks } = parts;
-  const { stored, receipts, diff, trie, settled, heads, cursor } = commit;
+  const { database, journal } = parts;
+  const { stored, receipts, settled, heads, cursor } = commit;
   const { hash, header } = stored.block;
+  const { number } = header;
   assertExtends(database, stored);
-  assert(heads.unsafe.number === header.number && heads.unsafe.hash === hash, "the new head");
+  assert(heads.unsafe.number === number && heads.unsafe.hash === hash, "the new head");
+  const history = nextHistory(parts, number);
+  const state = await stateChanges(database, { number, oldest: history.oldest }, commit);
   const journalChanges = await journal.settle(settled);
-  const changes = [...stateChanges(database, diff, trie), ...journalChanges];
-  const operations = [
+  const changes = [...state.changes, ...journalChanges];
+  const tombstones = encodeTombstones(state.tombstones);
+  return [
+    // First: what this block writes over a tombstone stays.
+    ...(await pruneOperations(database, history)),
     ...blockOperations(stored, receipts),
     ...forwardOperations(changes),
     ...(journalChanges.length > 0 ? [journal.state()] : []),
-    { key: blockKey("UNDO", header.number), payload: encodeUndo(changes) },
+    // Nothing stood before genesis, and nothing takes it back.
+    ...(number === 0 ? [] : undoOperations(number, changes)),
+    ...(tombstones.length > 0
+      ? [{ key: blockKey("TOMBSTONES", number), payload: tombstones }]
+      : []),
     ...headOperations(heads, cursor),
   ];
-  const oldest = header.number - undoBlocks;
-  if (oldest >= 0) operations.push({ key: blockKey("UNDO", oldest), payload: null });
+}
+
+/** The oldest block whose state can be read, now and with `number` as the head. */
+interface HistoryChange {
+  readonly from: number;
+  readonly oldest: number;
+}
+
+function nextHistory({ database, undoBlocks }: StoreParts, number: number): HistoryChange {
+  if (number === 0) return { from: 0, oldest: 0 };
+  const from = readOldestState(database);
+  return { from, oldest: Math.min(Math.max(from, number - undoBlocks), from + PRUNED_A_BLOCK) };
+}
+
+/** Takes what leads to older states than the oldest out of the database. */
+async function pruneOperations(database: Database, history: HistoryChange): Promise<Operation[]> {
+  const { from, oldest } = history;
+  const operations: Operation[] = [{ key: META.oldestState, payload: encodeU64(oldest) }];
+  for (let block = from + 1; block <= oldest; block++) {
+    operations.push(...removeUndoOperations(database, block));
+    operations.push(...(await removeTombstones(database, block)));
+  }
   return operations;
+}
+
+/** Deletes what `block` deleted for good: no state that is kept has it any more. */
+async function removeTombstones(database: Database, block: number): Promise<Operation[]> {
+  const payload = database.get(blockKey("TOMBSTONES", block));
+  if (payload === null) return [];
+  const keys = decodeTombstones(payload);
+  const records = await database.getMany(keys);
+  const gone = keys.filter((_, i) => {
+    const record = records[i] ?? null;
+    if (record === null) return false;
+    const { version, value } = decodeVersioned(record);
+    // Written again meanwhile, or deleted again by a later block, which has its own turn.
+    return value === null && version.since === block;
+  });
+  return [blockKey("TOMBSTONES", block), ...gone].map((key) => ({ key, payload: null }));
 }
 
 /** The block stands on the head; its reverse diff would be wrong anywhere else. */
@@ -189,9 +244,8 @@ async function rollback(
   assert(number >= 0, "genesis stays");
   const { database, writer } = parts;
   const top = headsOf(database).unsafe.number;
-  for (let at = top; at > number; at--)
-    if (database.get(blockKey("UNDO", at)) === null)
-      throw new NodeError("STATE_NOT_AVAILABLE", { number: at });
+  const oldest = readOldestState(database);
+  if (number < oldest) throw new NodeError("STATE_NOT_AVAILABLE", { block: number, oldest });
   const removed: StoredBlock[] = [];
   for (let at = top; at > number; at--)
     await writer.write(() => {
@@ -208,9 +262,7 @@ function rollbackOperations(
   cursor: DerivationCursor | undefined,
 ): Operation[] {
   const { number, parentHash } = stored.block.header;
-  const undo = database.get(blockKey("UNDO", number));
-  assert(undo !== null, "checked before");
-  const restored = undoOperations(undo);
+  const restored = restoreOperations(database, number);
   const heads = headsOf(database);
   assert(heads.unsafe.hash === stored.block.hash, "only the head is taken back");
   const parent: BlockRef = { number: number - 1, hash: parentHash };
@@ -219,7 +271,8 @@ function rollbackOperations(
   journal.restore(settled);
   return [
     ...removeBlockOperations(stored.block),
-    { key: blockKey("UNDO", number), payload: null },
+    ...removeUndoOperations(database, number),
+    { key: blockKey("TOMBSTONES", number), payload: null },
     ...restored,
     ...(settled.length > 0 ? [journal.state()] : []),
     ...headOperations(

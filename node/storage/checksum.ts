@@ -19,9 +19,14 @@ function checksumOf(key: Uint8Array, payload: Uint8Array): number {
 
 /** The value as LevelDB stores it: payload ‖ CRC-32. */
 export function sealRecord(key: Uint8Array, payload: Uint8Array): Uint8Array {
-  const value = new Uint8Array(payload.length + CHECKSUM_BYTES);
+  const { length } = payload;
+  const value = new Uint8Array(length + CHECKSUM_BYTES);
   value.set(payload);
-  new DataView(value.buffer).setUint32(payload.length, checksumOf(key, payload));
+  const checksum = checksumOf(key, payload);
+  value[length] = checksum >>> 24;
+  value[length + 1] = checksum >>> 16;
+  value[length + 2] = checksum >>> 8;
+  value[length + 3] = checksum;
   return value;
 }
 

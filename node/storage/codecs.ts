@@ -9,28 +9,60 @@ import {
   type Hex,
   toHex,
 } from "../../lanes/bytes.ts";
+import { NodeError } from "../errors.ts";
 import type { BlockRef } from "../primitives/block.ts";
+import { EMPTY_TRIE_ROOT } from "../primitives/header.ts";
 import { encodeFields, encodeInteger, type Field, FieldReader } from "./fields.ts";
-import type { AccountRecord } from "./state.ts";
+import { type AccountRecord, EMPTY_CODE_HASH } from "./state.ts";
 import type { DerivationCursor, Heads, SignedMark } from "./store.ts";
 
+/** What an account's record holds beside nonce and balance. */
+const HAS_CODE = 1;
+const HAS_STORAGE = 2;
+const HASH_BYTES = 32;
+
+/**
+ * Flags and length of the nonce in one byte, nonce, code hash and storage root where they are not
+ * those of nothing, balance. Not RLP: a large block encodes ten thousand of them.
+ */
 export function encodeAccount(account: AccountRecord): Uint8Array {
-  return encodeFields([
-    encodeInteger(account.nonce),
-    encodeInteger(account.balance),
-    fromHex(account.codeHash),
-    fromHex(account.storageRoot),
-  ]);
+  const { codeHash, storageRoot } = account;
+  const nonce = bigintDigits(account.nonce);
+  const balance = bigintDigits(account.balance);
+  const hasCode = codeHash !== EMPTY_CODE_HASH;
+  const hasStorage = storageRoot !== EMPTY_TRIE_ROOT;
+  const nonceBytes = nonce.length / 2;
+  const hashes = (hasCode ? HASH_BYTES : 0) + (hasStorage ? HASH_BYTES : 0);
+  const record = Buffer.allocUnsafeSlow(1 + nonceBytes + hashes + balance.length / 2);
+  record[0] = (nonceBytes << 2) | (hasCode ? HAS_CODE : 0) | (hasStorage ? HAS_STORAGE : 0);
+  let at = 1 + record.write(nonce, 1, "hex");
+  if (hasCode) at += record.write(codeHash.slice(2), at, "hex");
+  if (hasStorage) at += record.write(storageRoot.slice(2), at, "hex");
+  record.write(balance, at, "hex");
+  return record;
 }
 
+/** Hex digits of whole bytes; of zero, none. */
+function bigintDigits(value: bigint): string {
+  if (value === 0n) return "";
+  const digits = value.toString(16);
+  return digits.length % 2 === 0 ? digits : `0${digits}`;
+}
+
+/** Errors: `STORAGE_CORRUPT`. */
 export function decodeAccount(payload: Uint8Array): AccountRecord {
-  const read = FieldReader.of(payload, "account");
-  return {
-    nonce: read.bigint(),
-    balance: read.bigint(),
-    codeHash: read.hash(),
-    storageRoot: read.hash(),
+  const record = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
+  let at = 1;
+  const take = (length: number): Hex => {
+    if (at + length > record.length) throw new NodeError("STORAGE_CORRUPT", { record: "account" });
+    return `0x${record.toString("hex", at, (at += length))}`;
   };
+  const integer = (digits: Hex): bigint => (digits === "0x" ? 0n : BigInt(digits));
+  const flags = record[0] ?? 0;
+  const nonce = integer(take(flags >> 2));
+  const codeHash = (flags & HAS_CODE) === 0 ? EMPTY_CODE_HASH : take(HASH_BYTES);
+  const storageRoot = (flags & HAS_STORAGE) === 0 ? EMPTY_TRIE_ROOT : take(HASH_BYTES);
+  return { nonce, balance: integer(take(record.length - at)), codeHash, storageRoot };
 }
 
 /** A slot's record; a slot of value zero has none. */

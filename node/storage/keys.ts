@@ -11,19 +11,21 @@
  * | 0x02   | HEADER              | number u64                       | hash ‖ RLP of the header          |
  * | 0x03   | SIDECAR             | number u64                       | orderHashes, laneState, senders   |
  * | 0x04   | RECEIPTS            | number u64                       | receipts                          |
- * | 0x05   | UNDO                | number u64                       | reverse diff, see `undo.ts`       |
+ * | 0x05   | UNDO                | number u64                       | page bits, single page: `undo.ts` |
  * | 0x06   | NUMBER_BY_HASH      | block hash                       | number u64                        |
  * | 0x07   | TRANSACTION         | transaction hash                 | block number u64 ‖ index u32      |
- * | 0x08   | ACCOUNT             | address                          | account                           |
- * | 0x09   | SLOT                | address ‖ slot                   | value, minimal big-endian         |
- * | 0x0a   | SLOT_LINK           | address ‖ slot                   | neighbours in the slot list       |
- * | 0x0b   | SLOT_FIRST          | address                          | first slot of the slot list       |
+ * | 0x08   | ACCOUNT             | address                          | version ‖ account                 |
+ * | 0x09   | SLOT                | address ‖ slot                   | version ‖ minimal big-endian      |
+ * | 0x0a   | SLOT_LINK           | address ‖ slot                   | version ‖ neighbours in the list  |
+ * | 0x0b   | SLOT_FIRST          | address                          | version ‖ first slot of the list  |
  * | 0x0c   | CODE                | code hash                        | code                              |
  * | 0x0d   | TRIE                | path as in `TrieNodeChange`      | RLP of the node                   |
  * | 0x0e   | JOURNAL             | leaderEpoch u32 ‖ seq u40        | prevHash, kind, bytes             |
  * | 0x0f   | SIGNED              | kind u8 ‖ height u64             | hash, origin                      |
+ * | 0x10   | UNDO_PAGE           | number u64 ‖ page u16            | part of a reverse diff            |
+ * | 0x11   | TOMBSTONES          | number u64                       | versioned keys the block deleted  |
  */
-import { bigintToBytes, concatBytes, fromHex, type Hex } from "../../lanes/bytes.ts";
+import { bigintToBytes, concatBytes, type Hex } from "../../lanes/bytes.ts";
 
 export const PREFIX = {
   META: 0x00,
@@ -42,11 +44,13 @@ export const PREFIX = {
   TRIE: 0x0d,
   JOURNAL: 0x0e,
   SIGNED: 0x0f,
+  UNDO_PAGE: 0x10,
+  TOMBSTONES: 0x11,
 } as const;
 
 type Prefix = (typeof PREFIX)[keyof typeof PREFIX];
 /** Records keyed by block number. */
-type BlockTable = "BLOCK" | "HEADER" | "SIDECAR" | "RECEIPTS" | "UNDO";
+type BlockTable = "BLOCK" | "HEADER" | "SIDECAR" | "RECEIPTS" | "UNDO" | "TOMBSTONES";
 /** Records keyed by a 32-byte hash. */
 type HashTable = "NUMBER_BY_HASH" | "TRANSACTION" | "CODE";
 
@@ -56,6 +60,18 @@ const U64_BYTES = 8;
 
 function prefixed(prefix: Prefix, ...parts: readonly Uint8Array[]): Uint8Array {
   return concatBytes(Uint8Array.of(prefix), ...parts);
+}
+
+/** As `prefixed`, of hex: a large block makes ten thousands of keys, so by the native decoder. */
+function hexKey(prefix: Prefix, ...parts: readonly Hex[]): Uint8Array {
+  let length = 1;
+  for (const part of parts) length += part.length / 2 - 1;
+  const key = Buffer.allocUnsafeSlow(length);
+  key[0] = prefix;
+  let offset = 1;
+  for (const part of parts) offset += key.write(part.slice(2), offset, "hex");
+  if (offset !== length) throw new RangeError("the key is not hex");
+  return key;
 }
 
 /** Big-endian u64 of a safe integer. */
@@ -79,26 +95,33 @@ export const META = {
   cursor: metaKey("cursor"),
   leaderEpoch: metaKey("leader-epoch"),
   journal: metaKey("journal"),
+  /** The oldest block whose state can be read. */
+  oldestState: metaKey("oldest-state"),
 } as const;
 
 export function blockKey(table: BlockTable, number: number): Uint8Array {
   return prefixed(PREFIX[table], encodeU64(number));
 }
 
+/** A page of a block's reverse diff; `page` has 16 bits. */
+export function undoPageKey(number: number, page: number): Uint8Array {
+  return prefixed(PREFIX.UNDO_PAGE, encodeU64(number), Uint8Array.of(page >> 8, page & 0xff));
+}
+
 export function hashKey(table: HashTable, hash: Hex): Uint8Array {
-  return prefixed(PREFIX[table], fromHex(hash));
+  return hexKey(PREFIX[table], hash);
 }
 
 export function accountKey(address: Hex): Uint8Array {
-  return prefixed(PREFIX.ACCOUNT, fromHex(address));
+  return hexKey(PREFIX.ACCOUNT, address);
 }
 
 export function slotKey(table: "SLOT" | "SLOT_LINK", address: Hex, slot: Hex): Uint8Array {
-  return prefixed(PREFIX[table], fromHex(address), fromHex(slot));
+  return hexKey(PREFIX[table], address, slot);
 }
 
 export function slotFirstKey(address: Hex): Uint8Array {
-  return prefixed(PREFIX.SLOT_FIRST, fromHex(address));
+  return hexKey(PREFIX.SLOT_FIRST, address);
 }
 
 export function trieKey(path: Uint8Array): Uint8Array {

@@ -11,13 +11,12 @@ import { NodeError } from "../errors.ts";
 import { decodeLink, encodeLink, type SlotLink } from "./codecs.ts";
 import type { RecordView } from "./database.ts";
 import { slotFirstKey, slotKey } from "./keys.ts";
-import type { Change } from "./undo.ts";
 
 export interface SlotList {
   add(address: Hex, slot: Hex): void;
   remove(address: Hex, slot: Hex): void;
-  /** What the calls so far change in the database. */
-  changes(): Change[];
+  /** What the calls so far write: the value of each record, and whether it had one before. */
+  writes(): { readonly key: Uint8Array; readonly value: Uint8Array | null; existed: boolean }[];
 }
 
 /** Collects changes to slot lists over what `view` holds. */
@@ -68,7 +67,10 @@ export function createSlotList(view: RecordView): SlotList {
       link(address, slot).after = null;
     },
 
-    changes: () => [...touched.values()].filter(({ before, after }) => before !== after),
+    writes: () =>
+      [...touched.values()]
+        .filter(({ before, after }) => before !== after)
+        .map(({ key, before, after }) => ({ key, value: after, existed: before !== null })),
   };
 }
 

@@ -5,9 +5,7 @@ import { decodeAccount, decodeSlot } from "./codecs.ts";
 import type { RecordView } from "./database.ts";
 import { accountKey, hashKey, slotKey, trieKey } from "./keys.ts";
 import { listSlots } from "./slot-list.ts";
-import type { StateReader, TrieReader } from "./state.ts";
-
-const EMPTY_CODE_HASH: Hex = "0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470";
+import { EMPTY_CODE_HASH, type StateReader, type TrieReader } from "./state.ts";
 
 /** Errors of all methods: `STORAGE_CORRUPT`, `STORAGE_FAILED`. */
 export function createStateReader(view: RecordView): StateReader {

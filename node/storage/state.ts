@@ -4,6 +4,10 @@
  */
 import type { Hex } from "../../lanes/bytes.ts";
 
+/** keccak256 of nothing: the code hash of an account without code. */
+export const EMPTY_CODE_HASH: Hex =
+  "0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470";
+
 export interface AccountRecord {
   readonly nonce: bigint;
   /** wei */

@@ -1,66 +1,21 @@
 /**
- * A block's change to the state tables, forwards and backwards.
+ * Reverse diffs: every key a block changed with the payload that stood there before, so that taking
+ * a block back restores the tables byte for byte, and older state can be read (`history.ts`).
  *
- * The reverse diff lists every key the block changes with the payload that stood there before, so
- * that taking a block back restores the tables byte for byte. The before-values come with the
- * `StateDiff`; only the slot list and the settled journal records are read.
+ * A reverse diff is split into pages by a hash of the key, so that one key is found by reading some
+ * 8 KiB, whatever the size of the block. Owns their form. Does not own which keys a block changes
+ * (`state-changes.ts`).
  */
+import assert from "node:assert";
 import { NodeError } from "../errors.ts";
 import type { Operation, RecordView } from "./database.ts";
-import { encodeAccount, encodeSlot } from "./codecs.ts";
-import { accountKey, hashKey, slotKey, trieKey } from "./keys.ts";
-import { createSlotList } from "./slot-list.ts";
-import type { AccountChange, StateDiff, TrieNodeChange } from "./state.ts";
+import { blockKey, undoPageKey } from "./keys.ts";
 
 /** One key a block changes. */
 export interface Change {
   readonly key: Uint8Array;
   readonly before: Uint8Array | null;
   readonly after: Uint8Array | null;
-}
-
-function accountChanges(change: AccountChange): Change[] {
-  const { address, before, after } = change;
-  const changes: Change[] = [];
-  if (before !== null || after !== null)
-    changes.push({
-      key: accountKey(address),
-      before: before === null ? null : encodeAccount(before),
-      after: after === null ? null : encodeAccount(after),
-    });
-  for (const slot of change.slots)
-    changes.push({
-      key: slotKey("SLOT", address, slot.slot),
-      before: encodeSlot(slot.before),
-      after: encodeSlot(slot.after),
-    });
-  return changes;
-}
-
-/** All changes of a block to accounts, slots, slot lists, code and trie nodes. */
-export function stateChanges(
-  view: RecordView,
-  diff: StateDiff,
-  trie: readonly TrieNodeChange[],
-): Change[] {
-  const changes: Change[] = [];
-  const slotList = createSlotList(view);
-  for (const account of diff.accounts) {
-    changes.push(...accountChanges(account));
-    for (const { slot, before, after } of account.slots) {
-      if (before === 0n && after !== 0n) slotList.add(account.address, slot);
-      if (before !== 0n && after === 0n) slotList.remove(account.address, slot);
-    }
-  }
-  changes.push(...slotList.changes());
-  for (const { hash, code } of diff.codes) {
-    const key = hashKey("CODE", hash);
-    // The same code may have been deployed before; taking this block back must not delete it.
-    if (view.get(key) === null) changes.push({ key, before: null, after: code });
-  }
-  for (const { path, node, previous } of trie)
-    changes.push({ key: trieKey(path), before: previous, after: node });
-  return changes;
 }
 
 export function forwardOperations(changes: readonly Change[]): Operation[] {
@@ -71,44 +26,132 @@ export function forwardOperations(changes: readonly Change[]): Operation[] {
 const ENTRY_HEADER_BYTES = 8;
 const ABSENT = 0xffffffff;
 
-/**
- * For each change: key length u32, payload length u32, key, payload. Lists of ten thousands, so no
- * RLP.
- */
-export function encodeUndo(changes: readonly Change[]): Uint8Array {
-  let length = 0;
-  for (const { key, before } of changes)
-    length += ENTRY_HEADER_BYTES + key.length + (before?.length ?? 0);
-  const payload = new Uint8Array(length);
-  const view = new DataView(payload.buffer);
-  let offset = 0;
-  for (const { key, before } of changes) {
-    view.setUint32(offset, key.length);
-    view.setUint32(offset + 4, before?.length ?? ABSENT);
-    payload.set(key, offset + ENTRY_HEADER_BYTES);
-    offset += ENTRY_HEADER_BYTES + key.length;
-    if (before !== null) payload.set(before, offset);
-    offset += before?.length ?? 0;
-  }
-  return payload;
+/** What a page holds on average, at most. */
+const PAGE_BYTES = 8192;
+/** Pages of a reverse diff are two to a power up to this; the key of a page has 16 bits for it. */
+const PAGE_BITS_MAX = 16;
+
+/** FNV-1a, with its bits mixed: the low ones choose the page. */
+function pageOf(key: Uint8Array, pageBits: number): number {
+  let hash = 0x811c9dc5;
+  for (const byte of key) hash = Math.imul(hash ^ byte, 0x01000193);
+  return (hash ^ (hash >>> 15)) & ((1 << pageBits) - 1);
 }
 
-/** The operations that restore what stood before the block. Errors: `STORAGE_CORRUPT`. */
-export function undoOperations(payload: Uint8Array): Operation[] {
-  const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
-  const operations: Operation[] = [];
+function entryBytes({ key, before }: Change): number {
+  return ENTRY_HEADER_BYTES + key.length + (before?.length ?? 0);
+}
+
+function writeEntry({ key, before }: Change, page: DataView, offset: number): number {
+  page.setUint32(offset, key.length);
+  page.setUint32(offset + 4, before?.length ?? ABSENT);
+  const bytes = new Uint8Array(page.buffer, page.byteOffset);
+  bytes.set(key, offset + ENTRY_HEADER_BYTES);
+  if (before !== null) bytes.set(before, offset + ENTRY_HEADER_BYTES + key.length);
+  return offset + entryBytes({ key, before, after: null });
+}
+
+/**
+ * The records of a block's reverse diff: one that says how many bits choose a page, and the pages.
+ * A single page stands in the first record itself.
+ */
+export function undoOperations(number: number, changes: readonly Change[]): Operation[] {
+  const bytes = changes.reduce((sum, change) => sum + entryBytes(change), 0);
+  let pageBits = 0;
+  while (bytes > PAGE_BYTES << pageBits && pageBits < PAGE_BITS_MAX) pageBits++;
+  const pages = changes.map(({ key }) => pageOf(key, pageBits));
+  const lengths = new Uint32Array(1 << pageBits);
+  for (const [i, change] of changes.entries()) {
+    const page = pages[i] as number;
+    lengths[page] = (lengths[page] as number) + entryBytes(change);
+  }
+  const single = pageBits === 0;
+  const payloads = Array.from(lengths, (length) => new Uint8Array(single ? 1 + length : length));
+  const views = payloads.map((payload) => new DataView(payload.buffer));
+  const offsets = new Uint32Array(lengths.length).fill(single ? 1 : 0);
+  changes.forEach((change, i) => {
+    const page = pages[i] as number;
+    offsets[page] = writeEntry(change, views[page] as DataView, offsets[page] as number);
+  });
+  const key = blockKey("UNDO", number);
+  const [first] = payloads;
+  assert(first !== undefined, "there is a page at least");
+  if (single) return [{ key, payload: first }];
+  return [
+    { key, payload: Uint8Array.of(pageBits) },
+    ...payloads.map((payload, page) => ({ key: undoPageKey(number, page), payload })),
+  ];
+}
+
+/** Key and payload of each entry; `null` where there was no such key. */
+function* entriesOf(page: Uint8Array): Generator<Operation> {
+  const view = new DataView(page.buffer, page.byteOffset, page.length);
   let offset = 0;
-  while (offset + ENTRY_HEADER_BYTES <= payload.length) {
+  while (offset + ENTRY_HEADER_BYTES <= page.length) {
     const length = view.getUint32(offset + 4);
     const keyStart = offset + ENTRY_HEADER_BYTES;
     const start = keyStart + view.getUint32(offset);
     offset = length === ABSENT ? start : start + length;
-    operations.push({
-      key: payload.subarray(keyStart, start),
-      payload: length === ABSENT ? null : payload.subarray(start, offset),
-    });
+    yield {
+      key: page.subarray(keyStart, start),
+      payload: length === ABSENT ? null : page.subarray(start, offset),
+    };
   }
-  if (offset !== payload.length)
-    throw new NodeError("STORAGE_CORRUPT", { record: "undo", reason: "form" });
+  if (offset !== page.length) throw corrupt("form");
+}
+
+/** Bits that choose a page, and the page itself where there is only one. */
+function readFirst(view: RecordView, number: number): { pageBits: number; rest: Uint8Array } {
+  const payload = view.get(blockKey("UNDO", number));
+  const pageBits = payload?.[0];
+  if (payload === null || pageBits === undefined || pageBits > PAGE_BITS_MAX)
+    throw corrupt("missing", number);
+  return { pageBits, rest: payload.subarray(1) };
+}
+
+function readPage(view: RecordView, number: number, page: number): Uint8Array {
+  const payload = view.get(undoPageKey(number, page));
+  if (payload === null) throw corrupt("missing", number);
+  return payload;
+}
+
+/** The operations that restore what stood before the block. Errors: `STORAGE_CORRUPT`. */
+export function restoreOperations(view: RecordView, number: number): Operation[] {
+  const { pageBits, rest } = readFirst(view, number);
+  if (pageBits === 0) return [...entriesOf(rest)];
+  const operations: Operation[] = [];
+  for (let page = 0; page < 1 << pageBits; page++)
+    for (const entry of entriesOf(readPage(view, number, page))) operations.push(entry);
   return operations;
+}
+
+/** The deletions that take `undoOperations` back. Errors: `STORAGE_CORRUPT`. */
+export function removeUndoOperations(view: RecordView, number: number): Operation[] {
+  const { pageBits } = readFirst(view, number);
+  const pages = pageBits === 0 ? 0 : 1 << pageBits;
+  const keys = [
+    blockKey("UNDO", number),
+    ...Array.from({ length: pages }, (_, page) => undoPageKey(number, page)),
+  ];
+  return keys.map((key) => ({ key, payload: null }));
+}
+
+/**
+ * The entry of `key` in a block's reverse diff; `null` where the block did not change it. Errors:
+ * `STORAGE_CORRUPT` where there is no reverse diff.
+ */
+export function findUndo(view: RecordView, number: number, key: Uint8Array): Operation | null {
+  const { pageBits, rest } = readFirst(view, number);
+  const page = pageBits === 0 ? rest : readPage(view, number, pageOf(key, pageBits));
+  const wanted = Buffer.from(key.buffer, key.byteOffset, key.length);
+  for (const entry of entriesOf(page)) if (wanted.equals(entry.key)) return entry;
+  return null;
+}
+
+function corrupt(reason: string, number?: number): NodeError {
+  return new NodeError("STORAGE_CORRUPT", {
+    record: "undo",
+    reason,
+    ...(number === undefined ? {} : { number }),
+  });
 }

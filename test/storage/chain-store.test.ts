@@ -131,7 +131,10 @@ t.test("rollback lowers heads, moves the cursor, and stops where reverse diffs e
   };
   await store.saveHeads({ unsafe: refs[6]!, safe: refs[5]!, finalized: refs[2]! }, cursor);
   t.strictSame(store.cursor(), cursor);
-  await t.rejects(store.rollback(2), { code: "STATE_NOT_AVAILABLE", data: { number: 3 } });
+  await t.rejects(store.rollback(2), {
+    code: "STATE_NOT_AVAILABLE",
+    data: { block: 2, oldest: 3 },
+  });
   t.same(store.heads().unsafe, refs[6], "a refused rollback changes nothing");
   const earlier = { ...cursor, nextBatchIndex: 3 };
   t.equal((await store.rollback(3, earlier)).length, 3);
