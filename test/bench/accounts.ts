@@ -55,8 +55,15 @@ export interface Call {
   readonly gasLimit: bigint;
 }
 
-/** The sender's next transaction, decoded as the rpc thread hands it on. */
+/** The sender's next transaction, which is going to be in a block. */
 export function signNext(sender: Sender, call: Call): UserTransaction {
+  const transaction = sign(sender, call);
+  sender.nonce += 1;
+  return transaction;
+}
+
+/** A transaction with the sender's next nonce, decoded as the rpc thread hands it on. */
+export function sign(sender: Sender, call: Call): UserTransaction {
   const fields = [
     bigintToMinimalBytes(BigInt(CHAIN_ID)),
     bigintToMinimalBytes(BigInt(sender.nonce)),
@@ -75,7 +82,6 @@ export function signNext(sender: Sender, call: Call): UserTransaction {
   const yParity = bigintToMinimalBytes(BigInt((signature[64] ?? 27) - 27));
   const decoded = decodeTransaction(typed(RLP.encode([...fields, yParity, r, s])));
   if (!decoded.ok) throw new Error(`a signed transaction does not decode: ${decoded.code}`);
-  sender.nonce += 1;
   return { ...decoded.value, sender: sender.address };
 }
 

@@ -7,9 +7,12 @@
  */
 import { encodeLaneState, genesisLaneState } from "../../lanes/lane-state.ts";
 import { attributesTransaction } from "../../node/chain/attributes.ts";
+import { systemClock } from "../../node/clock.ts";
 import { createEmbeddedEngine } from "../../node/execution/embedded/engine.ts";
+import { createPreemption } from "../../node/execution/embedded/preemption.ts";
 import type { BlockEnvironment, Engine, ExecutedBlock } from "../../node/execution/engine.ts";
 import { silentLogger } from "../../node/log.ts";
+import { PreemptionSignal } from "../../node/preemption-signal.ts";
 import type { UserTransaction } from "../../node/primitives/transaction.ts";
 import { createStore } from "../../node/storage/chain-store.ts";
 import type { StateDiff } from "../../node/storage/state.ts";
@@ -58,6 +61,8 @@ export interface BenchChain {
   readonly store: Store;
   readonly pool: WorkerPool;
   readonly engine: Engine;
+  /** Makes a transaction that is applied as preemptible give way. */
+  readonly signal: PreemptionSignal;
   /** The environment of a block on the head. */
   environment(): BlockEnvironment;
   /**
@@ -71,37 +76,43 @@ export interface BenchChain {
 /** A chain on the state in a folder. */
 export async function openBenchChain(dataDir: string): Promise<BenchChain> {
   const store = await createStore({ dataDir });
-  const stored = store.headerByNumber(store.heads().unsafe.number);
-  if (stored === null) throw new Error("the store has no head");
-  let head: BlockEnvironment["parent"] = stored;
+  const head = (): BlockEnvironment["parent"] => {
+    const stored = store.headerByNumber(store.heads().unsafe.number);
+    if (stored === null) throw new Error("the store has no head");
+    return stored;
+  };
   const failures: Error[] = [];
   const pool = await createWorkerPool({ size: WORKERS, dataDir }, silentLogger, (error) => {
     failures.push(error);
   });
-  const { state } = store;
-  const engine = createEmbeddedEngine({ rollup: ROLLUP, head, state, roots: pool.roots });
-  const environment = (): BlockEnvironment => ({
-    parent: head,
-    timestamp: head.header.timestamp + 1,
-    prevRandao: GENESIS_ORIGIN.prevRandao,
-    parentBeaconBlockRoot: GENESIS_ORIGIN.parentBeaconBlockRoot,
-    gasLimit: ROLLUP.genesis.gasLimit,
+  const signal = PreemptionSignal.create();
+  const engine = createEmbeddedEngine({
+    rollup: ROLLUP,
+    head: head(),
+    state: store.state,
+    roots: pool.roots,
+    preemption: createPreemption(signal, () => systemClock.monotonicMs()),
   });
+  const environment = (): BlockEnvironment => {
+    const parent = head();
+    return {
+      parent,
+      timestamp: parent.header.timestamp + 1,
+      prevRandao: GENESIS_ORIGIN.prevRandao,
+      parentBeaconBlockRoot: GENESIS_ORIGIN.parentBeaconBlockRoot,
+      gasLimit: ROLLUP.genesis.gasLimit,
+    };
+  };
   return {
     store,
     pool,
     engine,
+    signal,
     environment,
     async block(transactions, options = {}) {
       const [failure] = failures;
       if (failure !== undefined) throw failure;
-      const { block, times } = await runBlock(
-        { store, engine, environment: environment() },
-        transactions,
-        options,
-      );
-      head = block;
-      return times;
+      return runBlock({ store, engine, environment: environment() }, transactions, options);
     },
     async close() {
       await pool.stop();
@@ -120,7 +131,7 @@ async function runBlock(
   { store, engine, environment }: BlockParts,
   transactions: readonly UserTransaction[],
   { status = 1, around = (execute) => execute() }: BlockOptions,
-): Promise<{ readonly block: ExecutedBlock["block"]; readonly times: BlockTimes }> {
+): Promise<BlockTimes> {
   const watch = stopwatch();
   await engine.open(environment);
   const sequenceNumber = BigInt(environment.parent.header.number + 1);
@@ -133,7 +144,8 @@ async function runBlock(
   await around(async () => {
     watch();
     for (const transaction of transactions) {
-      const result = await engine.apply(transaction);
+      // As the builder applies normal transactions; nobody raises the signal.
+      const result = await engine.apply(transaction, { preemptible: true });
       if (!result.ok) throw new Error(`refused: ${result.code}`);
       if (result.receipt.status !== status) throw new Error(`status ${result.receipt.status}`);
     }
@@ -148,17 +160,14 @@ async function runBlock(
   await engine.committed();
   const committedMs = watch();
   return {
-    block: executed.block,
-    times: {
-      transactions: transactions.length,
-      gasUsed,
-      dirtyLeaves: countLeaves(executed.diff),
-      openMs,
-      executeMs,
-      sealMs,
-      commitMs,
-      committedMs,
-    },
+    transactions: transactions.length,
+    gasUsed,
+    dirtyLeaves: countLeaves(executed.diff),
+    openMs,
+    executeMs,
+    sealMs,
+    commitMs,
+    committedMs,
   };
 }
 
@@ -195,7 +204,7 @@ function commitOf(store: Store, executed: ExecutedBlock): BlockCommit {
         })),
       },
       orderHashes: [block.hash],
-      laneState: encodeLaneState(genesisLaneState(timestamp)),
+      laneState: encodeLaneState({ ...genesisLaneState(timestamp), blockNumber: number }),
       signature: null,
     },
     receipts,

@@ -8,6 +8,7 @@ import type { BenchChain, BlockTimes } from "./chain.ts";
 import { blockMs } from "./chain.ts";
 import type { Profile } from "./profile.ts";
 import { figureOf, type Row, type Target } from "./row.ts";
+import type { UserTransaction } from "../../node/primitives/transaction.ts";
 import type { Workload } from "./workloads.ts";
 
 /** What the issue asks of execution alone, in transactions a second. */
@@ -18,22 +19,39 @@ const EXECUTION_TARGETS: Readonly<Record<string, Target>> = {
 
 const GAS_PER_MGAS = 1_000_000;
 
+/** Runs of one workload end when they have taken this long, however few they are. */
+const RUNS_MS_MAX = 15_000;
+
+export interface WorkloadRun {
+  readonly workload: Workload;
+  /** Blocks that count. */
+  readonly times: readonly BlockTimes[];
+  /** Every block, the one that warmed up first. */
+  readonly blocks: readonly (readonly UserTransaction[])[];
+  readonly gasUsed: readonly bigint[];
+}
+
 /** Warms up, then runs `runs` blocks of the workload; the profile, if any, sees only those. */
-export async function runBlocks(
+export async function runWorkload(
   chain: BenchChain,
   workload: Workload,
   runs: number,
   profile: Profile | null = null,
-): Promise<BlockTimes[]> {
+): Promise<WorkloadRun> {
   const { status } = workload;
-  await chain.block(workload.nextBlock(), { status });
+  const around = profile === null ? {} : { around: profile.around };
+  const warmUp = workload.warmUpBlock();
+  const warmUpTimes = await chain.block(warmUp, { status });
+  const blocks = [warmUp];
   const times: BlockTimes[] = [];
-  for (let run = 0; run < runs; run++) {
+  const startedMs = performance.now();
+  while (times.length < runs && performance.now() - startedMs < RUNS_MS_MAX) {
     const transactions = workload.nextBlock();
-    const around = profile === null ? {} : { around: profile.around };
     times.push(await chain.block(transactions, { status, ...around }));
+    blocks.push(transactions);
   }
-  return times;
+  const gasUsed = [warmUpTimes, ...times].map((each) => each.gasUsed);
+  return { workload, times, blocks, gasUsed };
 }
 
 /** Rows of an ordinary workload. */

@@ -17,6 +17,8 @@ import { CHAIN_FORMAT } from "../../node/storage/database.ts";
 import { loopEntries } from "./loops.ts";
 import { contractEntries, type Population } from "./population.ts";
 
+/** Raised when `state.ts` makes something else of the same population. */
+const BUILDER_VERSION = 1;
 /** The builder makes much garbage at once; a larger nursery saves it a third of its time. */
 const BUILDER_FLAGS = ["--max-semi-space-size=64"];
 
@@ -67,7 +69,7 @@ function stateName(population: Population): string {
       [...storage].map(([slot, value]) => [slot, String(value)]),
     ],
   );
-  const text = JSON.stringify([CHAIN_FORMAT, population, contracts]);
+  const text = JSON.stringify([BUILDER_VERSION, CHAIN_FORMAT, population, contracts]);
   return `state-${createHash("sha256").update(text).digest("hex").slice(0, 16)}`;
 }
 

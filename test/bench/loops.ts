@@ -4,8 +4,7 @@
  * Owns the programs and where they stand in the state. All but one end out of gas, so that their
  * gas is exact and nothing of them stays; `sstore-new` stops in time, so that its slots stay.
  */
-import { bigintToBytes, type Hex, toHex } from "../../lanes/bytes.ts";
-import { fromHex } from "../../lanes/bytes.ts";
+import { bigintToBytes, fromHex, type Hex, toHex } from "../../lanes/bytes.ts";
 import { assemble } from "../parity/assembler.ts";
 import { ADDRESS_FACTOR } from "./accounts.ts";
 import type { AllocEntry } from "./state.ts";
@@ -28,7 +27,7 @@ const PRIME = HEX_32_MAX - 188n;
 const GAS_LEFT = 30_000;
 
 /** Calls of it succeed and do nothing. */
-const SINK: Hex = loopAddress(0);
+export const SINK: Hex = loopAddress(0);
 
 const repeated = (body: string, times: number): string => Array(times).fill(body).join(" ");
 

@@ -10,12 +10,18 @@ export interface BenchOptions {
   readonly runs: number;
   /** The same for loops, which take seconds each. */
   readonly loopRuns: number;
+  /** Blocks that the sequencer builds under a flood. */
+  readonly floodBlocks: number;
+  /** Fast transactions behind each kind of heavy one. */
+  readonly probes: number;
   /** Part of a name: only what has it runs. */
   readonly only: string | null;
   readonly json: string | null;
   /** Folder where built states are kept. */
   readonly state: string | null;
   readonly profile: boolean;
+  /** Runs the same on other engines too. */
+  readonly peers: boolean;
 }
 
 const USAGE = `usage: npm run bench -- execution [options]
@@ -24,12 +30,15 @@ const USAGE = `usage: npm run bench -- execution [options]
   --only NAME     only what has NAME in its name
   --json FILE     write the rows there too
   --state FOLDER  keep built states there, and use them
-  --profile       print self times instead of rows`;
+  --profile       print self times instead of rows
+  --no-peers      leave the other engines out`;
 
 const ACCOUNTS_DEFAULT = 1_000_000;
 const ACCOUNTS_MIN = 2_000;
 const RUNS_DEFAULT = 5;
 const LOOP_RUNS_MAX = 3;
+const FLOOD_BLOCKS = 8;
+const PROBES = 40;
 const SENDERS_MAX = 20_000;
 const HOLDERS_MAX = 100_000;
 /** What the loop of cold reads goes through in all its runs. */
@@ -49,10 +58,13 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     sizes: BLOCK_SIZES,
     runs,
     loopRuns: Math.min(runs, LOOP_RUNS_MAX),
+    floodBlocks: FLOOD_BLOCKS,
+    probes: PROBES,
     only: values.only ?? null,
     json: values.json ?? null,
     state: values.state ?? null,
     profile: values.profile ?? false,
+    peers: !(values["no-peers"] ?? false),
   };
 }
 
@@ -78,6 +90,7 @@ function parse(args: readonly string[]) {
         json: { type: "string" },
         state: { type: "string" },
         profile: { type: "boolean" },
+        "no-peers": { type: "boolean" },
       },
     });
   } catch (cause) {

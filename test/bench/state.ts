@@ -188,7 +188,7 @@ function commitOf(store: Store, block: Block, { diff, nodes }: Part) {
       block,
       laneData: { policyHash: ZERO_HASH, flashblocks: [], numbers: [] },
       orderHashes: [],
-      laneState: encodeLaneState(genesisLaneState(timestamp)),
+      laneState: encodeLaneState({ ...genesisLaneState(timestamp), blockNumber: number }),
       signature: null,
     },
     receipts: [],

@@ -10,24 +10,30 @@ import { loadArtifact } from "../../node/contracts/artifact.ts";
 import type { UserTransaction } from "../../node/primitives/transaction.ts";
 import { createRandom, type Random } from "../parity/random.ts";
 import { type Call, plainAddress, type Sender, signNext } from "./accounts.ts";
-import { HEAVY_GAS, type Loop, loopData, LOOPS } from "./loops.ts";
+import { HEAVY_GAS, type Loop, loopData, LOOPS, SINK } from "./loops.ts";
 import {
   feedId,
   FEEDS,
   ORACLE,
   plainCount,
   poolAddress,
+  POOLS,
   type Population,
   ROUTER,
   TOKEN,
+  tokenAddress,
 } from "./population.ts";
 
 export interface Workload {
   readonly name: string;
   /** Status of each receipt. */
   readonly status: 0 | 1;
+  /** Contracts that its transactions touch. */
+  readonly contracts: readonly Hex[];
   /** Signs the next block's transactions. */
   nextBlock(): UserTransaction[];
+  /** The same in less time, to warm up. */
+  warmUpBlock(): UserTransaction[];
 }
 
 /** Transactions of one block. */
@@ -56,6 +62,8 @@ export function createSupply(senders: readonly Sender[]): SenderSupply {
 }
 
 const SEED = 20_260_101;
+/** A report takes 50,500; the fast class shares its gas out by limits. */
+const REPORT_GAS = 60_000n;
 const SWAP_GAS = 4_000_000n;
 
 /** All ordinary workloads. */
@@ -65,24 +73,27 @@ export function workloads(
   supply: SenderSupply,
 ): Workload[] {
   const random = createRandom(SEED);
-  const block = (name: string, size: number, call: (sender: Sender) => Call): Workload => ({
-    name,
-    status: 1,
-    nextBlock: () =>
-      Array.from({ length: size }, () => {
-        const sender = supply.next();
-        return signNext(sender, call(sender));
-      }),
+  const workload = (
+    name: string,
+    size: number,
+    contracts: readonly Hex[],
+    call: () => Call,
+  ): Workload => {
+    const nextBlock = () => Array.from({ length: size }, () => signNext(supply.next(), call()));
+    return { name, status: 1, contracts, nextBlock, warmUpBlock: nextBlock };
+  };
+  const transfer = (): Call => ({
+    to: plainAddress(random.below(plainCount(population))),
+    value: BigInt(1 + random.below(1_000_000)),
+    gasLimit: 21_000n,
   });
+  const pools = Array.from({ length: POOLS }, (_, index) => poolAddress(index));
+  const tokens = Array.from({ length: POOLS + 1 }, (_, index) => tokenAddress(index));
   return [
-    block("transfers", sizes.transfers, () => ({
-      to: plainAddress(random.below(plainCount(population))),
-      value: BigInt(1 + random.below(1_000_000)),
-      gasLimit: 21_000n,
-    })),
-    block("erc-20", sizes.tokens, () => tokenTransfer(population, random)),
-    block("oracle", sizes.oracle, oracleReports(random)),
-    block("swap-20", sizes.swaps, () => swapCall(random)),
+    workload("transfers", sizes.transfers, [], transfer),
+    workload("erc-20", sizes.tokens, [TOKEN], () => tokenTransfer(population, random)),
+    workload("oracle", sizes.oracle, [ORACLE], oracleReports(random)),
+    workload("swap-20", sizes.swaps, [ROUTER, ...pools, ...tokens], () => swapCall(random)),
   ];
 }
 
@@ -108,7 +119,7 @@ function oracleReports(random: Random): () => Call {
 /** One write of the oracle. */
 export function oracleReport(feed: Hex, price: bigint, publishedMs: number): Call {
   const args = [feed, price, 1_000n, publishedMs];
-  return { to: ORACLE, data: call("BenchOracle", "publish", args), gasLimit: 200_000n };
+  return { to: ORACLE, data: call("BenchOracle", "publish", args), gasLimit: REPORT_GAS };
 }
 
 function swapCall(random: Random): Call {
@@ -116,19 +127,26 @@ function swapCall(random: Random): Call {
   return { to: ROUTER, data: call("BenchRouter", "swap", args), gasLimit: SWAP_GAS };
 }
 
+/** Gas of a loop that only warms up. */
+const WARM_UP_GAS = 2_000_000n;
+
+/** A call of the loop that uses all gas a transaction may have; numbers tell calls apart. */
+export function loopCall(loop: Loop, number: number, gasLimit = HEAVY_GAS): Call {
+  return { to: loop.address, data: loopData(loop, number), gasLimit };
+}
+
 /** One block with one call of the loop. */
-export function loopWorkload(loop: Loop, supply: SenderSupply): Workload {
+function loopWorkload(loop: Loop, supply: SenderSupply): Workload {
   let calls = 0;
+  const block = (gasLimit: bigint): UserTransaction[] => [
+    signNext(supply.next(), loopCall(loop, calls++, gasLimit)),
+  ];
   return {
     name: `loop: ${loop.name}`,
     status: loop.status,
-    nextBlock: () => [
-      signNext(supply.next(), {
-        to: loop.address,
-        data: loopData(loop, calls++),
-        gasLimit: HEAVY_GAS,
-      }),
-    ],
+    contracts: [loop.address, SINK],
+    nextBlock: () => block(HEAVY_GAS),
+    warmUpBlock: () => block(WARM_UP_GAS),
   };
 }
 
