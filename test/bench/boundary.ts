@@ -1,0 +1,238 @@
+/**
+ * The sequencer under a flood of token transfers: how long no fast transaction can be executed
+ * around the end of a block, and how long fast ones that arrive from another thread wait.
+ *
+ * A block's stall begins when it takes nothing more (`seal` is called) and ends when the next one
+ * has its attributes, the first thing in a block: from then on the builder applies fast ones.
+ */
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import type { Hex } from "../../lanes/bytes.ts";
+import type { UserTransaction } from "../../node/primitives/transaction.ts";
+import { createRandom } from "../parity/random.ts";
+import { signNext } from "./accounts.ts";
+import { processMs, startArrivals } from "./arrivals.ts";
+import type { BenchChain } from "./chain.ts";
+import { type EngineCall, type LiveSequencer, openLive } from "./live.ts";
+import { FEEDS, feedId } from "./population.ts";
+import { figureOf, percentile, type Row } from "./row.ts";
+import { oracleReport, type SenderSupply, type Workload } from "./workloads.ts";
+
+/** The issue's bound on the stall of the fast lane at a block's end. */
+const STALL_MS_MAX = 5;
+const SEED = 11;
+/** Fast transactions a second, evenly spread at random. */
+const FAST_PER_SECOND = 80;
+/** Later than any report of the workloads. */
+const FIRST_REPORT_MS = 1_800_000_000_000;
+const NS_PER_MS = 1e6;
+
+/** One fast transaction on its way, in `processMs`. */
+interface FastTimes {
+  readonly sentMs: number;
+  /** The sequencing thread has it. */
+  readonly receivedMs: number;
+  /** It is durable and in the pool. */
+  readonly acceptedMs: number;
+  readonly applyStartMs: number;
+  readonly applyEndMs: number;
+}
+
+export interface FloodOptions {
+  /** Blocks that are built under the flood. */
+  readonly blocks: number;
+  /** Blocks' worth of transactions in the pool when it begins. */
+  readonly flood: Workload;
+  readonly floodBlocks: number;
+}
+
+/** Rows of the stall, of the fast lane's waits, and of the event loop meanwhile. */
+export async function boundaryRows(
+  bench: BenchChain,
+  reporters: SenderSupply,
+  options: FloodOptions,
+): Promise<Row[]> {
+  // The sequencer goes on from a block with attributes.
+  await bench.block([]);
+  const live = await openLive(bench);
+  const { flood, floodBlocks, blocks } = options;
+  const pending = Array.from({ length: floodBlocks }, () => flood.nextBlock()).flat();
+  await submitAll(live, pending);
+  const loop = monitorEventLoopDelay({ resolution: 1 });
+  loop.enable();
+  const before = bench.environment().parent.header.number;
+  const startedMs = performance.now();
+  const fast = await runWithFast(bench, live, reporters, blocks);
+  const seconds = (performance.now() - startedMs) / 1000;
+  loop.disable();
+  const { pending: left } = live.admission.pool.counts();
+  const note =
+    left > 0
+      ? "saturated: the pool had transactions left at the end"
+      : "NOT saturated: the pool ran empty before the end";
+  const rows = [...stallRows(live.calls, note), ...fastRows(fast)];
+  return [
+    ...rows,
+    {
+      name: "sequencer under flood",
+      measure: "transactions in blocks",
+      unit: "tx/s",
+      figure: figureOf([transactionsSince(bench, before) / seconds]),
+      note,
+    },
+    {
+      name: "sequencer under flood",
+      measure: "event loop delay, 99th percentile",
+      unit: "ms",
+      figure: figureOf([loop.percentile(99) / NS_PER_MS]),
+    },
+    {
+      name: "sequencer under flood",
+      measure: "event loop delay, longest",
+      unit: "ms",
+      figure: figureOf([loop.max / NS_PER_MS]),
+    },
+  ];
+}
+
+/** User transactions of the blocks above this number. */
+function transactionsSince({ store, environment }: BenchChain, number: number): number {
+  let count = 0;
+  for (let at = number + 1; at <= environment().parent.header.number; at++)
+    count += (store.blockByNumber(at)?.block.transactions.length ?? 1) - 1;
+  return count;
+}
+
+/** Submitted together, so that many share one sync of the journal. */
+async function submitAll(
+  { admission }: LiveSequencer,
+  transactions: readonly UserTransaction[],
+): Promise<void> {
+  const answers = await Promise.all(transactions.map((each) => admission.submit(each)));
+  const refused = answers.find((answer) => !answer.ok);
+  if (refused?.ok === false) throw new Error(`the flood is refused: ${refused.code}`);
+}
+
+async function runWithFast(
+  bench: BenchChain,
+  live: LiveSequencer,
+  reporters: SenderSupply,
+  blocks: number,
+): Promise<FastTimes[]> {
+  const count = FAST_PER_SECOND * blocks;
+  const reports = Array.from({ length: count }, (_, index) =>
+    signNext(
+      reporters.next(),
+      oracleReport(feedId(index % FEEDS), 1_000_000n, FIRST_REPORT_MS + index),
+    ),
+  );
+  const received: Omit<FastTimes, "applyStartMs" | "applyEndMs">[] = [];
+  const failures: unknown[] = [];
+  const source = await startArrivals(bench.signal, ({ index, sentMs }) => {
+    const report = reports[index];
+    if (report === undefined) return;
+    const receivedMs = processMs();
+    live.admission.submit(report).then(
+      (answer) => {
+        if (answer.ok) received[index] = { sentMs, receivedMs, acceptedMs: processMs() };
+        else failures.push(new Error(`a report is refused: ${answer.code}`));
+      },
+      (error: unknown) => failures.push(error),
+    );
+  });
+  try {
+    const random = createRandom(SEED);
+    const meanMs = 1000 / FAST_PER_SECOND;
+    source.want(reports.map(() => meanMs / 2 + (meanMs * random.below(1000)) / 1000));
+    await live.run(blocks);
+  } finally {
+    await source.stop();
+  }
+  if (failures.length > 0) throw failures[0];
+  return withApplies(
+    live.calls,
+    reports.map(({ hash }) => hash),
+    received,
+  );
+}
+
+/** Those that were executed before the run ended. */
+function withApplies(
+  calls: readonly EngineCall[],
+  hashes: readonly Hex[],
+  received: readonly (Omit<FastTimes, "applyStartMs" | "applyEndMs"> | undefined)[],
+): FastTimes[] {
+  const applied = new Map(calls.map((call) => [call.hash, call]));
+  return hashes.flatMap((hash, index) => {
+    const times = received[index];
+    const call = applied.get(hash);
+    if (times === undefined || call === undefined) return [];
+    return [{ ...times, applyStartMs: call.startMs, applyEndMs: call.endMs }];
+  });
+}
+
+/** From each block's end to the next one's attributes, and its parts. */
+function stallRows(calls: readonly EngineCall[], note: string): Row[] {
+  const stalls: { readonly whole: number; readonly seal: number; readonly commit: number }[] = [];
+  let seal: EngineCall | null = null;
+  let opened: EngineCall | null = null;
+  for (const call of calls) {
+    if (call.kind === "seal") seal = call;
+    if (call.kind === "open") opened = call;
+    if (call.kind !== "attributes" || seal === null || opened === null) continue;
+    stalls.push({
+      whole: call.endMs - seal.startMs,
+      seal: seal.endMs - seal.startMs,
+      commit: opened.startMs - seal.endMs,
+    });
+  }
+  const name = "block boundary under flood";
+  const row = (measure: string, values: readonly number[]): Row => {
+    return { name, measure, unit: "ms", figure: figureOf(values), note };
+  };
+  return [
+    {
+      ...row(
+        "stall of the fast lane",
+        stalls.map(({ whole }) => whole),
+      ),
+      target: { atMost: STALL_MS_MAX },
+    },
+    row(
+      "of it: seal",
+      stalls.map((stall) => stall.seal),
+    ),
+    row(
+      "of it: verify, commit, sign, plan",
+      stalls.map(({ commit }) => commit),
+    ),
+    row(
+      "of it: open and attributes",
+      stalls.map(({ whole, seal: sealMs, commit }) => whole - sealMs - commit),
+    ),
+  ];
+}
+
+/** What fast transactions wait for the sequencing thread, and their whole way. */
+function fastRows(fast: readonly FastTimes[]): Row[] {
+  const name = "fast lane under flood";
+  const note =
+    "waiting for the sequencing thread to listen and to execute; the journal's sync is left out";
+  const waits = fast.map(
+    ({ sentMs, receivedMs, acceptedMs, applyStartMs }) =>
+      receivedMs - sentMs + (applyStartMs - acceptedMs),
+  );
+  const whole = fast.map(({ sentMs, applyEndMs }) => applyEndMs - sentMs);
+  const row = (measure: string, values: readonly number[]): Row[] => [
+    { name, measure, unit: "ms", figure: figureOf(values) },
+    {
+      name,
+      measure: `${measure}, 99th percentile`,
+      unit: "ms",
+      figure: figureOf([percentile(values, 0.99)]),
+    },
+  ];
+  return [
+    ...row("wait", waits).map((each) => ({ ...each, note })),
+    ...row("arrival to executed", whole),
+  ];
+}

@@ -1,0 +1,167 @@
+/**
+ * The real sequencer on the benchmarks' chain: chain, txpool, admission with its journal, builder,
+ * signer, wired as `node/node.ts` wires them, with a real clock and a made-up L1. Nothing is
+ * published, and no other thread reads.
+ *
+ * Owns the wiring and the watch over the engine. Does not own what is submitted.
+ */
+import { setImmediate } from "node:timers/promises";
+import { fromHex, type Hex } from "../../lanes/bytes.ts";
+import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
+import { Chain } from "../../node/chain/chain.ts";
+import { createL1View } from "../../node/chain/l1-view.ts";
+import { type Clock, createSteadyClock } from "../../node/clock.ts";
+import type { Engine } from "../../node/execution/engine.ts";
+import { silentLogger } from "../../node/log.ts";
+import type { Transaction } from "../../node/primitives/transaction.ts";
+import { type Admission, createAdmission } from "../../node/sequencer/admission.ts";
+import { createArrivals } from "../../node/sequencer/arrivals.ts";
+import { createSequencer } from "../../node/sequencer/sequencer.ts";
+import { createSigner } from "../../node/sequencer/signer.ts";
+import { CHAIN_ID } from "./accounts.ts";
+import { processMs } from "./arrivals.ts";
+import type { BenchChain } from "./chain.ts";
+import { L1_CHAIN_ID, l1Block, l1Head, POLICY, ROLLUP, SEQUENCER_KEY } from "./rollup.ts";
+
+/** As `node/config.ts` has it by default. */
+const FLASHBLOCK_MS = 200;
+const ACCOUNT_MAX = 256;
+/** More than the default: the whole flood lies in the pool before it begins. */
+const POOL_MAX = 65_536;
+
+/** One call of the engine, in `processMs`. */
+export interface EngineCall {
+  readonly kind: "open" | "attributes" | "apply" | "seal" | "committed";
+  readonly startMs: number;
+  readonly endMs: number;
+  /** Of the transaction, for `apply`. */
+  readonly hash: Hex | null;
+}
+
+export interface LiveSequencer {
+  readonly admission: Admission;
+  /** Every call of the engine, in order. */
+  readonly calls: readonly EngineCall[];
+  /** Builds blocks until that many are published, and the loop has ended. */
+  run(blocks: number): Promise<void>;
+}
+
+/** A sequencer on the chain's head, which must be a block with attributes. */
+export async function openLive(bench: BenchChain): Promise<LiveSequencer> {
+  const { store, pool, signal } = bench;
+  const calls: EngineCall[] = [];
+  const engine = watched(bench.engine, calls);
+  const recoverSenders = (raws: readonly Uint8Array[]) => pool.recoverSenders(raws);
+  const chain = new Chain({
+    rollup: ROLLUP,
+    policy: POLICY,
+    store,
+    engine,
+    recoverSenders,
+    originAt: (number) => Promise.resolve(l1Block(number)),
+    log: silentLogger,
+  });
+  const clock = clockFrom(1000 * chain.head().header.timestamp);
+  const arrivals = createArrivals(clock);
+  const leaderEpoch = await store.raiseLeaderEpoch(chain.head().laneState.leaderEpoch);
+  const admission = createAdmission(
+    {
+      chainId: CHAIN_ID,
+      policy: POLICY,
+      leaderEpoch,
+      globalMax: POOL_MAX,
+      accountMax: ACCOUNT_MAX,
+    },
+    {
+      store,
+      account: (address) => engine.account(address),
+      recoverSenders,
+      onReady: () => {
+        arrivals.notify();
+      },
+      onAccepted: () => undefined,
+      log: silentLogger,
+    },
+  );
+  const head = () => l1Block(l1Head(clock.nowMs()));
+  const view = createL1View((number) =>
+    Promise.resolve(number <= head().number ? l1Block(number) : null),
+  );
+  let left = 0;
+  const domain = { chainId: CHAIN_ID, l1ChainId: L1_CHAIN_ID, settlement: ROLLUP.settlement };
+  const sequencer = createSequencer({
+    rollup: ROLLUP,
+    chain,
+    store,
+    l1: { ...view, head },
+    admission,
+    signer: createSigner(fromHex(SEQUENCER_KEY), domain, store),
+    builder: {
+      chain,
+      engine,
+      pool: admission.pool,
+      policy: POLICY,
+      clock,
+      arrivals,
+      preemption: signal,
+      isFastArriving: () => admission.isFastArriving(),
+      yieldTurn: async () => {
+        await setImmediate();
+      },
+      leaderEpoch,
+      flashblockMs: FLASHBLOCK_MS,
+    },
+    publish() {
+      left -= 1;
+      if (left === 0) sequencer.stop();
+    },
+    log: silentLogger,
+  });
+  return {
+    admission,
+    calls,
+    run(blocks) {
+      left = blocks;
+      return sequencer.run();
+    },
+  };
+}
+
+/** A clock at real pace that starts at the chain's time. */
+function clockFrom(startMs: number): Clock {
+  const openedMs = performance.now();
+  const elapsed = () => performance.now() - openedMs;
+  return createSteadyClock(
+    () => startMs + elapsed(),
+    () => performance.now(),
+  );
+}
+
+/** The same engine, its calls written down. */
+function watched(engine: Engine, calls: EngineCall[]): Engine {
+  const timed = async <T>(
+    kind: EngineCall["kind"],
+    hash: Hex | null,
+    call: () => Promise<T>,
+  ): Promise<T> => {
+    const startMs = processMs();
+    const result = await call();
+    calls.push({ kind, startMs, endMs: processMs(), hash });
+    return result;
+  };
+  const kindOf = ({ type }: Transaction) => (type === DEPOSIT_TYPE ? "attributes" : "apply");
+  return new Proxy(engine, {
+    get(target, name) {
+      if (name === "open")
+        return (...args: Parameters<Engine["open"]>) =>
+          timed("open", null, () => target.open(...args));
+      if (name === "apply")
+        return (...args: Parameters<Engine["apply"]>) =>
+          timed(kindOf(args[0]), args[0].hash, () => target.apply(...args));
+      if (name === "seal") return () => timed("seal", null, () => target.seal());
+      if (name === "committed") return () => timed("committed", null, () => target.committed());
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
+}

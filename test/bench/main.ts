@@ -1,0 +1,32 @@
+/**
+ * `npm run bench -- execution`: what the embedded engine does in a second, on a large state in the
+ * real store. Prints a table, and JSON where asked. A missed target is printed as missed; nothing
+ * fails by being slow.
+ */
+import { writeFile } from "node:fs/promises";
+import { parseOptions, UsageError } from "./options.ts";
+import { formatRows } from "./report.ts";
+import { runSuite } from "./suite.ts";
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+const startedMs = performance.now();
+
+function progress(line: string): void {
+  const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
+  process.stderr.write(`${seconds.padStart(4)} s  ${line}\n`);
+}
+
+try {
+  const options = parseOptions(process.argv.slice(2));
+  const say = options.profile ? print : progress;
+  const rows = await runSuite(options, say);
+  if (rows.length > 0) print(formatRows(rows));
+  if (options.json !== null) await writeFile(options.json, JSON.stringify(rows, null, 2));
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  print(error.message);
+  process.exitCode = 2;
+}

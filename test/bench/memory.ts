@@ -1,0 +1,66 @@
+/**
+ * Memory of the process while blocks go through it: at the end, and how it grows a block.
+ *
+ * Garbage is collected before each look where the process lets us (`--expose-gc`); the slope is a
+ * straight line through all looks, so that one late collection does not make it.
+ */
+import { figureOf, type Row } from "./row.ts";
+
+const BYTES_PER_MB = 1e6;
+
+interface Look {
+  readonly block: number;
+  readonly rssMb: number;
+  readonly heapMb: number;
+}
+
+export interface MemoryWatch {
+  /** Looks, after so many more blocks. */
+  sample(blocks: number): void;
+  rows(): Row[];
+}
+
+export function createMemoryWatch(): MemoryWatch {
+  const looks: Look[] = [];
+  let block = 0;
+  const look = (): void => {
+    globalThis.gc?.();
+    const { rss, heapUsed } = process.memoryUsage();
+    looks.push({ block, rssMb: rss / BYTES_PER_MB, heapMb: heapUsed / BYTES_PER_MB });
+  };
+  look();
+  return {
+    sample(blocks) {
+      block += blocks;
+      look();
+    },
+    rows() {
+      look();
+      const last = looks[looks.length - 1];
+      if (last === undefined) return [];
+      const row = (measure: string, unit: Row["unit"], value: number): Row => {
+        return { name: "memory", measure, unit, figure: figureOf([value]) };
+      };
+      return [
+        row("RSS, all threads", "MB", last.rssMb),
+        row("heap of the sequencing thread", "MB", last.heapMb),
+        row(
+          "heap's slope",
+          "MB/block",
+          slope(looks.map((each) => [each.block, each.heapMb] as const)),
+        ),
+      ];
+    },
+  };
+}
+
+/** Least squares; 0 where all looks are at one block. */
+function slope(points: readonly (readonly [x: number, y: number])[]): number {
+  const mean = (values: readonly number[]) =>
+    values.reduce((sum, value) => sum + value, 0) / values.length;
+  const x0 = mean(points.map(([x]) => x));
+  const y0 = mean(points.map(([, y]) => y));
+  const spread = points.reduce((sum, [x]) => sum + (x - x0) ** 2, 0);
+  if (spread === 0) return 0;
+  return points.reduce((sum, [x, y]) => sum + (x - x0) * (y - y0), 0) / spread;
+}
