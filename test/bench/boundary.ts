@@ -2,8 +2,8 @@
  * The sequencer under a flood of token transfers: how long no fast transaction can be executed
  * around the end of a block, and how long fast ones that arrive from another thread wait.
  *
- * A block's stall begins when it takes nothing more (`seal` is called) and ends when the next one
- * has its attributes, the first thing in a block: from then on the builder applies fast ones.
+ * A block's stall begins with the end of its last transaction and ends when the next one has its
+ * attributes, the first thing in a block: from then on the builder applies fast ones.
  */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Hex } from "../../lanes/bytes.ts";
@@ -59,7 +59,7 @@ export async function boundaryRows(
   await submitAll(live, pending);
   const loop = monitorEventLoopDelay({ resolution: 1 });
   loop.enable();
-  const before = bench.environment().parent.header.number;
+  const before = bench.head().header.number;
   const startedMs = performance.now();
   const fast = await runWithFast(bench, live, reporters, blocks);
   const seconds = (performance.now() - startedMs) / 1000;
@@ -95,9 +95,9 @@ export async function boundaryRows(
 }
 
 /** User transactions of the blocks above this number. */
-function transactionsSince({ store, environment }: BenchChain, number: number): number {
+function transactionsSince({ store, head }: BenchChain, number: number): number {
   let count = 0;
-  for (let at = number + 1; at <= environment().parent.header.number; at++)
+  for (let at = number + 1; at <= head().header.number; at++)
     count += (store.blockByNumber(at)?.block.transactions.length ?? 1) - 1;
   return count;
 }
@@ -170,20 +170,21 @@ function withApplies(
   });
 }
 
-/** From each block's end to the next one's attributes, and its parts. */
+/** From each block's last transaction to the next one's attributes, and its parts. */
 function stallRows(calls: readonly EngineCall[], note: string): Row[] {
-  const stalls: { readonly whole: number; readonly seal: number; readonly commit: number }[] = [];
-  let seal: EngineCall | null = null;
-  let opened: EngineCall | null = null;
-  for (const call of calls) {
-    if (call.kind === "seal") seal = call;
-    if (call.kind === "open") opened = call;
-    if (call.kind !== "attributes" || seal === null || opened === null) continue;
-    stalls.push({
-      whole: call.endMs - seal.startMs,
-      seal: seal.endMs - seal.startMs,
-      commit: opened.startMs - seal.endMs,
-    });
+  const stalls: { readonly whole: number; readonly waiting: number; readonly opening: number }[] =
+    [];
+  let lastEndMs: number | null = null;
+  let openedMs = 0;
+  for (const { kind, startMs, endMs } of [...calls].sort((x, y) => x.startMs - y.startMs)) {
+    if (kind === "open") openedMs = startMs;
+    if (kind === "attributes" && lastEndMs !== null)
+      stalls.push({
+        whole: endMs - lastEndMs,
+        waiting: openedMs - lastEndMs,
+        opening: endMs - openedMs,
+      });
+    if (kind === "attributes" || kind === "apply") lastEndMs = endMs;
   }
   const name = "block boundary under flood";
   const row = (measure: string, values: readonly number[]): Row => {
@@ -198,16 +199,12 @@ function stallRows(calls: readonly EngineCall[], note: string): Row[] {
       target: { atMost: STALL_MS_MAX },
     },
     row(
-      "of it: seal",
-      stalls.map((stall) => stall.seal),
-    ),
-    row(
-      "of it: verify, commit, sign, plan",
-      stalls.map(({ commit }) => commit),
+      "of it: the block before, seal, plan",
+      stalls.map(({ waiting }) => waiting),
     ),
     row(
       "of it: open and attributes",
-      stalls.map(({ whole, seal: sealMs, commit }) => whole - sealMs - commit),
+      stalls.map(({ opening }) => opening),
     ),
   ];
 }

@@ -8,7 +8,7 @@
 import { encodeLaneState, genesisLaneState } from "../../lanes/lane-state.ts";
 import { attributesTransaction } from "../../node/chain/attributes.ts";
 import { systemClock } from "../../node/clock.ts";
-import { createEmbeddedEngine } from "../../node/execution/embedded/engine.ts";
+import { type BlockHead, createEmbeddedEngine } from "../../node/execution/embedded/engine.ts";
 import { createPreemption } from "../../node/execution/embedded/preemption.ts";
 import type { BlockEnvironment, Engine, ExecutedBlock } from "../../node/execution/engine.ts";
 import { silentLogger } from "../../node/log.ts";
@@ -22,6 +22,8 @@ import { GENESIS_ORIGIN, POLICY, ROLLUP } from "./rollup.ts";
 
 /** As the node's own default on two cores. */
 const WORKERS = 2;
+/** Threads that re-execute what the sequencer builds: the node's own default. */
+const VERIFIERS = 1;
 
 /** One block and what its steps took. */
 export interface BlockTimes {
@@ -63,6 +65,7 @@ export interface BenchChain {
   readonly engine: Engine;
   /** Makes a transaction that is applied as preemptible give way. */
   readonly signal: PreemptionSignal;
+  head(): BlockHead;
   /** The environment of a block on the head. */
   environment(): BlockEnvironment;
   /**
@@ -76,13 +79,14 @@ export interface BenchChain {
 /** A chain on the state in a folder. */
 export async function openBenchChain(dataDir: string): Promise<BenchChain> {
   const store = await createStore({ dataDir });
-  const head = (): BlockEnvironment["parent"] => {
+  const head = (): BlockHead => {
     const stored = store.headerByNumber(store.heads().unsafe.number);
     if (stored === null) throw new Error("the store has no head");
     return stored;
   };
   const failures: Error[] = [];
-  const pool = await createWorkerPool({ size: WORKERS, dataDir }, silentLogger, (error) => {
+  const options = { size: WORKERS, dataDir, rollup: ROLLUP, verifiers: VERIFIERS };
+  const pool = await createWorkerPool(options, silentLogger, (error) => {
     failures.push(error);
   });
   const signal = PreemptionSignal.create();
@@ -108,11 +112,13 @@ export async function openBenchChain(dataDir: string): Promise<BenchChain> {
     pool,
     engine,
     signal,
+    head,
     environment,
     async block(transactions, options = {}) {
       const [failure] = failures;
       if (failure !== undefined) throw failure;
-      return runBlock({ store, engine, environment: environment() }, transactions, options);
+      const { number } = head().header;
+      return runBlock({ store, engine, environment: environment(), number }, transactions, options);
     },
     async close() {
       await pool.stop();
@@ -125,16 +131,18 @@ interface BlockParts {
   readonly store: Store;
   readonly engine: Engine;
   readonly environment: BlockEnvironment;
+  /** Of the parent. */
+  readonly number: number;
 }
 
 async function runBlock(
-  { store, engine, environment }: BlockParts,
+  { store, engine, environment, number }: BlockParts,
   transactions: readonly UserTransaction[],
   { status = 1, around = (execute) => execute() }: BlockOptions,
 ): Promise<BlockTimes> {
   const watch = stopwatch();
   await engine.open(environment);
-  const sequenceNumber = BigInt(environment.parent.header.number + 1);
+  const sequenceNumber = BigInt(number + 1);
   const attributes = attributesTransaction(ROLLUP, GENESIS_ORIGIN, sequenceNumber);
   const applied = await engine.apply(attributes);
   if (!applied.ok) throw new Error(`attributes: ${applied.code}`);

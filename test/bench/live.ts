@@ -18,6 +18,7 @@ import { type Admission, createAdmission } from "../../node/sequencer/admission.
 import { createArrivals } from "../../node/sequencer/arrivals.ts";
 import { createSequencer } from "../../node/sequencer/sequencer.ts";
 import { createSigner } from "../../node/sequencer/signer.ts";
+import { createVerifier } from "../../node/sequencer/verifier.ts";
 import { CHAIN_ID } from "./accounts.ts";
 import { processMs } from "./arrivals.ts";
 import type { BenchChain } from "./chain.ts";
@@ -96,6 +97,7 @@ export async function openLive(bench: BenchChain): Promise<LiveSequencer> {
     l1: { ...view, head },
     admission,
     signer: createSigner(fromHex(SEQUENCER_KEY), domain, store),
+    verifier: createVerifier(pool.verifiers, { sampleEvery: 1 }),
     builder: {
       chain,
       engine,

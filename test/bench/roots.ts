@@ -20,6 +20,7 @@ import { keccak256 } from "../../node/primitives/hash.ts";
 import { type Database, openDatabase } from "../../node/storage/database.ts";
 import { trieKey } from "../../node/storage/keys.ts";
 import { createTrieReader } from "../../node/storage/state-reads.ts";
+import { ROLLUP } from "./rollup.ts";
 import { createWorkerPool } from "../../node/workers/pool.ts";
 import { createRandom, type Random } from "../parity/random.ts";
 
@@ -222,7 +223,11 @@ export async function benchRoots(options: RootsOptions = {}): Promise<RootsResul
       add(`${load}, 1,000 dirty leaves, warm`, here.atOnce);
       add(`${load}, ${SLICES} slices of 50, warm, all`, here.inSlices);
       add(`${load}, ${SLICES} slices of 50, warm, last slice and seal`, here.lastSlice);
-      const pool = await createWorkerPool({ size: 1, dataDir }, silentLogger, () => undefined);
+      const pool = await createWorkerPool(
+        { size: 1, dataDir, rollup: ROLLUP, verifiers: 0 },
+        silentLogger,
+        () => undefined,
+      );
       const away = await warm(database, pool.roots, bench, make);
       add(`${load}, 1,000 dirty leaves, warm, in the worker`, away.atOnce);
       add(`${load}, ${SLICES} slices of 50, warm, worker, last slice and seal`, away.lastSlice);
