@@ -11,7 +11,7 @@ import { bigintToBytes, type Hex, toHex } from "../../../lanes/bytes.ts";
 import { DEPOSIT_TYPE } from "../../../lanes/transaction.ts";
 import { BASE_FEE_VAULT, HISTORY_STORAGE } from "../predeploys.ts";
 import { readRollupFees, type RollupFees } from "./l1-fee.ts";
-import { rollupPrecompiles } from "./precompiles.ts";
+import { rollupPrecompiles } from "./precompiles/rollup.ts";
 import type { Poll } from "./preemption.ts";
 import type { WorkingState } from "./state.ts";
 
