@@ -4,7 +4,7 @@
  *
  * A precompile is called directly, and the 100 gas of a warm CALL, without which nobody gets to it,
  * are counted with its own; what the CALL itself takes is among the opcodes.
- * Runs as a program: `node dist/test/bench/precompiles.js`, with a part of names to measure.
+ * Runs as a program: `node dist/test/bench/precompiles.js`, with the beginning of names to measure.
  */
 import { fileURLToPath } from "node:url";
 import { fromHex, type Hex, ZERO_HASH } from "../../lanes/bytes.ts";
@@ -12,7 +12,7 @@ import { addressOf, createMachine } from "../../node/execution/embedded/evm.ts";
 import { createWorkingState } from "../../node/execution/embedded/state.ts";
 import { createMemoryState } from "../execution/fixtures/state.ts";
 import { assemble } from "../parity/assembler.ts";
-import { callPrecompile } from "../execution/fixtures/precompiles.ts";
+import { runPrecompile } from "../execution/fixtures/precompiles.ts";
 import { WORST_INPUTS } from "./precompile-inputs.ts";
 
 export interface Row {
@@ -116,21 +116,21 @@ function measureCall(call: () => void): number {
   return median(samples);
 }
 
-/** Measures what has `part` in its name; opcodes begin with "opcode", precompiles with "0x". */
-export async function benchPrecompiles(part = ""): Promise<Row[]> {
+/** Measures what begins with `start`: "opcode", "0x", or a longer part of a name. */
+export async function benchPrecompiles(start = ""): Promise<Row[]> {
   const rows: Row[] = [];
   for (const [opcode, before, body, times] of LOOPS) {
     const name = `opcode ${opcode}`;
-    if (!name.includes(part)) continue;
+    if (!name.startsWith(start)) continue;
     const msPerMgas = await measureOpcode(loop(before, body, times));
     rows.push({ name, gas: Number(OPCODE_GAS), msPerMgas });
   }
   for (const { address, title, input, priced = input } of WORST_INPUTS) {
     const name = `0x${address.toString(16).padStart(2, "0")} ${title}`;
-    if (!name.includes(part)) continue;
+    if (!name.startsWith(start)) continue;
     const data = input();
-    const gas = WARM_CALL_GAS + Number(callPrecompile(address, priced()).gas);
-    const ms = measureCall(() => callPrecompile(address, data));
+    const gas = WARM_CALL_GAS + Number(runPrecompile(address, priced()).executionGasUsed);
+    const ms = measureCall(() => runPrecompile(address, data));
     rows.push({ name, gas, msPerMgas: (ms / gas) * 1e6 });
   }
   return rows;

@@ -4,7 +4,8 @@
  */
 import { Hardfork } from "@ethereumjs/common";
 import type { Hex } from "../../lanes/bytes.ts";
-import { ISTHMUS, type Rules } from "../../node/execution/embedded/rules.ts";
+import { ethereumPrecompiles } from "../../node/execution/embedded/precompiles/ethereum.ts";
+import type { Rules } from "../../node/execution/embedded/rules.ts";
 import { keccakHex } from "../../node/primitives/hash.ts";
 
 export const BLOB_TYPE = 3;
@@ -24,16 +25,14 @@ export const SKIP = {
   size: "larger than the 120 KiB a transaction may have",
 };
 
-const POINT_EVALUATION: Hex = "0x000000000000000000000000000000000000000a";
+/** The last of the fork's precompiles, point evaluation. */
+const LAST_PRECOMPILE = 0x0an;
 
-/**
- * The base fee is burnt, nothing but gas is paid, and the fork's own precompiles hold; of ours only
- * point evaluation, which replaces the library's.
- */
+/** The base fee is burnt, nothing but gas is paid, and the fork's own precompiles hold. */
 export const CANCUN: Rules = {
   hardfork: Hardfork.Cancun,
   precompiles: (poll) =>
-    ISTHMUS.precompiles(poll).filter(({ address }) => String(address) === POINT_EVALUATION),
+    ethereumPrecompiles(poll).filter(({ address }) => BigInt(address) <= LAST_PRECOMPILE),
   transactionTypes: new Set([0, 1, 2]),
   calldataFloor: false,
   baseFeeRecipient: null,

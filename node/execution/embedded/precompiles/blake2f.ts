@@ -1,9 +1,9 @@
 /**
  * BLAKE2F (0x09): the compression function of BLAKE2b with any number of rounds, one gas each. The
- * rounds run in WebAssembly, `blake2f.wat`, which `npm run build` assembles.
+ * rounds run in WebAssembly, `blake2f.wat`.
  * Source: EIP-152; RFC 7693, 3.2.
  */
-import { readFileSync } from "node:fs";
+import { type Kernel, loadKernel } from "./kernel.ts";
 import type { Precompile } from "./precompile.ts";
 
 const INPUT_BYTES = 213;
@@ -22,28 +22,15 @@ const INITIALIZATION = [
   0x5be0cd19137e2179n,
 ] as const;
 
-/** Of the types of Node and ECMAScript none has it. */
-declare const WebAssembly: {
-  readonly Module: new (code: Uint8Array) => object;
-  readonly Instance: new (module: object) => { readonly exports: unknown };
-};
-
-/** What `blake2f.wat` exports. */
-interface Kernel {
-  readonly memory: { readonly buffer: ArrayBuffer };
+interface Blake2f extends Kernel {
   readonly rounds: (from: number, end: number) => void;
 }
 
-const { memory, rounds } = loadKernel();
+const { memory, rounds } = loadKernel("blake2f") as Blake2f;
 /** The words v, and after them the message. */
 const words = new DataView(memory.buffer);
 const bytes = new Uint8Array(memory.buffer);
 const MESSAGE_OFFSET = 128;
-
-function loadKernel(): Kernel {
-  const code = readFileSync(new URL("./blake2f.wasm", import.meta.url));
-  return new WebAssembly.Instance(new WebAssembly.Module(code)).exports as Kernel;
-}
 
 export const blake2f: Precompile = {
   gas: (input) => (input.length === INPUT_BYTES ? BigInt(roundsOf(input)) : 0n),

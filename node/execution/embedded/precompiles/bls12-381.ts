@@ -175,9 +175,7 @@ export const bls12Pairing: Precompile = {
         readMember(SIDE_1, input, offset) ?? readMember(SIDE_2, input, offset + SIDE_1.bytes);
       if (fault !== null) return fault;
       poll();
-      const [p, q] = [SIDE_1.point, SIDE_2.point];
-      if (SIDE_1.group.isInfinity(p) || SIDE_2.group.isInfinity(q)) continue;
-      product.multiply(p, q);
+      product.multiply(SIDE_1.point, SIDE_2.point);
       poll();
     }
     return product.isOne() ? TRUE : FALSE;

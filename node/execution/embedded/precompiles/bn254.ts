@@ -87,7 +87,6 @@ export const bn254Pairing: Precompile = {
       if (!readG2(twisted, input, offset + G1_BYTES)) return "point not on curve";
       if (!g2.isInSubgroup(twisted)) return "point not on curve";
       poll();
-      if (g1.isInfinity(left) || g2.isInfinity(twisted)) continue;
       product.multiply(left, twisted);
       poll();
     }

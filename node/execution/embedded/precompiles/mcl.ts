@@ -3,8 +3,8 @@
  *
  * Owns loading, done when this module is, and how numbers get in and out. Does not own encodings of
  * points, nor which points are checked for what.
- * Invariants: values lie at places that are allocated once, when modules load, and every call leaves
- * mcl's stack where it was. So work may end between any two calls, and nothing grows.
+ * Invariants: values lie at places that are allocated once, when modules load, and every call
+ * leaves mcl's stack where it was. So work may end between any two calls, and nothing grows.
  */
 import assert from "node:assert/strict";
 import {
@@ -107,7 +107,7 @@ async function createCurve(type: CurveType): Promise<Curve> {
   const fieldBytes = bind("mclBn_getFpByteSize")();
   let memory = new Uint8Array(instance.wasmMemory.buffer);
   const bytesAtCopy = (length: number): Uint8Array => {
-    // A memory that has grown is another buffer. Asking for the buffer each time is what takes long.
+    // A memory that has grown is another buffer. To ask for it each time would take long.
     if (memory.length === 0) memory = new Uint8Array(instance.wasmMemory.buffer);
     return memory.subarray(copy, copy + length);
   };

@@ -2,10 +2,11 @@
  * MODEXP (0x05): base ** exponent % modulus on integers of any length, by V8's big integers.
  *
  * Lengths are declared; zeros extend an input that is shorter. Of what is declared nothing is
- * allocated before its gas is charged, and the exponent, whose zeros are cheap, never is.
+ * allocated before its gas is charged, and the exponent, which may be free, never is.
  * Source: EIP-198; gas of EIP-2565.
  */
 import { createModulus, type Modulus, readNumber, writeNumber } from "./modulus.ts";
+import { power64 } from "./power64.ts";
 import { NOTHING, type Poll, type Precompile, readPadded } from "./precompile.ts";
 
 const GAS_MIN = 200n;
@@ -14,12 +15,14 @@ const LENGTH_BYTES = 32;
 const HEADER_BYTES = 3 * LENGTH_BYTES;
 /** Leading bytes of the exponent whose bits count; of those behind, eight a byte do. */
 const HEAD_BYTES = 32;
+const WORD_END = 1n << 64n;
 
 /**
  * Bits of the exponent taken at once: with the powers below sixteen in a table, a product a digit.
  */
 const DIGIT_BITS = 4;
-/** Units of work that looking at a byte of the exponent is. */
+const DIGIT_MASK = 0b1111;
+/** Units of work that a digit is by itself. */
 const LOOK_UNITS = 64;
 
 /** In bytes. */
@@ -59,10 +62,9 @@ export const modexp: Precompile = {
 /** What EIP-2565 counts: the bits below the exponent's first, but never none. */
 function countIterations(input: Uint8Array, { base, exponent }: Lengths<bigint>): bigint {
   const headBytes = exponent < HEAD_BYTES ? Number(exponent) : HEAD_BYTES;
-  const offset = BigInt(HEADER_BYTES) + base;
-  // What lies behind the input is zero, however far; only within it is the offset a small number.
-  const head =
-    offset < input.length ? readNumber(readPadded(input, Number(offset), headBytes)) : 0n;
+  // Rounded only where it is far behind the input.
+  const offset = HEADER_BYTES + Number(base);
+  const head = readNumber(readPadded(input, offset, headBytes));
   const tailBits = exponent > HEAD_BYTES ? 8n * (exponent - BigInt(HEAD_BYTES)) : 0n;
   const headBits = head === 0n ? 0n : BigInt(head.toString(2).length - 1);
   const bits = tailBits + headBits;
@@ -72,27 +74,32 @@ function countIterations(input: Uint8Array, { base, exponent }: Lengths<bigint>)
 function power(input: Uint8Array, lengths: Lengths<number>, poll: Poll): Uint8Array {
   const exponentOffset = HEADER_BYTES + lengths.base;
   const modulusOffset = exponentOffset + lengths.exponent;
-  const value = readNumber(readPadded(input, modulusOffset, lengths.modulus));
-  if (value === 0n) return new Uint8Array(lengths.modulus);
-  const modulus = createModulus(value, lengths.modulus, poll);
-  const powers = createPowers(
-    modulus.reduce(readPadded(input, HEADER_BYTES, lengths.base)),
-    modulus,
-  );
-  let result: bigint | null = null;
-  for (let i = 0; i < lengths.exponent; i++) {
-    const byte = input[exponentOffset + i] ?? 0;
+  const modulus = readNumber(readPadded(input, modulusOffset, lengths.modulus));
+  if (modulus === 0n) return new Uint8Array(lengths.modulus);
+  // The modulus lies behind it and is not zero, so the exponent is all there.
+  const exponent = input.subarray(exponentOffset, modulusOffset);
+  const arithmetic = createModulus(modulus, lengths.modulus, poll);
+  const base = arithmetic.reduce(readPadded(input, HEADER_BYTES, lengths.base));
+  const result =
+    modulus < WORD_END
+      ? power64(base, exponent, modulus, poll)
+      : powerByDigits(base, exponent, arithmetic);
+  return writeNumber(result, lengths.modulus);
+}
+
+function powerByDigits(base: bigint, exponent: Uint8Array, modulus: Modulus): bigint {
+  const powers = createPowers(base, modulus);
+  // The modulus is more than one. While this is one, nothing needs to be squared.
+  let result = 1n;
+  for (let i = 0; i < 2 * exponent.length; i++) {
+    const byte = exponent[i >> 1] ?? 0;
+    const digit = i % 2 === 0 ? byte >> DIGIT_BITS : byte & DIGIT_MASK;
     modulus.spend(LOOK_UNITS);
-    for (const digit of [byte >> DIGIT_BITS, byte & (2 ** DIGIT_BITS - 1)]) {
-      if (result === null) {
-        if (digit > 0) result = powers(digit);
-        continue;
-      }
+    if (result !== 1n)
       for (let bit = 0; bit < DIGIT_BITS; bit++) result = modulus.multiply(result, result);
-      if (digit > 0) result = modulus.multiply(result, powers(digit));
-    }
+    if (digit > 0) result = result === 1n ? powers(digit) : modulus.multiply(result, powers(digit));
   }
-  return writeNumber(result ?? 1n % value, lengths.modulus);
+  return result;
 }
 
 /** Powers of a base with small exponents above zero, made when they are first asked for. */

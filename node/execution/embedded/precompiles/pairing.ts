@@ -8,7 +8,7 @@ import type { Curve, Place } from "./mcl.ts";
 /** A product that is one, or not yet known to be. One at a time on a curve. */
 export interface PairingProduct {
   readonly begin: () => void;
-  /** Multiplies by e(p, q); neither is infinity, whose pairings are one. */
+  /** Multiplies by e(p, q), which is one where p or q is infinity. */
   readonly multiply: (p: Place, q: Place) => void;
   readonly isOne: () => boolean;
 }

@@ -97,9 +97,9 @@ function isProven(poll: Poll): boolean {
   g1.add(commitment, commitment, multiple);
   poll();
   product.begin();
-  if (!g1.isInfinity(commitment)) product.multiply(commitment, negativeGenerator2);
+  product.multiply(commitment, negativeGenerator2);
   poll();
-  if (!g1.isInfinity(proof)) product.multiply(proof, tau2);
+  product.multiply(proof, tau2);
   poll();
   return product.isOne();
 }

@@ -8,8 +8,8 @@
 import { EVMError, type ExecResult, type PrecompileFunc } from "@ethereumjs/evm";
 
 /**
- * Called between slices of long work, every fraction of a millisecond. What it throws passes through
- * the precompile untouched: `preemption.ts`.
+ * Called between slices of long work, every fraction of a millisecond. What it throws passes
+ * through the precompile untouched: `preemption.ts`.
  */
 export type Poll = () => void;
 
