@@ -5,7 +5,7 @@
 import { fromHex, type Hex, ZERO_HASH } from "../../lanes/bytes.ts";
 import { makeHeader } from "../execution/embedded/block-header.ts";
 import { EMPTY_CODE_HASH } from "../execution/embedded/state.ts";
-import { computeRoots } from "../execution/embedded/state-trie.ts";
+import { computeRoots, diffToSlice } from "../execution/embedded/state-trie.ts";
 import {
   BEACON_ROOTS,
   HISTORY_STORAGE,
@@ -56,7 +56,8 @@ export function buildGenesis(rollup: RollupConfig): Genesis {
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([address, account]) => accountChange(address as Hex, account, codes))
     .filter((change) => change !== null);
-  const roots = computeRoots({ accounts: unrooted, codes: [] }, { node: () => null }, null);
+  const slice = diffToSlice({ accounts: unrooted, codes: [] });
+  const roots = computeRoots(slice, { node: () => null });
   const accounts = unrooted.map((change) => {
     const storageRoot = roots.storageRoots.get(change.address) ?? EMPTY_TRIE_ROOT;
     return { ...change, after: { ...change.after, storageRoot } };

@@ -119,17 +119,32 @@ export interface BlockSlice {
   readonly receipts: readonly Receipt[];
 }
 
-/** Merkle roots, hashed off the sequencing thread. */
+/** Blocks that may be sealed before the store has the oldest of them. */
+export const SEALED_BLOCKS_MAX = 2;
+
+/**
+ * Merkle roots, hashed off the sequencing thread and ahead of the seal.
+ *
+ * Calls take effect in their order, whether or not one waits for them. The next block may be
+ * extended and sealed before the previous one is committed. After a failure every call fails in the
+ * same way until `discard`. Errors: `STORAGE_CORRUPT` where a stored node is not what its parent
+ * says, and what reads of the store throw.
+ */
 export interface RootHasher {
   /**
-   * Root of the head plus `diff`, the new storage root of every changed account, and the root of
-   * each list (a block's transactions, its receipts).
+   * Adds the next slice of the open block, each account once, and hashes what it changed. Callers
+   * need not wait, but must not leave the rejection unhandled: `seal` fails with it too.
    */
-  compute(diff: StateDiff, lists: readonly (readonly Uint8Array[])[]): Promise<SealedRoots>;
-  /** The last computed change is durable and becomes the base. */
+  extend(slice: StateSlice): Promise<void>;
+  /**
+   * Ends the block: its roots after all of its slices, and the root of each list (a block's
+   * transactions, its receipts). What is extended next belongs to the following block.
+   */
+  seal(lists: readonly (readonly Uint8Array[])[]): Promise<SealedRoots>;
+  /** The oldest sealed block is in the store. */
   committed(): Promise<void>;
   /**
-   * The last computed change is forgotten, and so is every cached node: the store may have been
+   * Forgets every block that is not committed, and every node in memory: the store may have been
    * rolled back.
    */
   discard(): Promise<void>;
@@ -137,8 +152,9 @@ export interface RootHasher {
 
 export interface RootResult {
   readonly stateRoot: Hex;
-  /** Storage roots by address, for every account of the diff that still exists. */
+  /** Storage roots by address, for every account the block wrote that still exists. */
   readonly storageRoots: ReadonlyMap<Hex, Hex>;
+  /** Against the state after the previous block, committed or not; each path once. */
   readonly nodes: readonly TrieNodeChange[];
 }
 

@@ -8,7 +8,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { parsePolicy, type Policy } from "../../lanes/policy.ts";
 import { systemClock } from "../clock.ts";
 import { NodeError } from "../errors.ts";
-import { listRoot } from "../execution/embedded/trie.ts";
+import { listRoot } from "../execution/embedded/list-root.ts";
 import type { Logger } from "../log.ts";
 import { connect, serve } from "../port.ts";
 import { announceFast, PreemptionSignal } from "../preemption-signal.ts";

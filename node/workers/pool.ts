@@ -14,6 +14,7 @@ import type { RootHasher } from "../execution/engine.ts";
 import type { Logger } from "../log.ts";
 import { connect, type PortClient } from "../port.ts";
 import type { RecoverService } from "./recover.ts";
+import { createRootClient, type RootService } from "./root.ts";
 
 export type PoolChannel = "recover" | "compress" | "kzg" | "root";
 
@@ -74,7 +75,7 @@ export async function createWorkerPool(
   );
   const first = threads[0] as PoolThread;
   const last = threads[threads.length - 1] as PoolThread;
-  const roots = connect<RootHasher>(first.worker, "root");
+  const roots = connect<RootService>(first.worker, "root");
 
   const leastLoaded = (): PoolThread =>
     threads.reduce((least, other) => (other.load < least.load ? other : least));
@@ -89,7 +90,7 @@ export async function createWorkerPool(
   };
 
   return {
-    roots: roots.remote,
+    roots: createRootClient(roots.remote),
     async recoverSenders(raws) {
       const chunks: Promise<readonly (Hex | null)[]>[] = [];
       for (let i = 0; i < raws.length; i += RECOVER_CHUNK)

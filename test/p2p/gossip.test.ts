@@ -1,6 +1,6 @@
 import t from "tap";
 import { type Hex, toHex } from "../../lanes/bytes.ts";
-import { listRoot } from "../../node/execution/embedded/trie.ts";
+import { listRoot } from "../../node/execution/embedded/list-root.ts";
 import {
   BLOCKS_AT_HEIGHT_MAX,
   createGossipCheck,

@@ -1,7 +1,7 @@
 import { encodeRlp } from "ethers";
 import t from "tap";
 import { bytesEqual, fromHex, type Hex, toHex } from "../../lanes/bytes.ts";
-import { listRoot } from "../../node/execution/embedded/trie.ts";
+import { listRoot } from "../../node/execution/embedded/list-root.ts";
 import {
   BLOOM_BYTES,
   encodeReceipt,

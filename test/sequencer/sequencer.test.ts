@@ -7,7 +7,7 @@ import { classify } from "../../lanes/classify.ts";
 import { decodeSignedBlock, type UnverifiedBlock } from "../../node/primitives/block.ts";
 import { laneTransaction, type UserTransaction } from "../../node/primitives/transaction.ts";
 import { checkSignedBlock } from "../../node/p2p/gossip.ts";
-import { listRoot } from "../../node/execution/embedded/trie.ts";
+import { listRoot } from "../../node/execution/embedded/list-root.ts";
 import {
   CHAIN_ID,
   FAST_SELECTOR,

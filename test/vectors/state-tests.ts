@@ -11,7 +11,7 @@ import { createCachedReader } from "../../node/execution/embedded/cached-reader.
 import { createMachine } from "../../node/execution/embedded/evm.ts";
 import type { BlockContext } from "../../node/execution/embedded/rules.ts";
 import { createWorkingState, EMPTY_CODE_HASH } from "../../node/execution/embedded/state.ts";
-import { computeRoots } from "../../node/execution/embedded/state-trie.ts";
+import { computeRoots, diffToSlice } from "../../node/execution/embedded/state-trie.ts";
 import { applyTransaction } from "../../node/execution/embedded/transition.ts";
 import type { ApplyResult } from "../../node/execution/engine.ts";
 import { keccakHex } from "../../node/primitives/hash.ts";
@@ -97,11 +97,8 @@ function committedState(pre: StateTest["pre"]): Base {
   const changes = Object.entries(pre).map(([address, account]) =>
     accountChange(address.toLowerCase() as Hex, account, codes),
   );
-  const { stateRoot, storageRoots, nodes } = computeRoots(
-    { accounts: changes, codes: [] },
-    { node: () => null },
-    EMPTY_TRIE_ROOT,
-  );
+  const slice = diffToSlice({ accounts: changes, codes: [] });
+  const { stateRoot, storageRoots, nodes } = computeRoots(slice, { node: () => null });
   const accounts = changes.map((change) => {
     const storageRoot = storageRoots.get(change.address) ?? EMPTY_TRIE_ROOT;
     return { ...change, after: { ...change.after, storageRoot } };
@@ -177,7 +174,7 @@ async function runCase(base: Base, test: StateTest, post: TestPost): Promise<Out
   const machine = await createMachine(CHAIN_ID, state, contextOf(test.env), CANCUN);
   const progress = { machine, gasUsed: 0n, fees: null };
   const result = await applyTransaction(progress, { ...decoded.value, sender });
-  const { stateRoot } = computeRoots(state.diff(), trie, base.stateRoot);
+  const { stateRoot } = computeRoots(diffToSlice(state.diff()), trie);
   return every(
     verdict(result, post.expectException ?? null),
     compare("logs", logsHash(result.ok ? result.receipt.logs : []), post.logs),

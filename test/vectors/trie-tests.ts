@@ -2,10 +2,10 @@
  * TrieTests: contents and the root they have, through the hashed trie: all at once, and one key
  * after the other with every node stored and read again in between.
  */
-import { fromHex, type Hex } from "../../lanes/bytes.ts";
-import { openTrie, pathKey, type TrieUpdate } from "../../node/execution/embedded/trie.ts";
+import { fromHex, type Hex, toHex } from "../../lanes/bytes.ts";
+import type { TrieUpdate } from "../../node/execution/embedded/trie-update.ts";
 import { keccak256 } from "../../node/primitives/hash.ts";
-import { EMPTY_TRIE_ROOT } from "../../node/primitives/header.ts";
+import { createTrieRig } from "../execution/fixtures/trie-rig.ts";
 import { compare, every, type Outcome } from "./outcome.ts";
 
 type Text = string | null;
@@ -45,28 +45,22 @@ function textBytes(text: string): Uint8Array {
 }
 
 function rootAtOnce(updates: readonly TrieUpdate[]): Hex {
-  const trie = openTrie({ node: () => null }, OWNER, EMPTY_TRIE_ROOT);
-  trie.update(updates);
-  return trie.finish().root;
+  return createTrieRig(OWNER).update(updates);
 }
 
 /** The last root; throws where a stored node is not what its parent says, or one is left over. */
 function rootInSteps(updates: readonly TrieUpdate[]): Hex {
-  const nodes = new Map<string, Uint8Array>();
-  const reader = { node: (path: Uint8Array) => nodes.get(pathKey(path)) ?? null };
-  let root = EMPTY_TRIE_ROOT;
+  const rig = createTrieRig(OWNER);
   for (const update of updates) {
-    const trie = openTrie(reader, OWNER, root);
-    trie.update([update]);
-    const result = trie.finish();
-    for (const { path, node } of result.changes)
-      if (node === null) nodes.delete(pathKey(path));
-      else nodes.set(pathKey(path), node);
-    ({ root } = result);
+    rig.update([update]);
+    rig.seal();
+    rig.commit();
+    rig.discard();
   }
-  const trie = openTrie(reader, OWNER, root);
-  trie.clear();
-  const { changes } = trie.finish();
-  if (changes.length !== nodes.size) throw new Error("nodes are left over in the store");
+  const root = toHex(rig.trie().root());
+  rig.trie().clear();
+  rig.seal();
+  rig.commit();
+  if (rig.store.nodes.size !== 0) throw new Error("nodes are left over in the store");
   return root;
 }

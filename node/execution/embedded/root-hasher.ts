@@ -1,62 +1,63 @@
 /**
- * The `RootHasher` over a trie reader: computed nodes wait until the store has them, and clean nodes
- * are kept in a bounded cache.
+ * The `RootHasher` over a trie reader: resident tries that are extended slice by slice.
  *
- * Owns the node cache and the order compute → committed | discard. Runs on any thread:
- * `node/workers/root.ts` serves it off the sequencing thread. DESIGN 4, I10.
+ * Owns the order of calls, the bound on sealed blocks, and what a failure leaves behind: nothing
+ * that could be built upon. Runs on any thread: `node/workers/root.ts` serves it off the sequencing
+ * thread. DESIGN 4, I10.
  */
 import assert from "node:assert/strict";
-import type { Hex } from "../../../lanes/bytes.ts";
 import type { TrieReader } from "../../storage/state.ts";
-import type { RootHasher, SealedRoots } from "../engine.ts";
-import { createGenerationCache } from "./generation-cache.ts";
-import { computeRoots } from "./state-trie.ts";
-import { listRoot, pathKey } from "./trie.ts";
+import { type RootHasher, SEALED_BLOCKS_MAX } from "../engine.ts";
+import { listRoot } from "./list-root.ts";
+import { createStateTries, RESIDENT_NODES_MAX } from "./state-trie.ts";
 
-/** Nodes of one cache generation; two are kept. About 200 bytes a node. */
-const CACHED_NODES_MAX = 50_000;
+/** A hasher whose base is what `trie` reads now; it keeps about `residentMax` nodes in memory. */
+export function createRootHasher(
+  trie: TrieReader,
+  residentMax: number = RESIDENT_NODES_MAX,
+): RootHasher {
+  let tries = createStateTries(trie, residentMax);
+  /** Blocks that are sealed and not committed. */
+  let sealed = 0;
+  let failure: unknown = null;
 
-/** A hasher whose base is what `trie` reads now. */
-export function createRootHasher(trie: TrieReader): RootHasher {
-  const cache = createGenerationCache<string, Uint8Array>(CACHED_NODES_MAX);
-  let stateRoot: Hex | null = null;
-  let pending: SealedRoots | null = null;
-
-  const cached: TrieReader = {
-    node(path) {
-      const key = pathKey(path);
-      const hit = cache.get(key);
-      if (hit !== undefined) return hit;
-      const node = trie.node(path);
-      if (node !== null) cache.set(key, node);
-      return node;
-    },
+  /** Tries that an error left half changed must not give roots any more. */
+  const guarded = <T>(work: () => T): T => {
+    if (failure !== null) throw failure;
+    try {
+      return work();
+    } catch (error) {
+      failure = error;
+      throw error;
+    }
   };
 
   // An async function turns a throw into a rejection for callers on this very thread.
+  /* eslint-disable @typescript-eslint/require-await -- see above */
   return {
-    // eslint-disable-next-line @typescript-eslint/require-await -- see above
-    async compute(diff, lists) {
-      assert(pending === null, "the previous change is neither committed nor discarded");
-      const result = computeRoots(diff, cached, stateRoot);
-      pending = { ...result, listRoots: lists.map(listRoot) };
-      return pending;
+    async extend(slice) {
+      guarded(() => {
+        tries.extend(slice);
+      });
     },
-    // eslint-disable-next-line @typescript-eslint/require-await -- see above
+    async seal(lists) {
+      assert(sealed < SEALED_BLOCKS_MAX, "too many sealed blocks wait for the store");
+      const roots = guarded(() => tries.seal());
+      sealed += 1;
+      return { ...roots, listRoots: lists.map(listRoot) };
+    },
     async committed() {
-      assert(pending !== null, "nothing was computed");
-      for (const { path, node } of pending.nodes) {
-        if (node === null) cache.delete(pathKey(path));
-        else cache.set(pathKey(path), node);
-      }
-      ({ stateRoot } = pending);
-      pending = null;
+      assert(sealed > 0, "no block is sealed");
+      sealed -= 1;
+      guarded(() => {
+        tries.committed();
+      });
     },
-    // eslint-disable-next-line @typescript-eslint/require-await -- see above
     async discard() {
-      pending = null;
-      stateRoot = null;
-      cache.clear();
+      tries = createStateTries(trie, residentMax);
+      sealed = 0;
+      failure = null;
     },
   };
+  /* eslint-enable @typescript-eslint/require-await */
 }

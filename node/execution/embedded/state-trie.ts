@@ -1,23 +1,35 @@
 /**
- * State roots: the account trie and one storage trie an account, updated from a `StateDiff`.
+ * State roots: the account trie and one storage trie an account, resident and extended by slices.
  *
- * Owns key hashing, account and slot encoding, and the deletion of an account's storage nodes.
- * Pure but for reads of committed nodes. Source: yellow paper 4.1.
+ * Owns key hashing, account and slot encoding, the deletion of an account's storage nodes, and how
+ * much stays in memory. Does not own the order of calls nor lists: `root-hasher.ts`. After an error
+ * it is of no use. Source: yellow paper 4.1.
  */
-import { RLP } from "@ethereumjs/rlp";
-import { bigintToMinimalBytes, fromHex, type Hex } from "../../../lanes/bytes.ts";
+import assert from "node:assert/strict";
+import { bigintToMinimalBytes, bytesEqual, fromHex, type Hex, toHex } from "../../../lanes/bytes.ts";
 import { keccak256 } from "../../primitives/hash.ts";
 import { EMPTY_TRIE_ROOT } from "../../primitives/header.ts";
-import type {
-  AccountChange,
-  AccountRecord,
-  SlotChange,
-  StateDiff,
-  TrieNodeChange,
-  TrieReader,
-} from "../../storage/state.ts";
-import type { RootResult } from "../engine.ts";
-import { openTrie, type TrieUpdate } from "./trie.ts";
+import type { StateDiff, TrieNodeChange, TrieReader } from "../../storage/state.ts";
+import type { AccountWrite, RootResult, StateSlice } from "../engine.ts";
+import {
+  compareKeys,
+  encodeStrings,
+  itemEnd,
+  payloadStart,
+  stringAt,
+  stringLength,
+  writeString,
+} from "./trie-codec.ts";
+import type { TrieScope } from "./trie-source.ts";
+import { EMPTY_ROOT, openTrie, type Trie } from "./trie.ts";
+
+/**
+ * Nodes in memory before the ones that were not used lately are given up: about 150 MB. What the
+ * uncommitted blocks touched stays in any case.
+ */
+export const RESIDENT_NODES_MAX = 200_000;
+/** Share left after that: giving up walks all of them, so it must not come with every block. */
+const RESIDENT_SHARE_KEPT = 3 / 4;
 
 const ACCOUNT_TRIE = new Uint8Array(0);
 
@@ -26,62 +38,180 @@ export function accountKey(address: Hex): Uint8Array {
   return keccak256(fromHex(address));
 }
 
-/**
- * Roots after `diff` over the committed nodes of `reader`.
- *
- * `stateRoot` is the committed root where it is known: then the root node is checked against it.
- * Account changes may come in any order; each address once.
- */
-export function computeRoots(
-  diff: StateDiff,
-  reader: TrieReader,
-  stateRoot: Hex | null,
-): RootResult {
-  const nodes: TrieNodeChange[] = [];
-  const storageRoots = new Map<Hex, Hex>();
-  const updates: TrieUpdate[] = [];
-  for (const change of diff.accounts) {
-    const key = accountKey(change.address);
-    const storageRoot = updateStorage(change, key, reader, nodes);
-    if (change.after !== null) storageRoots.set(change.address, storageRoot);
-    const value = change.after === null ? null : encodeAccount(change.after, storageRoot);
-    updates.push({ key, value });
+export interface StateTries {
+  /** Applies a slice, each address once, and hashes what it changed. */
+  extend(slice: StateSlice): void;
+  /** Roots and node changes of the open block, and opens the next one. */
+  seal(): RootResult;
+  /** The oldest sealed block is in the store. */
+  committed(): void;
+}
+
+/** The tries over the committed nodes of `reader`; the root node is taken as it stands there. */
+export function createStateTries(reader: TrieReader, residentMax: number): StateTries {
+  return new ResidentTries(reader, residentMax);
+}
+
+/** Roots after one slice over the committed nodes of `reader`. */
+export function computeRoots(slice: StateSlice, reader: TrieReader): RootResult {
+  const tries = createStateTries(reader, RESIDENT_NODES_MAX);
+  tries.extend(slice);
+  return tries.seal();
+}
+
+/** A whole block's change as one slice. */
+export function diffToSlice({ accounts }: StateDiff): StateSlice {
+  return accounts.map(({ address, after, storageCleared, slots }) => ({
+    address,
+    after,
+    storageCleared,
+    slots: slots.map((change) => ({ slot: change.slot, value: change.after })),
+  }));
+}
+
+interface Storage {
+  readonly owner: Uint8Array;
+  readonly trie: Trie;
+}
+
+class ResidentTries implements StateTries {
+  readonly #residentMax: number;
+  readonly #scope: TrieScope;
+  /** Opened at first use. */
+  #accounts: Trie | null = null;
+  /** Not empty but for those of the open block; bounded with the nodes they hold. */
+  readonly #storages = new Map<Hex, Storage>();
+  /** What the open block has touched. */
+  readonly #touched = new Set<Storage>();
+  #storageRoots = new Map<Hex, Hex>();
+  /** Number of the newest block that is in the store. */
+  #committed = 0;
+
+  constructor(reader: TrieReader, residentMax: number) {
+    this.#residentMax = residentMax;
+    this.#scope = { reader, block: 1, resident: 0 };
   }
-  const trie = openTrie(reader, ACCOUNT_TRIE, stateRoot);
-  trie.update(updates);
-  const { root, changes } = trie.finish();
-  return { stateRoot: root, storageRoots, nodes: nodes.concat(changes) };
+
+  extend(slice: StateSlice): void {
+    const addresses = new Set(slice.map(({ address }) => address));
+    assert.equal(addresses.size, slice.length, "a slice has each account once");
+    const accounts = this.#accountTrie();
+    const updates = slice.map((write) => {
+      const key = accountKey(write.address);
+      const old = accounts.get(key);
+      const before = old === null ? EMPTY_ROOT : storageRootOf(old);
+      const storageRoot = this.#extendStorage(write, key, before);
+      if (write.after === null) {
+        this.#storageRoots.delete(write.address);
+        return { key, value: null };
+      }
+      this.#storageRoots.set(write.address, rootHex(storageRoot));
+      return { key, value: encodeAccount(write.after, storageRoot) };
+    });
+    accounts.update(updates);
+    accounts.root();
+  }
+
+  seal(): RootResult {
+    const accounts = this.#accountTrie();
+    const nodes: TrieNodeChange[] = [];
+    const touched = [...this.#touched].sort((a, b) => compareKeys(a.owner, b.owner));
+    for (const { trie } of touched) trie.seal(nodes);
+    accounts.seal(nodes);
+    for (const [address, storage] of this.#storages)
+      if (storage.trie.lastSeen() === null) this.#storages.delete(address);
+    const storageRoots = this.#storageRoots;
+    this.#touched.clear();
+    this.#storageRoots = new Map();
+    this.#scope.block += 1;
+    return { stateRoot: toHex(accounts.root()), storageRoots, nodes };
+  }
+
+  committed(): void {
+    this.#committed += 1;
+    assert(this.#committed < this.#scope.block, "no block is sealed");
+    if (this.#scope.resident > this.#residentMax) this.#prune();
+  }
+
+  #accountTrie(): Trie {
+    this.#accounts ??= openTrie(this.#scope, ACCOUNT_TRIE, null);
+    return this.#accounts;
+  }
+
+  /** Root of the account's storage after the write. */
+  #extendStorage(write: AccountWrite, owner: Uint8Array, before: Uint8Array): Uint8Array {
+    const emptied = write.storageCleared || write.after === null;
+    if (!emptied && write.slots.length === 0) return before;
+    let storage = this.#storages.get(write.address);
+    if (storage === undefined) {
+      storage = { owner, trie: openTrie(this.#scope, owner, before) };
+      this.#storages.set(write.address, storage);
+    }
+    const { trie } = storage;
+    assert(bytesEqual(trie.root(), before), "the storage trie is the account's");
+    this.#touched.add(storage);
+    if (emptied) trie.clear();
+    if (write.after !== null) trie.update(write.slots.map(slotUpdate));
+    return trie.root();
+  }
+
+  /** Gives up the nodes that were not used for longest, but those the store does not have yet. */
+  #prune(): void {
+    const bySeen = new Map<number, number>();
+    this.#accounts?.countNodes(bySeen);
+    for (const { trie } of this.#storages.values()) trie.countNodes(bySeen);
+    let before = this.#committed + 1;
+    let kept = 0;
+    const keptMax = this.#residentMax * RESIDENT_SHARE_KEPT;
+    for (const [seen, nodes] of [...bySeen].sort(([a], [b]) => b - a)) {
+      if (seen <= this.#committed && kept + nodes > keptMax) break;
+      kept += nodes;
+      before = Math.min(before, seen);
+    }
+    this.#accounts?.prune(before);
+    for (const [address, storage] of this.#storages) {
+      // An emptied trie has no node, but knows what the open block took from the store.
+      const seen = this.#touched.has(storage) ? before : (storage.trie.lastSeen() ?? 0);
+      if (seen < before) this.#storages.delete(address);
+      else storage.trie.prune(before);
+    }
+    // The account trie's root stays whatever its age.
+    this.#scope.resident = kept + 1;
+  }
 }
 
-function updateStorage(
-  change: AccountChange,
-  owner: Uint8Array,
-  reader: TrieReader,
-  nodes: TrieNodeChange[],
-): Hex {
-  const before = change.before?.storageRoot ?? EMPTY_TRIE_ROOT;
-  const emptied = change.storageCleared || change.after === null;
-  if (!emptied && change.slots.length === 0) return before;
-  const trie = openTrie(reader, owner, before);
-  if (emptied) trie.clear();
-  if (change.after !== null) trie.update(change.slots.map(slotUpdate));
-  const { root, changes } = trie.finish();
-  for (const node of changes) nodes.push(node);
-  return root;
-}
-
-function slotUpdate({ slot, after }: SlotChange): TrieUpdate {
+function slotUpdate({ slot, value }: AccountWrite["slots"][number]) {
   return {
     key: keccak256(fromHex(slot)),
-    value: after === 0n ? null : RLP.encode(bigintToMinimalBytes(after)),
+    value: value === 0n ? null : encodeSlotValue(value),
   };
 }
 
-function encodeAccount(account: AccountRecord, storageRoot: Hex): Uint8Array {
-  return RLP.encode([
-    bigintToMinimalBytes(account.nonce),
-    bigintToMinimalBytes(account.balance),
-    fromHex(storageRoot),
-    fromHex(account.codeHash),
+function encodeSlotValue(value: bigint): Uint8Array {
+  const bytes = bigintToMinimalBytes(value);
+  const item = new Uint8Array(stringLength(bytes));
+  writeString(item, 0, bytes);
+  return item;
+}
+
+function encodeAccount(
+  { nonce, balance, codeHash }: NonNullable<AccountWrite["after"]>,
+  storageRoot: Uint8Array,
+): Uint8Array {
+  return encodeStrings([
+    bigintToMinimalBytes(nonce),
+    bigintToMinimalBytes(balance),
+    storageRoot,
+    fromHex(codeHash),
   ]);
+}
+
+/** The third field of an encoded account. */
+function storageRootOf(account: Uint8Array): Uint8Array {
+  const nonce = payloadStart(account, 0);
+  return stringAt(account, itemEnd(account, itemEnd(account, nonce)));
+}
+
+function rootHex(root: Uint8Array): Hex {
+  return bytesEqual(root, EMPTY_ROOT) ? EMPTY_TRIE_ROOT : toHex(root);
 }

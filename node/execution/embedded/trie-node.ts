@@ -1,131 +1,300 @@
 /**
- * Nodes of the Merkle Patricia trie: their shapes in memory and their RLP.
+ * Nodes of the Merkle Patricia trie in memory: their shapes, and their RLP.
  *
- * Owns encoding and decoding, inline nodes (RLP under 32 bytes stands in its parent) included.
+ * Owns decoding and encoding, inline nodes (RLP under 32 bytes stands in its parent) included. A
+ * node's own RLP is its memory: a leaf is nothing else, and a branch keeps in it the hashes of the
+ * children that are not loaded, so that encoding it again copies them and writes only what changed.
  * Does not own where nodes are stored nor how they change: `trie.ts`.
- * Source: yellow paper, appendix D.
+ * Invariant: RLP arrays are never written to after they were made; they are shared with the store's
+ * changes. Source: yellow paper, appendix D.
  */
-import { RLP } from "@ethereumjs/rlp";
 import { NodeError } from "../../errors.ts";
 import { keccak256 } from "../../primitives/hash.ts";
+import {
+  compactNibbles,
+  createList,
+  encodeStrings,
+  expandNibbles,
+  isLeafKey,
+  isListAt,
+  itemEnd,
+  leafSuffix,
+  payloadStart,
+  stringAt,
+  stringLength,
+  writeString,
+} from "./trie-codec.ts";
 
-/** A child that has not been loaded; its node stands at the child's path. */
-export interface Unloaded {
-  readonly kind: "unloaded";
-  readonly hash: Uint8Array;
+/** A child that stands in the store, or inline in its parent's RLP. */
+export const UNLOADED = "unloaded";
+
+interface NodeState {
+  /** Block in which the node was last read or changed. */
+  seen: number;
+  /** Whether its parent's RLP does not refer to it as it is now. */
+  dirty: boolean;
+  /** What stands at its path in the state of the previous block; `null` for nothing. */
+  base: Uint8Array | null;
+  /** As of the last encoding: holds the references to children that are not dirty. */
+  rlp: Uint8Array;
 }
 
-export interface Leaf {
+export interface Leaf extends NodeState {
   readonly kind: "leaf";
-  /** Remaining nibbles, one a byte. */
-  readonly key: Uint8Array;
-  readonly value: Uint8Array;
 }
 
-export interface Extension {
+export interface Extension extends NodeState {
   readonly kind: "extension";
+  /** Nibbles, one a byte; at least one. */
   readonly key: Uint8Array;
-  child: TrieNode;
+  child: TrieNode | typeof UNLOADED;
 }
 
-export interface Branch {
+export interface Branch extends NodeState {
   readonly kind: "branch";
-  readonly children: (TrieNode | null)[];
+  readonly children: Child[];
   /** Of the key that ends here: none in state and list tries, whose keys are prefix-free. */
   value: Uint8Array | null;
 }
 
-export type LoadedNode = Leaf | Extension | Branch;
-export type TrieNode = LoadedNode | Unloaded;
+export type TrieNode = Leaf | Extension | Branch;
+export type Child = TrieNode | typeof UNLOADED | null;
 
-/** What RLP gives for a node: bytes and, for inline children, nested lists. */
-export type RlpItem = Uint8Array | RlpItem[];
-
-const HASH_BYTES = 32;
 export const BRANCH_WIDTH = 16;
+const BRANCH_ITEMS = BRANCH_WIDTH + 1;
+const HASH_BYTES = 32;
+/** Head byte of a 32-byte string: a reference by hash. */
+const HASH_HEAD = 0x80 + HASH_BYTES;
+const EMPTY_HEAD = 0x80;
 const EMPTY_BYTES = new Uint8Array(0);
+/** A branch without anything: what new ones are encoded from. */
+const EMPTY_BRANCH = encodeStrings(new Array<Uint8Array>(BRANCH_ITEMS).fill(EMPTY_BYTES));
 
-/** Nibbles of a key, one a byte. */
-export function toNibbles(key: Uint8Array): Uint8Array {
-  const nibbles = new Uint8Array(key.length * 2);
-  for (let i = 0; i < key.length; i++) {
-    const byte = key[i] ?? 0;
-    nibbles[2 * i] = byte >> 4;
-    nibbles[2 * i + 1] = byte & 0x0f;
+/** A new leaf at `depth` of a packed key. */
+export function createLeaf(
+  key: Uint8Array,
+  depth: number,
+  value: Uint8Array,
+  seen: number,
+): Leaf {
+  return leafOf(encodeStrings([leafSuffix(key, depth), value]), seen);
+}
+
+function leafOf(rlp: Uint8Array, seen: number): Leaf {
+  return { kind: "leaf", seen, dirty: true, base: null, rlp };
+}
+
+/** A new extension before a node that stands where it stood. */
+export function createExtension(key: Uint8Array, child: TrieNode, seen: number): Extension {
+  // What referred to the child until now is gone.
+  child.dirty = true;
+  return { kind: "extension", seen, dirty: true, base: null, rlp: EMPTY_BYTES, key, child };
+}
+
+/** An extension with the same child and another key, at another path. */
+export function moveExtension(from: Extension, key: Uint8Array, seen: number): Extension {
+  const { rlp, child } = from;
+  return { kind: "extension", seen, dirty: true, base: null, rlp, key, child };
+}
+
+export function createBranch(seen: number): Branch {
+  const children = new Array<Child>(BRANCH_WIDTH).fill(null);
+  const rlp = EMPTY_BRANCH;
+  return { kind: "branch", seen, dirty: true, base: null, rlp, children, value: null };
+}
+
+/** Hex-prefix key of a leaf, as a view. */
+export function leafCompact({ rlp }: Leaf): Uint8Array {
+  return stringAt(rlp, payloadStart(rlp, 0));
+}
+
+export function leafValue({ rlp }: Leaf): Uint8Array {
+  return stringAt(rlp, itemEnd(rlp, payloadStart(rlp, 0)));
+}
+
+export function setLeafValue(leaf: Leaf, value: Uint8Array): void {
+  leaf.rlp = encodeStrings([leafCompact(leaf), value]);
+  leaf.dirty = true;
+}
+
+/**
+ * The node with nibbles before it: in a new leaf or extension that takes its place, or before a
+ * branch, which stays, in a new extension.
+ */
+export function prependNibbles(
+  nibbles: Uint8Array,
+  node: TrieNode,
+  seen: number,
+): Leaf | Extension {
+  if (node.kind === "branch") return createExtension(nibbles, node, seen);
+  const rest = node.kind === "leaf" ? expandNibbles(leafCompact(node)) : node.key;
+  const key = new Uint8Array(nibbles.length + rest.length);
+  key.set(nibbles);
+  key.set(rest, nibbles.length);
+  if (node.kind === "leaf")
+    return leafOf(encodeStrings([compactNibbles(key, true), leafValue(node)]), seen);
+  return moveExtension(node, key, seen);
+}
+
+/** Where the reference to a child stands in the parent's last encoding. */
+export function referenceOffset(rlp: Uint8Array, index: number): number {
+  let at = payloadStart(rlp, 0);
+  for (let i = 0; i < index; i++) at = itemEnd(rlp, at);
+  return at;
+}
+
+/** RLP of an inline child, or `null` where the reference at `at` is a hash. */
+export function inlineChild(rlp: Uint8Array, at: number): Uint8Array | null {
+  return isListAt(rlp, at) ? rlp.slice(at, itemEnd(rlp, at)) : null;
+}
+
+/** Whether the reference at `at` is this hash. */
+export function isReference(rlp: Uint8Array, at: number, hash: Uint8Array): boolean {
+  if (rlp[at] !== HASH_HEAD) return false;
+  for (let i = 0; i < HASH_BYTES; i++) if (rlp[at + 1 + i] !== hash[i]) return false;
+  return true;
+}
+
+/**
+ * The node that bytes from the store spell, standing as they say. Throws `STORAGE_CORRUPT` where
+ * they spell none.
+ */
+export function decodeNode(rlp: Uint8Array, seen: number): TrieNode {
+  const starts: number[] = [];
+  let at = payloadStart(rlp, 0);
+  while (at < rlp.length && starts.length <= BRANCH_ITEMS) {
+    starts.push(at);
+    at = itemEnd(rlp, at);
   }
-  return nibbles;
-}
-
-/** Hex-prefix encoding of nibbles. Source: yellow paper, appendix C. */
-function compactKey(nibbles: Uint8Array, leaf: boolean): Uint8Array {
-  const odd = nibbles.length % 2;
-  const compact = new Uint8Array(1 + (nibbles.length - odd) / 2);
-  compact[0] = (leaf ? 0x20 : 0) | (odd === 1 ? 0x10 | (nibbles[0] ?? 0) : 0);
-  for (let i = odd; i < nibbles.length; i += 2)
-    compact[1 + (i - odd) / 2] = ((nibbles[i] ?? 0) << 4) | (nibbles[i + 1] ?? 0);
-  return compact;
-}
-
-function decodeCompactKey(compact: Uint8Array): { key: Uint8Array; leaf: boolean } {
-  const flag = compact[0] ?? 0;
-  const nibbles = toNibbles(compact);
-  return { key: nibbles.slice((flag & 0x10) === 0 ? 2 : 1), leaf: (flag & 0x20) !== 0 };
-}
-
-/** The node that bytes from the store spell; throws `STORAGE_CORRUPT` where they spell none. */
-export function decodeNode(raw: Uint8Array): LoadedNode {
-  const node = itemToNode(RLP.decode(raw));
-  if (node === null || node.kind === "unloaded") throw corrupt();
-  return node;
-}
-
-function itemToNode(item: RlpItem): TrieNode | null {
-  if (item instanceof Uint8Array) {
-    if (item.length === 0) return null;
-    if (item.length !== HASH_BYTES) throw corrupt();
-    return { kind: "unloaded", hash: item };
-  }
-  if (item.length === BRANCH_WIDTH + 1) {
-    const value = item[BRANCH_WIDTH];
-    if (!(value instanceof Uint8Array)) throw corrupt();
-    const children = item.slice(0, BRANCH_WIDTH).map(itemToNode);
-    return { kind: "branch", children, value: value.length === 0 ? null : value };
-  }
-  const [compact, content] = item;
-  if (item.length !== 2 || !(compact instanceof Uint8Array) || content === undefined)
+  if (!isListAt(rlp, 0) || itemEnd(rlp, 0) !== rlp.length || at !== rlp.length) throw corrupt();
+  if (starts.length === BRANCH_ITEMS) return decodeBranch(rlp, starts, seen);
+  const [first, second] = starts;
+  if (first === undefined || second === undefined || starts.length !== 2 || isListAt(rlp, first))
     throw corrupt();
-  const { key, leaf } = decodeCompactKey(compact);
-  if (leaf) {
-    if (!(content instanceof Uint8Array)) throw corrupt();
-    return { kind: "leaf", key, value: content };
+  const compact = stringAt(rlp, first);
+  if (compact.length === 0) throw corrupt();
+  if (isLeafKey(compact)) {
+    if (isListAt(rlp, second)) throw corrupt();
+    return { kind: "leaf", seen, dirty: false, base: null, rlp };
   }
-  const child = itemToNode(content);
-  if (child === null) throw corrupt();
-  return { kind: "extension", key, child };
+  const key = expandNibbles(compact);
+  if (decodeChild(rlp, second) === null || key.length === 0) throw corrupt();
+  return { kind: "extension", seen, dirty: false, base: null, rlp, key, child: UNLOADED };
 }
 
-/** Items of a node, its children given by `reference` as the parent must hold them. */
-export function nodeToItems(
-  node: LoadedNode,
-  reference: (child: TrieNode, key: Uint8Array) => RlpItem,
-): RlpItem[] {
-  if (node.kind === "leaf") return [compactKey(node.key, true), node.value];
-  if (node.kind === "extension")
-    return [compactKey(node.key, false), reference(node.child, node.key)];
-  const items: RlpItem[] = node.children.map((child, index) =>
-    child === null ? EMPTY_BYTES : reference(child, Uint8Array.of(index)),
-  );
-  items.push(node.value ?? EMPTY_BYTES);
-  return items;
+function decodeBranch(rlp: Uint8Array, starts: readonly number[], seen: number): Branch {
+  const children: Child[] = [];
+  for (let i = 0; i < BRANCH_WIDTH; i++) children.push(decodeChild(rlp, starts[i] ?? 0));
+  const at = starts[BRANCH_WIDTH] ?? 0;
+  if (isListAt(rlp, at)) throw corrupt();
+  const value = rlp[at] === EMPTY_HEAD ? null : stringAt(rlp, at);
+  return { kind: "branch", seen, dirty: false, base: null, rlp, children, value };
 }
 
-/** How a parent refers to a node: the node itself when its RLP is short, else its hash. */
-export function isInline(raw: Uint8Array): boolean {
-  return raw.length < HASH_BYTES;
+function decodeChild(rlp: Uint8Array, at: number): typeof UNLOADED | null {
+  if (rlp[at] === EMPTY_HEAD) return null;
+  if (rlp[at] !== HASH_HEAD && !isListAt(rlp, at)) throw corrupt();
+  return UNLOADED;
 }
 
-export function hashOf(raw: Uint8Array): Uint8Array {
-  return keccak256(raw);
+/** Gives a dirty node the RLP of what it is now, and every dirty node below it. */
+export function encodeNode(node: TrieNode): void {
+  node.dirty = false;
+  if (node.kind === "extension") {
+    const { child } = node;
+    encodeExtension(node, child === UNLOADED || !child.dirty ? null : referenceTo(child));
+  } else if (node.kind === "branch") {
+    const references = new Array<Uint8Array | null>(BRANCH_WIDTH).fill(null);
+    for (let i = 0; i < BRANCH_WIDTH; i++) {
+      const child = node.children[i] ?? null;
+      if (child !== null && child !== UNLOADED && child.dirty) references[i] = referenceTo(child);
+    }
+    encodeBranch(node, references);
+  }
+}
+
+/** How a parent refers to a dirty node: the node itself when its RLP is short, else its hash. */
+function referenceTo(node: TrieNode): Uint8Array {
+  encodeNode(node);
+  return isInline(node.rlp) ? node.rlp : keccak256(node.rlp);
+}
+
+/** Encodes an extension again; `reference` is its child's where that is dirty. */
+function encodeExtension(extension: Extension, reference: Uint8Array | null): void {
+  const { key, rlp } = extension;
+  const compact = compactNibbles(key, false);
+  if (reference === null) {
+    const at = referenceOffset(rlp, 1);
+    const kept = rlp.subarray(at, itemEnd(rlp, at));
+    const list = createList(stringLength(compact) + kept.length);
+    list.rlp.set(kept, writeString(list.rlp, list.at, compact));
+    extension.rlp = list.rlp;
+  } else {
+    const list = createList(stringLength(compact) + referenceLength(reference));
+    writeReference(list.rlp, writeString(list.rlp, list.at, compact), reference);
+    extension.rlp = list.rlp;
+  }
+}
+
+/**
+ * Encodes a branch again. `references` has those of its dirty children, by index; everything else
+ * is copied from the last encoding, what lies together in one piece.
+ */
+function encodeBranch(branch: Branch, references: readonly (Uint8Array | null)[]): void {
+  const { rlp: old, children, value } = branch;
+  const list = createList(branchLength(branch, references));
+  const out = list.rlp;
+  let to = list.at;
+  let at = payloadStart(old, 0);
+  let copied = at;
+  for (let i = 0; i < BRANCH_WIDTH; i++) {
+    const end = itemEnd(old, at);
+    const reference = references[i] ?? null;
+    if (reference !== null || (children[i] === null && old[at] !== EMPTY_HEAD)) {
+      if (at > copied) out.set(old.subarray(copied, at), to);
+      to = writeReference(out, to + at - copied, reference ?? EMPTY_BYTES);
+      copied = end;
+    }
+    at = end;
+  }
+  if (at > copied) out.set(old.subarray(copied, at), to);
+  writeString(out, to + at - copied, value ?? EMPTY_BYTES);
+  branch.rlp = out;
+}
+
+function branchLength(
+  { rlp, children, value }: Branch,
+  references: readonly (Uint8Array | null)[],
+): number {
+  let length = stringLength(value ?? EMPTY_BYTES);
+  let at = payloadStart(rlp, 0);
+  for (let i = 0; i < BRANCH_WIDTH; i++) {
+    const end = itemEnd(rlp, at);
+    const reference = references[i] ?? null;
+    if (reference !== null) length += referenceLength(reference);
+    else length += children[i] === null ? 1 : end - at;
+    at = end;
+  }
+  return length;
+}
+
+/** Whether a node stands in its parent's RLP instead of the store. */
+export function isInline(rlp: Uint8Array): boolean {
+  return rlp.length < HASH_BYTES;
+}
+
+/** Of a hash, of an inline node, or of nothing. */
+function referenceLength(reference: Uint8Array): number {
+  return reference.length === HASH_BYTES || reference.length === 0
+    ? 1 + reference.length
+    : reference.length;
+}
+
+function writeReference(out: Uint8Array, at: number, reference: Uint8Array): number {
+  if (reference.length === HASH_BYTES || reference.length === 0)
+    return writeString(out, at, reference);
+  out.set(reference, at);
+  return at + reference.length;
 }
 
 function corrupt(): NodeError {

@@ -1,81 +1,136 @@
 import { MessageChannel } from "node:worker_threads";
 import t from "tap";
 import { type Hex } from "../../../lanes/bytes.ts";
-import type { RootHasher } from "../../../node/execution/engine.ts";
+import { type AccountWrite, SEALED_BLOCKS_MAX } from "../../../node/execution/engine.ts";
+import { listRoot } from "../../../node/execution/embedded/list-root.ts";
 import { createRootHasher } from "../../../node/execution/embedded/root-hasher.ts";
 import { EMPTY_ACCOUNT } from "../../../node/execution/embedded/state.ts";
-import { listRoot } from "../../../node/execution/embedded/trie.ts";
 import { EMPTY_TRIE_ROOT } from "../../../node/primitives/header.ts";
 import { connect, serve } from "../../../node/port.ts";
-import type { AccountChange, StateDiff } from "../../../node/storage/state.ts";
-import { createRootService } from "../../../node/workers/root.ts";
+import { createRootClient, createRootService, type RootService } from "../../../node/workers/root.ts";
 import { words } from "../fixtures/chain.ts";
-import { createMemoryState } from "../fixtures/state.ts";
+import { createNodeStore } from "../fixtures/trie-rig.ts";
 
 const ADDRESS: Hex = `0x${"ad".repeat(20)}`;
+const OTHER: Hex = `0x${"07".repeat(20)}`;
 
-function change(fields: Partial<AccountChange>): StateDiff {
-  const account: AccountChange = {
-    address: ADDRESS,
-    before: null,
-    after: { ...EMPTY_ACCOUNT, nonce: 1n },
-    storageCleared: false,
-    slots: [],
-    ...fields,
-  };
-  return { accounts: [account], codes: [] };
+function write(fields: Partial<AccountWrite>): AccountWrite {
+  const after = { ...EMPTY_ACCOUNT, nonce: 1n };
+  return { address: ADDRESS, after, storageCleared: false, slots: [], ...fields };
 }
 
-t.test("computed nodes wait for the store: committed or forgotten", async (t) => {
-  const memory = createMemoryState();
-  const hasher = createRootHasher(memory.trie);
-  const slots = Array.from({ length: 40 }, (_, i) => ({
-    slot: words(BigInt(i)),
-    before: 0n,
-    after: BigInt(i + 1),
-  }));
-  const first = await hasher.compute(change({ slots }), []);
-  await t.rejects(hasher.compute(change({}), []), "one change at a time");
+function slots(count: number, value = 1n): AccountWrite["slots"] {
+  return Array.from({ length: count }, (_, i) => ({ slot: words(BigInt(i)), value }));
+}
+
+t.test("sealed nodes wait for the store: committed or forgotten", async (t) => {
+  const store = createNodeStore();
+  const hasher = createRootHasher(store.reader);
+  const filled = [write({ slots: slots(40) })];
+  await hasher.extend(filled);
+  const first = await hasher.seal([]);
   await hasher.discard();
-  const again = await hasher.compute(change({ slots }), []);
-  t.equal(again.stateRoot, first.stateRoot);
-  const storageRoot = again.storageRoots.get(ADDRESS)!;
-  t.not(storageRoot, EMPTY_TRIE_ROOT);
-  const after = { ...EMPTY_ACCOUNT, nonce: 1n, storageRoot };
-  const set = change({ slots, after });
-  memory.commit({ diff: set, trie: again.nodes });
+  await hasher.extend(filled);
+  const again = await hasher.seal([]);
+  t.same(again, first);
+  t.not(again.storageRoots.get(ADDRESS), EMPTY_TRIE_ROOT);
+  store.apply(again.nodes);
   await hasher.committed();
 
-  const before = memory.reads.nodes;
-  const gone = change({ before: after, after: null, slots: [] });
-  const last = await hasher.compute(gone, []);
+  const before = store.reads.count;
+  await hasher.extend([write({ after: null })]);
+  const last = await hasher.seal([]);
   t.equal(last.stateRoot, EMPTY_TRIE_ROOT);
   t.equal(last.storageRoots.size, 0);
-  t.equal(memory.reads.nodes, before, "committed nodes come from the cache");
-  t.equal(last.nodes.length, memory.nodes.size, "every node of the account goes");
-  t.ok(last.nodes.every(({ node }) => node === null));
+  t.equal(store.reads.count, before, "committed nodes are in memory");
+  store.apply(last.nodes);
+  t.equal(store.nodes.size, 0, "every node of the account goes");
 });
 
-t.test("an unchanged storage is not read", async (t) => {
-  const memory = createMemoryState();
-  const storageRoot = words(123n);
-  const after = { ...EMPTY_ACCOUNT, balance: 1n, storageRoot };
-  const before = { ...after, balance: 0n };
-  const result = await createRootHasher(memory.trie).compute(change({ before, after }), []);
-  t.equal(result.storageRoots.get(ADDRESS), storageRoot);
+t.test("a block in slices is the block at once", async (t) => {
+  const stores = [createNodeStore(), createNodeStore()];
+  const [whole, sliced] = stores.map(({ reader }) => createRootHasher(reader));
+  await whole!.extend([write({ slots: slots(30, 2n) }), write({ address: OTHER })]);
+  const parts = [write({ slots: slots(20, 1n) })];
+  await sliced!.extend(parts);
+  await sliced!.extend([write({ address: OTHER }), write({ slots: slots(30, 2n) })]);
+  const roots = await whole!.seal([]);
+  const slicedRoots = await sliced!.seal([]);
+  t.same(slicedRoots.nodes, roots.nodes, "the nodes in the same order too");
+  t.equal(slicedRoots.stateRoot, roots.stateRoot);
+  t.same(new Map([...slicedRoots.storageRoots].sort()), new Map([...roots.storageRoots].sort()));
 });
 
-t.test("discard forgets the cache, so that a store rolled back is read anew", async (t) => {
-  const memory = createMemoryState();
-  const hasher = createRootHasher(memory.trie);
-  const first = await hasher.compute(change({}), []);
-  const committed = { diff: change({}), trie: first.nodes };
-  memory.commit(committed);
-  await hasher.committed();
-  memory.rollback(committed);
+t.test("blocks are sealed ahead of the store, up to the bound", async (t) => {
+  const store = createNodeStore();
+  const hasher = createRootHasher(store.reader, 1);
+  const sealed = [];
+  for (let block = 1; block <= SEALED_BLOCKS_MAX; block++) {
+    await hasher.extend([write({ slots: slots(40, BigInt(block)) })]);
+    sealed.push(await hasher.seal([]));
+  }
+  await t.rejects(hasher.seal([]), /too many sealed/);
+  for (const { nodes } of sealed) {
+    store.apply(nodes);
+    await hasher.committed();
+  }
+  await t.rejects(hasher.committed(), /no block is sealed/);
+  const stored = new Map(store.nodes);
+  await hasher.extend([write({ slots: slots(40, 1n) })]);
+  const { nodes } = await hasher.seal([]);
+  store.apply(nodes);
+  store.undo(nodes);
+  t.same(store.nodes, stored, "previous is what stood there after the block before");
+});
+
+t.test("an untouched storage is not read, whatever becomes of its account", async (t) => {
+  const store = createNodeStore();
+  const hasher = createRootHasher(store.reader);
+  await hasher.extend([write({ slots: slots(40) })]);
+  const first = await hasher.seal([]);
+  store.apply(first.nodes);
   await hasher.discard();
-  const again = await hasher.compute(change({}), []);
-  t.same(again, first);
+  store.reads.count = 0;
+  await hasher.extend([write({ after: { ...EMPTY_ACCOUNT, nonce: 2n } })]);
+  const second = await hasher.seal([]);
+  t.equal(second.storageRoots.get(ADDRESS), first.storageRoots.get(ADDRESS));
+  t.equal(store.reads.count, 1, "the account's leaf");
+});
+
+t.test("discard forgets memory, so that a store rolled back is read anew", async (t) => {
+  const store = createNodeStore();
+  const hasher = createRootHasher(store.reader);
+  await hasher.extend([write({})]);
+  const first = await hasher.seal([]);
+  store.apply(first.nodes);
+  await hasher.committed();
+  store.undo(first.nodes);
+  await hasher.discard();
+  await hasher.extend([write({})]);
+  t.same(await hasher.seal([]), first);
+});
+
+t.test("after a failure everything fails, until discard", async (t) => {
+  const store = createNodeStore();
+  const hasher = createRootHasher(store.reader);
+  await hasher.extend([write({ slots: slots(40) }), write({ address: OTHER })]);
+  store.apply((await hasher.seal([])).nodes);
+  await hasher.discard();
+  const [path, node] = [...store.nodes].find(([key]) => key.length === 33)!;
+  store.nodes.delete(path);
+  const code = { code: "STORAGE_CORRUPT" };
+  await t.rejects(hasher.extend([write({ slots: slots(40, 2n) })]), code);
+  store.nodes.set(path, node);
+  await t.rejects(hasher.extend([write({})]), code);
+  await t.rejects(hasher.seal([]), code);
+  await hasher.discard();
+  await hasher.extend([write({ slots: slots(40, 2n) })]);
+  await t.resolves(hasher.seal([]));
+});
+
+t.test("a slice that names an account twice is a programmer's error", async (t) => {
+  const hasher = createRootHasher(createNodeStore().reader);
+  await t.rejects(hasher.extend([write({}), write({})]), /each account once/);
 });
 
 t.test("the service answers over a port as the hasher does here", async (t) => {
@@ -83,16 +138,23 @@ t.test("the service answers over a port as the hasher does here", async (t) => {
   t.teardown(() => {
     port1.close();
   });
-  const stop = serve(port1, "root", createRootService(createMemoryState().trie));
-  const client = connect<RootHasher>(port2, "root");
-  const list = [Uint8Array.of(1), new Uint8Array(100)];
-  const far = await client.remote.compute(change({}), [list, []]);
-  const near = await createRootHasher(createMemoryState().trie).compute(change({}), [list, []]);
-  t.same(far, near);
-  t.same(far.listRoots, [listRoot(list), EMPTY_TRIE_ROOT]);
-  t.ok(far.nodes.every(({ node }) => node?.byteLength === node?.buffer.byteLength));
-  await client.remote.committed();
-  await t.rejects(client.remote.committed(), "nothing is computed any more");
+  const store = createNodeStore();
+  const stop = serve(port1, "root", createRootService(store.reader));
+  const client = connect<RootService>(port2, "root");
+  const far = createRootClient(client.remote);
+  const near = createRootHasher(createNodeStore().reader);
+  const list = [Uint8Array.of(1), new Uint8Array(100).fill(7).subarray(10)];
+  const blocks = [[write({ slots: slots(40) })], [write({ slots: slots(30, 0n) })]];
+  for (const slice of blocks) {
+    await Promise.all([far.extend(slice), near.extend(slice)]);
+    const [farRoots, nearRoots] = await Promise.all([far.seal([list, []]), near.seal([list, []])]);
+    t.same(farRoots, nearRoots);
+    t.same(farRoots.listRoots, [listRoot(list), EMPTY_TRIE_ROOT]);
+    store.apply(farRoots.nodes);
+    await Promise.all([far.committed(), near.committed()]);
+  }
+  await t.rejects(far.committed(), "nothing is sealed any more");
+  await far.discard();
   client.close();
   stop();
 });

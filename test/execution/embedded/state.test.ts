@@ -3,6 +3,7 @@ import t from "tap";
 import { type Hex } from "../../../lanes/bytes.ts";
 import { createCachedReader } from "../../../node/execution/embedded/cached-reader.ts";
 import { createRootHasher } from "../../../node/execution/embedded/root-hasher.ts";
+import { diffToSlice } from "../../../node/execution/embedded/state-trie.ts";
 import {
   createWorkingState,
   EMPTY_ACCOUNT,
@@ -65,7 +66,8 @@ function view(state: WorkingState) {
 async function commit(memory: MemoryState, state: WorkingState, apply: (diff: StateDiff) => void) {
   const hasher = createRootHasher(memory.trie);
   const diff = state.diff();
-  const roots = await hasher.compute(diff, []);
+  await hasher.extend(diffToSlice(diff));
+  const roots = await hasher.seal([]);
   const accounts = diff.accounts.map((change) =>
     change.after === null
       ? change

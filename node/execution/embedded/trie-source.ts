@@ -1,0 +1,99 @@
+/**
+ * Where a trie's nodes come from: the store, by path, or their parent's RLP.
+ *
+ * Owns paths, the check of every node against the hash its parent holds, and the count of nodes
+ * that came into memory. Does not own how nodes change: `trie-update.ts`.
+ */
+import { bytesEqual, toHex } from "../../../lanes/bytes.ts";
+import { NodeError } from "../../errors.ts";
+import { keccak256 } from "../../primitives/hash.ts";
+import type { TrieReader } from "../../storage/state.ts";
+import { nibbleAt } from "./trie-codec.ts";
+import {
+  type Branch,
+  decodeNode,
+  type Extension,
+  inlineChild,
+  isReference,
+  referenceOffset,
+  type TrieNode,
+  UNLOADED,
+} from "./trie-node.ts";
+
+/** What the tries of one state share. */
+export interface TrieScope {
+  readonly reader: TrieReader;
+  /** Number of the open block: nodes that it reads or changes bear it. */
+  block: number;
+  /** Nodes in memory: never less than there are, and exact after they were counted. */
+  resident: number;
+}
+
+/** Nodes of one trie, which stand at `owner ‖ nibbles`. */
+export interface NodeSource {
+  /** The stored root, checked where it is known; `null` where nothing is stored. */
+  root(expected: Uint8Array | null): TrieNode | null;
+  /** A branch's child; the branch stands at `depth` nibbles of `key`. */
+  child(branch: Branch, index: number, key: Uint8Array, depth: number): TrieNode | null;
+  /** An extension's child; the extension stands at `depth` nibbles of `key`. */
+  below(extension: Extension, key: Uint8Array, depth: number): TrieNode;
+  /** The node at `path` that a parent refers to in item `index` of its RLP. */
+  load(parent: Uint8Array, index: number, path: Uint8Array): TrieNode;
+  /** Path of what stands below `depth` nibbles of a key and some more. */
+  path(key: Uint8Array, depth: number, nibbles: Uint8Array): Uint8Array;
+}
+
+/** Errors of all methods: `STORAGE_CORRUPT`, and what the reader throws. */
+export function createNodeSource(scope: TrieScope, owner: Uint8Array): NodeSource {
+  const admit = (rlp: Uint8Array, base: Uint8Array | null): TrieNode => {
+    const node = decodeNode(rlp, scope.block);
+    node.base = base;
+    scope.resident += 1;
+    return node;
+  };
+
+  const load = (parent: Uint8Array, index: number, path: Uint8Array): TrieNode => {
+    const at = referenceOffset(parent, index);
+    const inline = inlineChild(parent, at);
+    if (inline !== null) return admit(inline, null);
+    const raw = scope.reader.node(path);
+    if (raw === null || !isReference(parent, at, keccak256(raw))) throw missing(path);
+    return admit(raw, raw);
+  };
+
+  const pathOf = (key: Uint8Array, depth: number, nibbles: Uint8Array): Uint8Array => {
+    const path = new Uint8Array(owner.length + depth + nibbles.length);
+    path.set(owner);
+    for (let i = 0; i < depth; i++) path[owner.length + i] = nibbleAt(key, i);
+    path.set(nibbles, owner.length + depth);
+    return path;
+  };
+
+  return {
+    load,
+    path: pathOf,
+    root(expected) {
+      const raw = scope.reader.node(owner);
+      if (raw === null && expected === null) return null;
+      if (raw === null || (expected !== null && !bytesEqual(keccak256(raw), expected)))
+        throw missing(owner);
+      return admit(raw, raw);
+    },
+    child(branch, index, key, depth) {
+      const child = branch.children[index] ?? null;
+      if (child !== UNLOADED) return child;
+      const loaded = load(branch.rlp, index, pathOf(key, depth, Uint8Array.of(index)));
+      branch.children[index] = loaded;
+      return loaded;
+    },
+    below(extension, key, depth) {
+      if (extension.child === UNLOADED)
+        extension.child = load(extension.rlp, 1, pathOf(key, depth, extension.key));
+      return extension.child;
+    },
+  };
+}
+
+function missing(path: Uint8Array): NodeError {
+  return new NodeError("STORAGE_CORRUPT", { record: "trie node", path: toHex(path) });
+}
