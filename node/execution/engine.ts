@@ -101,9 +101,21 @@ export interface AccountWrite {
   readonly address: Hex;
   /** The account now, its `storageRoot` as committed; `null` where there is none. */
   readonly after: AccountRecord | null;
+  /**
+   * What flat state holds of it, where that is at hand. Only saves the hasher a read of the trie,
+   * which may have moved on; it believes nothing that does not hash to what the trie says.
+   */
+  readonly committed?: AccountRecord | null;
   /** What stood in the account's storage before the slice is gone; `slots` come after that. */
   readonly storageCleared: boolean;
-  readonly slots: readonly { readonly slot: Hex; readonly value: bigint }[];
+  readonly slots: readonly SlotWrite[];
+}
+
+export interface SlotWrite {
+  readonly slot: Hex;
+  readonly value: bigint;
+  /** As the account's. */
+  readonly committed?: bigint;
 }
 
 /** Accounts and slots that a part of a block wrote, with their values at its end. */

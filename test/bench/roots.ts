@@ -7,7 +7,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bigintToBytes, type Hex, toHex } from "../../lanes/bytes.ts";
-import type { AccountWrite, RootHasher, SealedRoots, StateSlice } from "../../node/execution/engine.ts";
+import type {
+  AccountWrite,
+  RootHasher,
+  SealedRoots,
+  StateSlice,
+} from "../../node/execution/engine.ts";
 import { createRootHasher } from "../../node/execution/embedded/root-hasher.ts";
 import { EMPTY_ACCOUNT } from "../../node/execution/embedded/state.ts";
 import { silentLogger } from "../../node/log.ts";

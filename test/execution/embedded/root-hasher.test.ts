@@ -7,7 +7,11 @@ import { createRootHasher } from "../../../node/execution/embedded/root-hasher.t
 import { EMPTY_ACCOUNT } from "../../../node/execution/embedded/state.ts";
 import { EMPTY_TRIE_ROOT } from "../../../node/primitives/header.ts";
 import { connect, serve } from "../../../node/port.ts";
-import { createRootClient, createRootService, type RootService } from "../../../node/workers/root.ts";
+import {
+  createRootClient,
+  createRootService,
+  type RootService,
+} from "../../../node/workers/root.ts";
 import { words } from "../fixtures/chain.ts";
 import { createNodeStore } from "../fixtures/trie-rig.ts";
 
