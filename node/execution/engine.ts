@@ -102,12 +102,23 @@ export interface Engine {
 /** An account written since the previous slice, with its values now. */
 export interface AccountWrite {
   readonly address: Hex;
-  /** `null` where it no longer exists: its storage is gone with it. */
-  readonly after: Omit<AccountRecord, "storageRoot"> | null;
-  /** Everything its storage held before this slice is gone; `slots` come after that. */
+  /** The account now, its `storageRoot` as committed; `null` where there is none. */
+  readonly after: AccountRecord | null;
+  /**
+   * What flat state holds of it, where that is at hand. Only saves the hasher a read of the trie,
+   * which may have moved on; it believes nothing that does not hash to what the trie says.
+   */
+  readonly committed?: AccountRecord | null;
+  /** What stood in the account's storage before the slice is gone; `slots` come after that. */
   readonly storageCleared: boolean;
-  /** Slots written, each once; 0 deletes. */
-  readonly slots: readonly { readonly slot: Hex; readonly value: bigint }[];
+  readonly slots: readonly SlotWrite[];
+}
+
+export interface SlotWrite {
+  readonly slot: Hex;
+  readonly value: bigint;
+  /** As the account's. */
+  readonly committed?: bigint;
 }
 
 /** Accounts and slots written since the previous slice, each account once, in any order. */
@@ -136,8 +147,8 @@ export const SEALED_BLOCKS_MAX = 2;
  */
 export interface RootHasher {
   /**
-   * Adds the next slice of the open block and hashes what it changed. Callers need not wait, but
-   * must not leave the rejection unhandled: `seal` fails with it too.
+   * Adds the next slice of the open block, each account once, and hashes what it changed. Callers
+   * need not wait, but must not leave the rejection unhandled: `seal` fails with it too.
    */
   extend(slice: StateSlice): Promise<void>;
   /**

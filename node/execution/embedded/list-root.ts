@@ -4,14 +4,14 @@
  */
 import { RLP } from "@ethereumjs/rlp";
 import { type Hex, toHex } from "../../../lanes/bytes.ts";
+import { createScope } from "./trie-source.ts";
 import { EMPTY_ROOT, openTrie } from "./trie.ts";
 
 const NO_OWNER = new Uint8Array(0);
 
 /** Root of the values in their order; none is empty. */
 export function listRoot(values: readonly Uint8Array[]): Hex {
-  const scope = { reader: { node: () => null }, block: 1, resident: 0 };
-  const trie = openTrie(scope, NO_OWNER, EMPTY_ROOT);
+  const trie = openTrie(createScope({ node: () => null }), NO_OWNER, EMPTY_ROOT);
   trie.update(values.map((value, index) => ({ key: RLP.encode(index), value })));
   return toHex(trie.root());
 }

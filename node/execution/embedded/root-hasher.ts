@@ -9,7 +9,6 @@ import assert from "node:assert/strict";
 import type { TrieReader } from "../../storage/state.ts";
 import { type RootHasher, SEALED_BLOCKS_MAX } from "../engine.ts";
 import { listRoot } from "./list-root.ts";
-import { NodeError } from "../../errors.ts";
 import { createStateTries, RESIDENT_NODES_MAX } from "./state-trie.ts";
 
 /** A hasher whose base is what `trie` reads now; it keeps about `residentMax` nodes in memory. */
@@ -20,7 +19,7 @@ export function createRootHasher(
   let tries = createStateTries(trie, residentMax);
   /** Blocks that are sealed and not committed. */
   let sealed = 0;
-  let failure: Error | null = null;
+  let failure: unknown = null;
 
   /** Tries that an error left half changed must not give roots any more. */
   const guarded = <T>(work: () => T): T => {
@@ -28,8 +27,8 @@ export function createRootHasher(
     try {
       return work();
     } catch (error) {
-      failure = error instanceof Error ? error : new NodeError("INTERNAL", {}, error);
-      throw failure;
+      failure = error;
+      throw error;
     }
   };
 

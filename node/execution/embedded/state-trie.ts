@@ -15,8 +15,8 @@ import {
 } from "../../../lanes/bytes.ts";
 import { keccak256 } from "../../primitives/hash.ts";
 import { EMPTY_TRIE_ROOT } from "../../primitives/header.ts";
-import type { StateDiff, TrieNodeChange, TrieReader } from "../../storage/state.ts";
-import type { AccountWrite, RootResult, StateSlice } from "../engine.ts";
+import type { AccountRecord, StateDiff, TrieNodeChange, TrieReader } from "../../storage/state.ts";
+import type { AccountWrite, RootResult, SlotWrite, StateSlice } from "../engine.ts";
 import {
   compareKeys,
   encodeStrings,
@@ -26,14 +26,15 @@ import {
   stringLength,
   writeString,
 } from "./trie-codec.ts";
-import type { TrieScope } from "./trie-source.ts";
+import { createScope, type TrieScope } from "./trie-source.ts";
+import type { TrieUpdate } from "./trie-update.ts";
 import { EMPTY_ROOT, openTrie, type Trie } from "./trie.ts";
 
 /**
- * Nodes in memory before the ones that were not used lately are given up: about 150 MB. What the
- * uncommitted blocks touched stays in any case.
+ * Nodes in memory before the ones that were not used lately are given up: about 200 MB, and enough
+ * for the branches of a million accounts. What uncommitted blocks touched stays in any case.
  */
-export const RESIDENT_NODES_MAX = 200_000;
+export const RESIDENT_NODES_MAX = 300_000;
 /** Share left after that: giving up walks all of them, so it must not come with every block. */
 const RESIDENT_SHARE_KEPT = 3 / 4;
 
@@ -67,11 +68,16 @@ export function computeRoots(slice: StateSlice, reader: TrieReader): RootResult 
 
 /** A whole block's change as one slice. */
 export function diffToSlice({ accounts }: StateDiff): StateSlice {
-  return accounts.map(({ address, after, storageCleared, slots }) => ({
+  return accounts.map(({ address, before, after, storageCleared, slots }) => ({
     address,
     after,
+    committed: before,
     storageCleared,
-    slots: slots.map((change) => ({ slot: change.slot, value: change.after })),
+    slots: slots.map((change) => ({
+      slot: change.slot,
+      value: change.after,
+      committed: change.before,
+    })),
   }));
 }
 
@@ -90,12 +96,10 @@ class ResidentTries implements StateTries {
   /** What the open block has touched. */
   readonly #touched = new Set<Storage>();
   #storageRoots = new Map<Hex, Hex>();
-  /** Number of the newest block that is in the store. */
-  #committed = 0;
 
   constructor(reader: TrieReader, residentMax: number) {
     this.#residentMax = residentMax;
-    this.#scope = { reader, block: 1, resident: 0 };
+    this.#scope = createScope(reader);
   }
 
   extend(slice: StateSlice): void {
@@ -104,7 +108,7 @@ class ResidentTries implements StateTries {
     const accounts = this.#accountTrie();
     const updates = slice.map((write) => {
       const key = accountKey(write.address);
-      const old = accounts.get(key);
+      const old = accounts.get(key, guessAccount(write));
       const before = old === null ? EMPTY_ROOT : storageRootOf(old);
       const storageRoot = this.#extendStorage(write, key, before);
       if (write.after === null) {
@@ -125,7 +129,7 @@ class ResidentTries implements StateTries {
     for (const { trie } of touched) trie.seal(nodes);
     accounts.seal(nodes);
     for (const [address, storage] of this.#storages)
-      if (storage.trie.lastSeen() === null) this.#storages.delete(address);
+      if (storage.trie.isEmpty()) this.#storages.delete(address);
     const storageRoots = this.#storageRoots;
     this.#touched.clear();
     this.#storageRoots = new Map();
@@ -134,8 +138,8 @@ class ResidentTries implements StateTries {
   }
 
   committed(): void {
-    this.#committed += 1;
-    assert(this.#committed < this.#scope.block, "no block is sealed");
+    this.#scope.committed += 1;
+    assert(this.#scope.committed < this.#scope.block, "no block is sealed");
     if (this.#scope.resident > this.#residentMax) this.#prune();
   }
 
@@ -161,47 +165,54 @@ class ResidentTries implements StateTries {
     return trie.root();
   }
 
-  /** Gives up the nodes that were not used for longest, but those the store does not have yet. */
+  /** Gives up the oldest nodes, but those the store may not have yet. */
   #prune(): void {
-    const bySeen = new Map<number, number>();
-    this.#accounts?.countNodes(bySeen);
-    for (const { trie } of this.#storages.values()) trie.countNodes(bySeen);
-    let before = this.#committed + 1;
-    let kept = 0;
+    const byAge = new Map<number, number>();
+    this.#accounts?.countNodes(byAge);
+    for (const { trie } of this.#storages.values()) trie.countNodes(byAge);
     const keptMax = this.#residentMax * RESIDENT_SHARE_KEPT;
-    for (const [seen, nodes] of [...bySeen].sort(([a], [b]) => b - a)) {
-      if (seen <= this.#committed && kept + nodes > keptMax) break;
+    let kept = 0;
+    let ageMax = 0;
+    for (const [age, nodes] of [...byAge].sort(([a], [b]) => a - b)) {
+      if (age > 0 && kept + nodes > keptMax) break;
       kept += nodes;
-      before = Math.min(before, seen);
+      ageMax = age;
     }
-    this.#accounts?.prune(before);
+    this.#accounts?.prune(ageMax);
     for (const [address, storage] of this.#storages) {
-      // An emptied trie has no node, but knows what the open block took from the store.
-      const seen = this.#touched.has(storage) ? before : (storage.trie.lastSeen() ?? 0);
-      if (seen < before) this.#storages.delete(address);
-      else storage.trie.prune(before);
+      const isOld = storage.trie.prune(ageMax);
+      // One that is empty now still knows what the open block took from the store.
+      if (isOld && !this.#touched.has(storage)) this.#storages.delete(address);
     }
     // The account trie's root stays whatever its age.
     this.#scope.resident = kept + 1;
   }
 }
 
-function slotUpdate({ slot, value }: AccountWrite["slots"][number]) {
+function slotUpdate({ slot, value, committed }: SlotWrite): TrieUpdate {
   return {
     key: keccak256(fromHex(slot)),
-    value: value === 0n ? null : encodeSlotValue(value),
+    value: encodeSlotValue(value),
+    guess: encodeSlotValue(committed ?? 0n),
   };
 }
 
-function encodeSlotValue(value: bigint): Uint8Array {
+/** What the storage trie holds of a slot: nothing of 0. */
+function encodeSlotValue(value: bigint): Uint8Array | null {
+  if (value === 0n) return null;
   const bytes = bigintToMinimalBytes(value);
   const item = new Uint8Array(stringLength(bytes));
   writeString(item, 0, bytes);
   return item;
 }
 
+function guessAccount({ committed }: AccountWrite): Uint8Array | null {
+  if (committed === undefined || committed === null) return null;
+  return encodeAccount(committed, fromHex(committed.storageRoot));
+}
+
 function encodeAccount(
-  { nonce, balance, codeHash }: NonNullable<AccountWrite["after"]>,
+  { nonce, balance, codeHash }: AccountRecord,
   storageRoot: Uint8Array,
 ): Uint8Array {
   return encodeStrings([

@@ -1,39 +1,61 @@
 /**
  * Which nodes of a resident trie stay in memory: counting, and giving up what was not used lately.
  *
- * Owns neither the bound nor when it is looked at: `state-trie.ts`. Invariant: a node given up is in
- * the store as it is, so the reference in its parent's RLP finds it there again.
+ * Owns how a node ages. Owns neither the bound nor when it is looked at: `state-trie.ts`.
+ * Invariants: a node given up is in the store as it is, so that the reference in its parent's RLP
+ * finds it there again; what is below an old node is as old.
  */
 import assert from "node:assert/strict";
 import { BRANCH_WIDTH, type TrieNode, UNLOADED } from "./trie-node.ts";
 
-/** Counts the nodes below and including `node` by the block that saw them last. */
-export function countNodes(node: TrieNode, bySeen: Map<number, number>): void {
-  bySeen.set(node.seen, (bySeen.get(node.seen) ?? 0) + 1);
-  if (node.kind === "extension" && node.child !== UNLOADED) countNodes(node.child, bySeen);
-  if (node.kind !== "branch") return;
-  for (const child of node.children)
-    if (child !== null && child !== UNLOADED) countNodes(child, bySeen);
+/** Numbers of blocks, ascending as they are sealed. */
+export interface BlockClock {
+  /** The open block: nodes that it reads or changes bear its number. */
+  block: number;
+  /** The newest block that the store has. */
+  committed: number;
 }
 
-/** Gives up the nodes below `node` that no block from `before` on has seen. */
-export function pruneNodes(node: TrieNode, before: number): void {
+/**
+ * A leaf serves one key, so that it is used again less often than the nodes above it; and it is the
+ * one node that is not read again where its account or slot is known. It ages so much faster.
+ */
+const LEAF_AGING = 4;
+
+/** Age in blocks; 0 for what the store may not have yet. */
+function ageOf({ kind, seen }: TrieNode, { block, committed }: BlockClock): number {
+  if (seen > committed) return 0;
+  return (block - seen) * (kind === "leaf" ? LEAF_AGING : 1);
+}
+
+/** Counts the nodes below and including `node` by age. */
+export function countNodes(node: TrieNode, clock: BlockClock, byAge: Map<number, number>): void {
+  const age = ageOf(node, clock);
+  byAge.set(age, (byAge.get(age) ?? 0) + 1);
+  if (node.kind === "extension" && node.child !== UNLOADED) countNodes(node.child, clock, byAge);
+  if (node.kind !== "branch") return;
+  for (const child of node.children)
+    if (child !== null && child !== UNLOADED) countNodes(child, clock, byAge);
+}
+
+/** Whether a node is older than `ageMax`. */
+export function isOld(node: TrieNode, clock: BlockClock, ageMax: number): boolean {
+  if (ageOf(node, clock) <= ageMax) return false;
+  assert(!node.dirty, "an old node is in the store as it is");
+  return true;
+}
+
+/** Gives up the nodes below `node` that are older than `ageMax`. */
+export function pruneNodes(node: TrieNode, clock: BlockClock, ageMax: number): void {
   if (node.kind === "extension" && node.child !== UNLOADED) {
-    if (isOld(node.child, before)) node.child = UNLOADED;
-    else pruneNodes(node.child, before);
+    if (isOld(node.child, clock, ageMax)) node.child = UNLOADED;
+    else pruneNodes(node.child, clock, ageMax);
   }
   if (node.kind !== "branch") return;
   for (let i = 0; i < BRANCH_WIDTH; i++) {
     const child = node.children[i] ?? null;
     if (child === null || child === UNLOADED) continue;
-    if (isOld(child, before)) node.children[i] = UNLOADED;
-    else pruneNodes(child, before);
+    if (isOld(child, clock, ageMax)) node.children[i] = UNLOADED;
+    else pruneNodes(child, clock, ageMax);
   }
-}
-
-/** A node is seen whenever one below it is, so that what is below an old one is as old. */
-function isOld(node: TrieNode, before: number): boolean {
-  if (node.seen >= before) return false;
-  assert(!node.dirty, "a node that is given up is in the store as it is");
-  return true;
 }

@@ -70,12 +70,13 @@ const EMPTY_BYTES = new Uint8Array(0);
 /** A branch without anything: what new ones are encoded from. */
 const EMPTY_BRANCH = encodeStrings(new Array<Uint8Array>(BRANCH_ITEMS).fill(EMPTY_BYTES));
 
-/** A new leaf at `depth` of a packed key. */
-export function createLeaf(key: Uint8Array, depth: number, value: Uint8Array, seen: number): Leaf {
-  return leafOf(encodeStrings([leafSuffix(key, depth), value]), seen);
+/** RLP of a leaf at `depth` of a packed key. */
+export function encodeLeaf(key: Uint8Array, depth: number, value: Uint8Array): Uint8Array {
+  return encodeStrings([leafSuffix(key, depth), value]);
 }
 
-function leafOf(rlp: Uint8Array, seen: number): Leaf {
+/** A new leaf. */
+export function createLeaf(rlp: Uint8Array, seen: number): Leaf {
   return { kind: "leaf", seen, dirty: true, base: null, rlp };
 }
 
@@ -127,7 +128,7 @@ export function prependNibbles(
   key.set(nibbles);
   key.set(rest, nibbles.length);
   if (node.kind === "leaf")
-    return leafOf(encodeStrings([compactNibbles(key, true), leafValue(node)]), seen);
+    return createLeaf(encodeStrings([compactNibbles(key, true), leafValue(node)]), seen);
   return moveExtension(node, key, seen);
 }
 
@@ -236,6 +237,30 @@ function encodeExtension(extension: Extension, reference: Uint8Array | null): vo
  * is copied from the last encoding, what lies together in one piece.
  */
 function encodeBranch(branch: Branch, references: readonly (Uint8Array | null)[]): void {
+  branch.rlp = patchBranch(branch, references) ?? rebuildBranch(branch, references);
+}
+
+/** The usual case: hashes in the place of hashes; `null` where more has changed. */
+function patchBranch(
+  { rlp: old, children, value }: Branch,
+  references: readonly (Uint8Array | null)[],
+): Uint8Array | null {
+  const out = old.slice();
+  let at = payloadStart(old, 0);
+  for (let i = 0; i < BRANCH_WIDTH; i++) {
+    const reference = references[i] ?? null;
+    const head = old[at];
+    if (reference !== null) {
+      if (reference.length !== HASH_BYTES || head !== HASH_HEAD) return null;
+      out.set(reference, at + 1);
+    } else if (children[i] === null && head !== EMPTY_HEAD) return null;
+    at = itemEnd(old, at);
+  }
+  // A value may have changed too; state and list tries have none.
+  return value === null && old[at] === EMPTY_HEAD ? out : null;
+}
+
+function rebuildBranch(branch: Branch, references: readonly (Uint8Array | null)[]): Uint8Array {
   const { rlp: old, children, value } = branch;
   const list = createList(branchLength(branch, references));
   const out = list.rlp;
@@ -254,7 +279,7 @@ function encodeBranch(branch: Branch, references: readonly (Uint8Array | null)[]
   }
   if (at > copied) out.set(old.subarray(copied, at), to);
   writeString(out, to + at - copied, value ?? EMPTY_BYTES);
-  branch.rlp = out;
+  return out;
 }
 
 function branchLength(

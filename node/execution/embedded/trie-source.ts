@@ -9,9 +9,11 @@ import { NodeError } from "../../errors.ts";
 import { keccak256 } from "../../primitives/hash.ts";
 import type { TrieReader } from "../../storage/state.ts";
 import { nibbleAt } from "./trie-codec.ts";
+import type { BlockClock } from "./trie-memory.ts";
 import {
   type Branch,
   decodeNode,
+  encodeLeaf,
   type Extension,
   inlineChild,
   isReference,
@@ -21,20 +23,32 @@ import {
 } from "./trie-node.ts";
 
 /** What the tries of one state share. */
-export interface TrieScope {
+export interface TrieScope extends BlockClock {
   readonly reader: TrieReader;
-  /** Number of the open block: nodes that it reads or changes bear it. */
-  block: number;
   /** Nodes in memory: never less than there are, and exact after they were counted. */
   resident: number;
+}
+
+/** The scope of tries that nothing has touched yet. */
+export function createScope(reader: TrieReader): TrieScope {
+  return { reader, block: 1, committed: 0, resident: 0 };
 }
 
 /** Nodes of one trie, which stand at `owner ‖ nibbles`. */
 export interface NodeSource {
   /** The stored root, checked where it is known; `null` where nothing is stored. */
   root(expected: Uint8Array | null): TrieNode | null;
-  /** A branch's child; the branch stands at `depth` nibbles of `key`. */
-  child(branch: Branch, index: number, key: Uint8Array, depth: number): TrieNode | null;
+  /**
+   * A branch's child; the branch stands at `depth` nibbles of `key`. Where the child is the leaf of
+   * `key` with the value `guess`, it is not read.
+   */
+  child(
+    branch: Branch,
+    index: number,
+    key: Uint8Array,
+    depth: number,
+    guess?: Uint8Array | null,
+  ): TrieNode | null;
   /** An extension's child; the extension stands at `depth` nibbles of `key`. */
   below(extension: Extension, key: Uint8Array, depth: number): TrieNode;
   /** The node at `path` that a parent refers to in item `index` of its RLP. */
@@ -61,6 +75,19 @@ export function createNodeSource(scope: TrieScope, owner: Uint8Array): NodeSourc
     return admit(raw, raw);
   };
 
+  /** The leaf of a key and a value, if that is what the branch refers to. */
+  const guessLeaf = (
+    branch: Branch,
+    index: number,
+    key: Uint8Array,
+    depth: number,
+    value: Uint8Array,
+  ): TrieNode | null => {
+    const rlp = encodeLeaf(key, depth, value);
+    const isChild = isReference(branch.rlp, referenceOffset(branch.rlp, index), keccak256(rlp));
+    return isChild ? admit(rlp, rlp) : null;
+  };
+
   const pathOf = (key: Uint8Array, depth: number, nibbles: Uint8Array): Uint8Array => {
     const path = new Uint8Array(owner.length + depth + nibbles.length);
     path.set(owner);
@@ -79,10 +106,12 @@ export function createNodeSource(scope: TrieScope, owner: Uint8Array): NodeSourc
         throw missing(owner);
       return admit(raw, raw);
     },
-    child(branch, index, key, depth) {
+    child(branch, index, key, depth, guess = null) {
       const child = branch.children[index] ?? null;
       if (child !== UNLOADED) return child;
-      const loaded = load(branch.rlp, index, pathOf(key, depth, Uint8Array.of(index)));
+      const loaded =
+        (guess === null ? null : guessLeaf(branch, index, key, depth + 1, guess)) ??
+        load(branch.rlp, index, pathOf(key, depth, Uint8Array.of(index)));
       branch.children[index] = loaded;
       return loaded;
     },

@@ -24,6 +24,7 @@ import {
   createBranch,
   createExtension,
   createLeaf,
+  encodeLeaf,
   type Extension,
   type Leaf,
   leafCompact,
@@ -39,6 +40,8 @@ export interface TrieUpdate {
   readonly key: Uint8Array;
   /** Not empty; `null` deletes. */
   readonly value: Uint8Array | null;
+  /** What the key may hold in the store, as far as the caller knows: saves a read if it does. */
+  readonly guess?: Uint8Array | null;
 }
 
 /** Entries whose value is set. */
@@ -178,7 +181,8 @@ class Batch {
       const index = nibbleAt(key, depth);
       let end = at + 1;
       while (end < to && nibbleAt(this.#key(end), depth) === index) end++;
-      const child = this.#source.child(branch, index, key, depth);
+      const guess = end - at === 1 ? this.#update(at).guess : null;
+      const child = this.#source.child(branch, index, key, depth, guess);
       const fresh = this.#apply(child, depth + 1, at, end);
       if (fresh !== child) {
         branch.children[index] = fresh;
@@ -201,7 +205,7 @@ class Batch {
     if (only < 0) {
       if (branch.value === null) return null;
       const own = key.subarray(0, depth / 2);
-      return this.#admit(createLeaf(own, depth, branch.value, this.#block));
+      return this.#admit(createLeaf(encodeLeaf(own, depth, branch.value), this.#block));
     }
     const child = this.#source.child(branch, only, key, depth);
     assert(child !== null, "the child that is left");
@@ -229,7 +233,7 @@ class Batch {
   #build(entries: readonly Entry[], depth: number, from: number, to: number): TrieNode {
     const block = this.#block;
     const { key, value } = entries[from] as Entry;
-    if (to - from === 1) return this.#admit(createLeaf(key, depth, value, block));
+    if (to - from === 1) return this.#admit(createLeaf(encodeLeaf(key, depth, value), block));
     const common = commonNibbles(key, (entries[to - 1] as Entry).key, depth);
     const fork = depth + common;
     const branch = this.#admit(createBranch(block));

@@ -16,7 +16,7 @@ import { keccak256 } from "../../primitives/hash.ts";
 import { EMPTY_TRIE_ROOT } from "../../primitives/header.ts";
 import type { TrieNodeChange } from "../../storage/state.ts";
 import { isLeafSuffix, matchingNibbles, nibbleAt, nibbleCount } from "./trie-codec.ts";
-import { countNodes, pruneNodes } from "./trie-memory.ts";
+import { countNodes, isOld, pruneNodes } from "./trie-memory.ts";
 import {
   BRANCH_WIDTH,
   encodeNode,
@@ -30,8 +30,8 @@ import { createNodeSource, type NodeSource, type TrieScope } from "./trie-source
 import { type TrieUpdate, updateNodes } from "./trie-update.ts";
 
 export interface Trie {
-  /** Value of a key, or `null`; the array is a view of a node. */
-  get(key: Uint8Array): Uint8Array | null;
+  /** Value of a key, or `null`; the array is a view of a node. `guess` as in an update. */
+  get(key: Uint8Array, guess?: Uint8Array | null): Uint8Array | null;
   /** Sets or deletes keys, in any order; a later entry for a key wins. */
   update(updates: readonly TrieUpdate[]): void;
   /** Deletes everything, reading every stored node once. */
@@ -43,12 +43,14 @@ export interface Trie {
    * last. The scope's next block begins after it.
    */
   seal(changes: TrieNodeChange[]): void;
-  /** Counts nodes in memory by the block that saw them last. */
-  countNodes(bySeen: Map<number, number>): void;
-  /** Gives up nodes that were last seen before a block, which must be committed; not the root. */
-  prune(before: number): void;
-  /** Block in which anything of it was last read or changed; `null` for an empty trie. */
-  lastSeen(): number | null;
+  isEmpty(): boolean;
+  /** Counts the nodes in memory by age in blocks. */
+  countNodes(byAge: Map<number, number>): void;
+  /**
+   * Gives up the nodes that are older, but for the root; returns whether that is as old, so that
+   * nothing but the root is left. What the store may not have yet has the age 0.
+   */
+  prune(ageMax: number): boolean;
 }
 
 export const EMPTY_ROOT = fromHex(EMPTY_TRIE_ROOT);
@@ -87,7 +89,7 @@ class PathTrie implements Trie {
     if (this.#root !== null) this.#hash = root ?? keccak256(this.#root.rlp);
   }
 
-  get(key: Uint8Array): Uint8Array | null {
+  get(key: Uint8Array, guess?: Uint8Array | null): Uint8Array | null {
     let node = this.#root;
     let depth = 0;
     while (node !== null) {
@@ -101,7 +103,7 @@ class PathTrie implements Trie {
         node = child;
       } else {
         if (depth === nibbleCount(key)) return node.value;
-        node = this.#source.child(node, nibbleAt(key, depth), key, depth);
+        node = this.#source.child(node, nibbleAt(key, depth), key, depth, guess);
         depth += 1;
       }
     }
@@ -138,16 +140,18 @@ class PathTrie implements Trie {
     this.#vacated.clear();
   }
 
-  countNodes(bySeen: Map<number, number>): void {
-    if (this.#root !== null) countNodes(this.#root, bySeen);
+  isEmpty(): boolean {
+    return this.#root === null;
   }
 
-  prune(before: number): void {
-    if (this.#root !== null) pruneNodes(this.#root, before);
+  countNodes(byAge: Map<number, number>): void {
+    if (this.#root !== null) countNodes(this.#root, this.#scope, byAge);
   }
 
-  lastSeen(): number | null {
-    return this.#root === null ? null : this.#root.seen;
+  prune(ageMax: number): boolean {
+    if (this.#root === null) return true;
+    pruneNodes(this.#root, this.#scope, ageMax);
+    return isOld(this.#root, this.#scope, ageMax);
   }
 
   /** Adds the changes of a node that the block saw, and of those below it. */

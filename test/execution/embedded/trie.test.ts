@@ -108,12 +108,25 @@ t.test("what is given up is read again; what is not in the store stays", (t) => 
   rig.commit();
   rig.commit();
   rig.commit();
-  rig.prune(1);
+  rig.prune(4);
   const later = reads.count;
   set(5, 3);
   t.equal(reads.count, later, "the last block's stay");
   set(4000, 3);
-  t.ok(reads.count > later);
+  t.equal(reads.count, later + 1, "of the block before, the leaf went: it ages faster");
+  t.end();
+});
+
+t.test("a leaf that is known is not read, and one guessed wrong is", (t) => {
+  const { rig, keys } = wideTrie();
+  const { reads } = rig.store;
+  const [first, second] = [keys[77]!, keys[78]!];
+  rig.update([{ key: first, value: Uint8Array.of(9), guess: first.slice(0, 4) }]);
+  t.equal(reads.count, 3, "root and two branches");
+  rig.update([{ key: second, value: Uint8Array.of(9), guess: Uint8Array.of(1) }]);
+  t.equal(reads.count, 4);
+  rig.seal();
+  rig.commit();
   t.end();
 });
 
