@@ -7,7 +7,6 @@ import type { Hex } from "../../lanes/bytes.ts";
 import { ISTHMUS, type Rules } from "../../node/execution/embedded/rules.ts";
 import { keccakHex } from "../../node/primitives/hash.ts";
 
-export const BLOB_TYPE = 3;
 export const CHAIN_ID = 1;
 /** EIP-4844. */
 export const BLOB_BASE_FEE_UPDATE_FRACTION = 3_338_477;
@@ -19,8 +18,9 @@ export function testBlockHash(number: number): Hex {
 
 /** Why a test cannot be asked of us. */
 export const SKIP = {
-  blob: "blob transaction: the chain refuses type 3",
   fork: "no expectation for Cancun",
+  number: "a block number or time beyond 2^53",
+  unsigned: "neither the bytes of the transaction nor its sender's key",
   size: "larger than the 120 KiB a transaction may have",
 };
 
@@ -39,4 +39,12 @@ export const CANCUN: Rules = {
   baseFeeRecipient: null,
   rollupFees: () => ({ l1Fee: () => 0n, operatorFee: () => 0n }),
   ancestorHash: (_state, number) => testBlockHash(number),
+};
+
+/** What the form of a transaction is checked by under Prague: set code, and a floor for calldata. */
+export const PRAGUE: Rules = {
+  ...CANCUN,
+  hardfork: Hardfork.Prague,
+  transactionTypes: new Set([0, 1, 2, 4]),
+  calldataFloor: true,
 };
