@@ -143,6 +143,44 @@ t.test("a state test may leave out what geth has a default for, and the bytes", 
   t.ok(currentBaseFee && currentRandom && secretKey, "they were there before");
 });
 
+t.test(
+  "a gas limit near 2^63, as the performance tests have, is counted to the last unit",
+  async (t) => {
+    const contract = `0x${"c0".repeat(20)}`;
+    const { env, pre } = stateTest({});
+    // A thousand rounds of a loop, so that what each costs would be lost in a rounded number.
+    const code = "0x6104005b60019003806003570000";
+    const test = {
+      env: { ...env, currentGasLimit: "0x7fffffffffffffff" },
+      pre: {
+        ...pre,
+        [lower(ALICE.address)]: { balance: "0x7fffffffffffffff00" },
+        [contract]: { code, nonce: "0x01" },
+      },
+      post: {
+        Cancun: [0, 1].map((gas) => ({
+          hash: WRONG_HASH,
+          logs: NO_LOGS,
+          indexes: { data: 0, gas, value: 0 },
+        })),
+      },
+      transaction: {
+        data: ["0x"],
+        gasLimit: ["0x0186a0", "0x7fffffffffffffff"],
+        value: ["0x"],
+        nonce: "0x",
+        to: contract,
+        gasPrice: "0x0a",
+        secretKey: `0x${"a1".repeat(32)}`,
+      },
+    };
+    const folder = t.testdir({ "a.json": JSON.stringify({ a: test }) });
+    const [small, large] = (await runAll(folder)).map(({ outcome }) => outcome);
+    t.match(small, { kind: "failed", reason: /^state root: got / });
+    t.same(large, small, "the same gas is used, so the same balances are left");
+  },
+);
+
 t.test("the other kinds fail where anything is not as they say", async (t) => {
   const txbytes = await transfer();
   const fine = {
