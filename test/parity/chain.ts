@@ -48,7 +48,7 @@ export function parityRollup(): RollupConfig {
       gasLimit: "30000000",
       baseFee: "1000000000",
       alloc: {
-        ...predeployAlloc(loadArtifact("L1Block").deployedBytecode),
+        ...predeployAlloc((name) => loadArtifact(name).deployedBytecode),
         ...contractAlloc(),
         ...Object.fromEntries<unknown>(funded),
       },

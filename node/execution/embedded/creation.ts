@@ -36,7 +36,7 @@ interface RunState {
 
 type Handler = (state: RunState, common: unknown) => unknown;
 
-/** Members that the library does not export. The first two methods: the first runs in the second. */
+/** Members that the library does not export. The first two: the first runs within the second. */
 interface Internals {
   runInterpreter(message: Message, options?: unknown): Promise<ExecResult>;
   _executeCreate(message: Message): Promise<EVMResult>;
@@ -105,7 +105,7 @@ function runContainers(handler: Handler, opcode: number): Handler {
   };
 }
 
-/** The gas handler has paid for the memory; initcode that is too long ends in the library's trap. */
+/** The gas handler has paid for the memory; too long an initcode ends in the library's trap. */
 function startsAsContainer({ stack, memory }: RunState): boolean {
   const [, offset = 0n, length = 0n] = stack.peek(3);
   if (length < CONTAINER_PREFIX.length || length > INITCODE_BYTES_MAX) return false;

@@ -50,7 +50,7 @@ t.test("so does one inside a call, and later creations are not touched", async (
   t.ok(result.gasUsed < 200_000n);
 });
 
-/** 0xEF and zeros in memory, then CREATE or CREATE2 with 60 bytes; returns the result and the gas. */
+/** 0xEF and zeros in memory, then a creation with 60 bytes; returns the result and the gas. */
 const CREATES_CONTAINER = [
   ["CREATE", "0x60ef600053603c60006000f0600052" + "5a60205260406000f3"],
   ["CREATE2", "0x60ef6000536007603c60006000f5600052" + "5a60205260406000f3"],
