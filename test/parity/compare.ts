@@ -2,6 +2,8 @@
 import { toHex } from "../../lanes/bytes.ts";
 import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
 import type { ExecutedBlock } from "../../node/execution/engine.ts";
+import { DEPOSITOR, L1_BLOCK } from "../../node/execution/predeploys.ts";
+import type { Block } from "../../node/primitives/block.ts";
 import { type JsonObject, quantity, receiptToJson } from "../../rpc/codec.ts";
 import type { OpGeth } from "./op-geth.ts";
 
@@ -67,14 +69,26 @@ export async function compareReceipts(
   const theirs = (await opGeth.call("eth_getBlockReceipts", [block.hash])) as JsonObject[];
   if (theirs.length !== receipts.length)
     return [`${receipts.length} receipts here, ${theirs.length} there`];
-  // op-geth takes a block that ends with a deposit for one of deposits alone: no L1 fees. The
-  // state root has them all the same.
-  const skipped = new Set(block.transactions.at(-1)?.type === DEPOSIT_TYPE ? ["l1Fee"] : []);
+  const skipped = new Set(saysL1Fees(block) ? [] : ["l1Fee"]);
   return receipts.flatMap((_, index) =>
     differences(receiptToJson(block, receipts, index) ?? {}, theirs[index] ?? {}, skipped).map(
       (line) => `receipt ${index}: ${line}`,
     ),
   );
+}
+
+/**
+ * Whether op-geth's receipts show the fees that it charged. It takes a block that ends with a
+ * deposit for one of deposits alone, and knows no attributes but the first transaction's. The state
+ * root has the fees all the same.
+ */
+function saysL1Fees({ transactions }: Block): boolean {
+  if (transactions.at(-1)?.type === DEPOSIT_TYPE) return false;
+  return !transactions
+    .slice(1)
+    .some(
+      ({ type, sender, to }) => type === DEPOSIT_TYPE && sender === DEPOSITOR && to === L1_BLOCK,
+    );
 }
 
 /** Where execution parts, from the report that op-geth logs of a block it refuses. */

@@ -41,7 +41,7 @@ export const CANCUN: Rules = {
   ancestorHash: (_state, number) => testBlockHash(number),
 };
 
-/** What the form of a transaction is checked by under Prague: set code, and a floor for calldata. */
+/** What a transaction's form is checked by under Prague: set code, and a floor for calldata. */
 export const PRAGUE: Rules = {
   ...CANCUN,
   hardfork: Hardfork.Prague,
