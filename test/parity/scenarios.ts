@@ -175,6 +175,11 @@ async function* delegations(place: Place): AsyncGenerator<Transaction, void> {
     ],
     [[{ signer: OTHER, target: to(AUTHORITY) }], callTo(to(OTHER))],
     [[{ signer: AUTHORITY, target: addressHex(4n) }], callTo(to(AUTHORITY))],
+    // The code that the transaction's target is delegated to is warm.
+    [
+      [{ signer: AUTHORITY, target: code("call") }],
+      callTo(to(AUTHORITY), words(5000, BigInt(code("call")), 0)),
+    ],
     [
       [
         { signer: AUTHORITY, target: code("store") },
