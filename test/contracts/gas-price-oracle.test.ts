@@ -4,8 +4,8 @@ import t from "tap";
 import { decodeFunctionResult, encodeFunctionData, parseAbi } from "viem";
 import { concatBytes, fromHex, toHex } from "../../lanes/bytes.ts";
 import { simulateCall } from "../../node/execution/embedded/call.ts";
-import { fastLzLength } from "../../node/execution/embedded/l1-fee.ts";
 import { GAS_PRICE_ORACLE } from "../../node/execution/predeploys.ts";
+import { fastLzLength } from "../../node/primitives/l1-data.ts";
 import {
   ALICE,
   attributes,

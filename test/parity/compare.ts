@@ -50,8 +50,9 @@ export async function importBlock(opGeth: OpGeth, executed: ExecutedBlock): Prom
   return status === "VALID" ? null : `fork choice ${status}: ${validationError ?? ""}`;
 }
 
-/** Members that op-geth answers with and our nodes do not: they repeat the L1 attributes. */
-const ONLY_OP_GETH: ReadonlySet<string> = new Set([
+/** Members that op-geth has from the attributes; all are left out where it takes none. */
+const FROM_ATTRIBUTES = [
+  "l1Fee",
   "l1GasPrice",
   "l1GasUsed",
   "l1BlobBaseFee",
@@ -59,7 +60,7 @@ const ONLY_OP_GETH: ReadonlySet<string> = new Set([
   "l1BlobBaseFeeScalar",
   "operatorFeeScalar",
   "operatorFeeConstant",
-]);
+] as const;
 
 /** Every difference between our receipts of a block and op-geth's, one line each. */
 export async function compareReceipts(
@@ -69,7 +70,7 @@ export async function compareReceipts(
   const theirs = (await opGeth.call("eth_getBlockReceipts", [block.hash])) as JsonObject[];
   if (theirs.length !== receipts.length)
     return [`${receipts.length} receipts here, ${theirs.length} there`];
-  const skipped = new Set(saysL1Fees(block) ? [] : ["l1Fee"]);
+  const skipped: ReadonlySet<string> = new Set(saysL1Fees(block) ? [] : FROM_ATTRIBUTES);
   return receipts.flatMap((_, index) =>
     differences(receiptToJson(block, receipts, index) ?? {}, theirs[index] ?? {}, skipped).map(
       (line) => `receipt ${index}: ${line}`,
@@ -106,7 +107,7 @@ function differences(ours: JsonObject, theirs: JsonObject, skipped: ReadonlySet<
   const keys = new Set([...Object.keys(ours), ...Object.keys(theirs)]);
   const found: string[] = [];
   for (const key of keys) {
-    if (skipped.has(key) || (ours[key] === undefined && ONLY_OP_GETH.has(key))) continue;
+    if (skipped.has(key)) continue;
     const [here, there] = [canonical(ours[key]), canonical(theirs[key])];
     if (here !== there) found.push(`${key} is ${here} here, ${there} there`);
   }
