@@ -73,11 +73,6 @@ const BLOBS_MAX = 6;
 /** Where a test names none: what geth takes, and with it the makers of the tests. */
 const BASE_FEE_DEFAULT = "0x0a";
 
-/** Tests that this engine would take hours for: a part of the name, and why. */
-const SLOW: readonly (readonly [part: string, reason: string])[] = [
-  ["CALLBlake2f_MaxRounds", "4,294,967,295 rounds of BLAKE2b in JavaScript: hours"],
-];
-
 /** Every case of one test, in the file's order. */
 export function* stateCases(name: string, test: StateTest): Generator<Case, void> {
   const posts = test.post[FORK] ?? [];
@@ -85,15 +80,13 @@ export function* stateCases(name: string, test: StateTest): Generator<Case, void
     yield { name, run: () => skipped(SKIP.fork) };
     return;
   }
-  const slow = SLOW.find(([part]) => name.includes(part));
   // Made at the first case that runs; kept for the others.
-  let base: Base | null = null;
+  let base: MemoryState | null = null;
   for (const post of posts) {
     const { data, gas, value } = post.indexes;
     yield {
       name: `${name} data ${data} gas ${gas} value ${value}`,
       run() {
-        if (slow !== undefined) return skipped(slow[1]);
         base ??= committedState(test.pre);
         return runPost(base, test, post);
       },
@@ -101,19 +94,14 @@ export function* stateCases(name: string, test: StateTest): Generator<Case, void
   }
 }
 
-interface Base {
-  readonly memory: MemoryState;
-  readonly stateRoot: Hex;
-}
-
 /** The state before the test, committed as a block would be. */
-function committedState(pre: StateTest["pre"]): Base {
+function committedState(pre: StateTest["pre"]): MemoryState {
   const codes = new Map<Hex, Uint8Array>();
   const changes = Object.entries(pre).map(([address, account]) =>
     accountChange(hexOf(address), account, codes),
   );
   const slice = diffToSlice({ accounts: changes, codes: [] });
-  const { stateRoot, storageRoots, nodes } = computeRoots(slice, { node: () => null });
+  const { storageRoots, nodes } = computeRoots(slice, { node: () => null });
   const accounts = changes.map((change) => {
     const storageRoot = storageRoots.get(change.address) ?? EMPTY_TRIE_ROOT;
     return { ...change, after: { ...change.after, storageRoot } };
@@ -121,7 +109,7 @@ function committedState(pre: StateTest["pre"]): Base {
   const memory = createMemoryState();
   const list = [...codes].map(([hash, code]) => ({ hash, code }));
   memory.commit({ diff: { accounts, codes: list }, trie: nodes });
-  return { memory, stateRoot };
+  return memory;
 }
 
 type NewAccount = AccountChange & { readonly after: NonNullable<AccountChange["after"]> };
@@ -168,7 +156,7 @@ function contextOf(env: StateTest["env"]): BlockContext {
   };
 }
 
-async function runPost(base: Base, test: StateTest, post: TestPost): Promise<Outcome> {
+async function runPost(base: MemoryState, test: StateTest, post: TestPost): Promise<Outcome> {
   const { env, config, transaction } = test;
   if (Number(env.currentNumber) > Number.MAX_SAFE_INTEGER) return skipped(SKIP.number);
   if (Number(env.currentTimestamp) > Number.MAX_SAFE_INTEGER) return skipped(SKIP.number);
@@ -178,7 +166,7 @@ async function runPost(base: Base, test: StateTest, post: TestPost): Promise<Out
       ? fromHex(hexOf(post.txbytes))
       : transaction && signedBytes(transaction, post.indexes, chainId);
   if (raw === null || raw === undefined) return skipped(SKIP.unsigned);
-  const { state: committed, trie } = base.memory;
+  const { state: committed, trie } = base;
   const state = createWorkingState(createCachedReader(committed));
   const machine = await createMachine(chainId, state, contextOf(env), CANCUN);
   const result = await execute(machine, raw);
