@@ -172,7 +172,7 @@ export function fastSenders(accounts: DevnetAccounts): readonly Hex[] {
 type Alloc = RollupConfigFile["genesis"]["alloc"];
 
 function genesisAlloc(accounts: DevnetAccounts, publishers: readonly Hex[]): Alloc {
-  const alloc: Alloc = { ...predeployAlloc(loadArtifact("L1Block").deployedBytecode) };
+  const alloc: Alloc = { ...predeployAlloc((name) => loadArtifact(name).deployedBytecode) };
   for (const { address } of accounts.all)
     alloc[lower(address)] = { balance: BALANCE_WEI.toString() };
   alloc[DEMO_FEED] = demoFeedGenesis(publishers);

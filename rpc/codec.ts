@@ -7,6 +7,7 @@ import { type Hex, toHex } from "../lanes/bytes.ts";
 import { DEPOSIT_TYPE } from "../lanes/transaction.ts";
 import type { Block } from "../node/primitives/block.ts";
 import { encodeHeader, type Header } from "../node/primitives/header.ts";
+import { feeAttributes, l1GasUsed } from "../node/primitives/l1-data.ts";
 import type { Log, Receipt } from "../node/primitives/receipt.ts";
 import type {
   Authorization,
@@ -211,6 +212,26 @@ export function logToJson(log: Log, at: LogPlacement, removed = false): JsonObje
   };
 }
 
+/** What the L1 fee came from, as op-geth names it; the operator fee's only where there is one. */
+function l1Members({ transactions }: Block, raw: Uint8Array): JsonObject {
+  const fees = feeAttributes(transactions[0]);
+  if (fees === null) return {};
+  const { operatorFeeScalar, operatorFeeConstant } = fees;
+  return {
+    l1GasPrice: quantity(fees.baseFee),
+    l1GasUsed: quantity(l1GasUsed(raw)),
+    l1BlobBaseFee: quantity(fees.blobBaseFee),
+    l1BaseFeeScalar: quantity(fees.baseFeeScalar),
+    l1BlobBaseFeeScalar: quantity(fees.blobBaseFeeScalar),
+    ...(operatorFeeScalar === 0n && operatorFeeConstant === 0n
+      ? {}
+      : {
+          operatorFeeScalar: quantity(operatorFeeScalar),
+          operatorFeeConstant: quantity(operatorFeeConstant),
+        }),
+  };
+}
+
 /** The receipt of transaction `index`; `receipts` are all of the block's, which count the logs. */
 export function receiptToJson(
   block: Block,
@@ -243,7 +264,9 @@ export function receiptToJson(
     effectiveGasPrice: quantity(receipt.effectiveGasPrice),
     logs: receipt.logs.map((log, i) => logToJson(log, { ...place, logIndex: firstLog + i })),
     logsBloom: toHex(receipt.logsBloom),
-    ...(transaction.type === DEPOSIT_TYPE ? {} : { l1Fee: quantity(receipt.l1Fee) }),
+    ...(transaction.type === DEPOSIT_TYPE
+      ? {}
+      : { l1Fee: quantity(receipt.l1Fee), ...l1Members(block, transaction.raw) }),
     ...(receipt.depositNonce === undefined ? {} : { depositNonce: quantity(receipt.depositNonce) }),
     ...(receipt.depositReceiptVersion === undefined
       ? {}

@@ -8,6 +8,7 @@ import { EMPTY_CODE_HASH } from "../execution/embedded/state.ts";
 import { computeRoots, diffToSlice } from "../execution/embedded/state-trie.ts";
 import {
   BEACON_ROOTS,
+  GAS_PRICE_ORACLE,
   HISTORY_STORAGE,
   L1_BLOCK,
   MESSAGE_PASSER,
@@ -35,12 +36,14 @@ const BEACON_ROOTS_CODE: Hex =
 const HISTORY_STORAGE_CODE: Hex =
   "0x3373fffffffffffffffffffffffffffffffffffffffe14604657602036036042575f35600143038111604257611fff81430311604257611fff9006545f5260205ff35b5f5ffd5b5f35611fff60014303065500";
 
-/**
- * Alloc entries of every Pricelane genesis. `l1BlockCode` is the compiled runtime code of L1Block.
- */
-export function predeployAlloc(l1BlockCode: Hex): AllocFile {
+/** Contracts of the genesis that are compiled with the node. */
+type PredeployName = "L1Block" | "GasPriceOracle";
+
+/** Alloc entries of every Pricelane genesis. `codeOf` gives the compiled runtime code. */
+export function predeployAlloc(codeOf: (name: PredeployName) => Hex): AllocFile {
   return {
-    [L1_BLOCK]: { nonce: 1, code: l1BlockCode },
+    [L1_BLOCK]: { nonce: 1, code: codeOf("L1Block") },
+    [GAS_PRICE_ORACLE]: { nonce: 1, code: codeOf("GasPriceOracle") },
     // Exists from the start: clients disagree about the storage root of an absent account.
     [MESSAGE_PASSER]: { nonce: 1 },
     [BEACON_ROOTS]: { nonce: 1, code: BEACON_ROOTS_CODE },

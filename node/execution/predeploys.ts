@@ -6,6 +6,8 @@ import type { Hex } from "../../lanes/bytes.ts";
 
 /** Tips; also the beneficiary of every block. */
 export const SEQUENCER_FEE_VAULT: Hex = "0x4200000000000000000000000000000000000011";
+/** Tells wallets what a transaction will cost. */
+export const GAS_PRICE_ORACLE: Hex = "0x420000000000000000000000000000000000000f";
 export const L1_BLOCK: Hex = "0x4200000000000000000000000000000000000015";
 /** Its storage root is the header's `withdrawalsRoot`. */
 export const MESSAGE_PASSER: Hex = "0x4200000000000000000000000000000000000016";

@@ -91,10 +91,13 @@ t.test("empty accounts are left out; diff and nodes commit to an empty store", (
   t.end();
 });
 
-t.test("every genesis has L1Block and the two system contracts", (t) => {
-  const alloc = predeployAlloc("0xfe");
+t.test("every genesis has the predeploys of L2 and the two system contracts", (t) => {
+  const codes = { L1Block: "0xfe", GasPriceOracle: "0xfd" } as const;
+  const alloc = predeployAlloc((name) => codes[name]);
   t.match(alloc, {
     "0x4200000000000000000000000000000000000015": { nonce: 1, code: "0xfe" },
+    "0x420000000000000000000000000000000000000f": { nonce: 1, code: "0xfd" },
+    "0x4200000000000000000000000000000000000016": { nonce: 1 },
     "0x000f3df6d732807ef1319fb7b8bb8522d0beac02": { nonce: 1 },
     "0x0000f90827f1c53a10cb7a02335b175320002935": { nonce: 1 },
   });

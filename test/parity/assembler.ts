@@ -1,5 +1,5 @@
 /** EVM assembly, just enough for the test contracts: mnemonics, and numbers or hex as pushes. */
-import type { Hex } from "../../lanes/bytes.ts";
+import { type Hex, toHex } from "../../lanes/bytes.ts";
 
 /** Mnemonics from an opcode on; a dot is an unassigned one. */
 const TABLE: readonly (readonly [first: number, names: string])[] = [
@@ -13,7 +13,9 @@ const TABLE: readonly (readonly [first: number, names: string])[] = [
   [0x50, "POP MLOAD MSTORE MSTORE8 SLOAD SSTORE JUMP JUMPI PC MSIZE GAS JUMPDEST TLOAD TSTORE"],
   [0x5e, "MCOPY PUSH0"],
   [0x80, "DUP1 DUP2 DUP3 DUP4 DUP5 DUP6 DUP7 DUP8"],
+  [0x88, "DUP9 DUP10 DUP11 DUP12 DUP13 DUP14 DUP15 DUP16"],
   [0x90, "SWAP1 SWAP2 SWAP3 SWAP4 SWAP5 SWAP6 SWAP7 SWAP8"],
+  [0x98, "SWAP9 SWAP10 SWAP11 SWAP12 SWAP13 SWAP14 SWAP15 SWAP16"],
   [0xa0, "LOG0 LOG1 LOG2 LOG3 LOG4"],
   [0xf0, "CREATE CALL CALLCODE RETURN DELEGATECALL CREATE2"],
   [0xfa, "STATICCALL"],
@@ -45,6 +47,15 @@ export function assemble(program: string): Hex {
       return word.startsWith(":") ? word.slice(1) : push(BigInt(word));
     });
   return `0x${parts.join("")}`;
+}
+
+/** A program that puts bytes into memory from 0 on, and zeros up to the next word. */
+export function pushBytes(bytes: Uint8Array): string {
+  const words = Array.from({ length: Math.ceil(bytes.length / 32) }, (_, index) => {
+    const word = toHex(bytes.subarray(32 * index, 32 * index + 32)).slice(2);
+    return `:7f${word.padEnd(64, "0")} ${32 * index} MSTORE`;
+  });
+  return words.join(" ");
 }
 
 /** Init code that deploys the runtime code. */

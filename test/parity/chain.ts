@@ -6,21 +6,20 @@ import { type Hex, toHex } from "../../lanes/bytes.ts";
 import { attributesTransaction } from "../../node/chain/attributes.ts";
 import { predeployAlloc } from "../../node/chain/genesis.ts";
 import { loadArtifact } from "../../node/contracts/artifact.ts";
+import { MESSAGE_PASSER } from "../../node/execution/predeploys.ts";
 import type { ExecutedBlock, RejectionCode } from "../../node/execution/engine.ts";
 import type { L1Origin } from "../../node/primitives/l1-origin.ts";
 import type { Transaction } from "../../node/primitives/transaction.ts";
 import { type RollupConfig, rollupConfigSchema } from "../../node/rollup-config.ts";
 import { createChain, type TestChain } from "../execution/fixtures/chain.ts";
 import { lower, SENDERS } from "./accounts.ts";
-import { contractAlloc } from "./contracts.ts";
+import { collisionAlloc } from "./collisions.ts";
+import { codeOfContract, contractAlloc } from "./contracts.ts";
+import { someDeposit } from "./deposits.ts";
+import { CHAIN_ID, type Place } from "./place.ts";
 import { createRandom, type Random } from "./random.ts";
-import {
-  CHAIN_ID,
-  limitTransaction,
-  type Place,
-  someDeposit,
-  someTransaction,
-} from "./transactions.ts";
+import { SCENARIOS } from "./scenarios.ts";
+import { someTransaction } from "./transactions.ts";
 
 const GENESIS_TIME = 1_700_000_000;
 const GENESIS_BALANCE = 10n ** 24n;
@@ -28,8 +27,12 @@ const GENESIS_BALANCE = 10n ** 24n;
 const BLOCKS_PER_ORIGIN = 6;
 /** Blocks between a rise and a fall of the base fee. */
 const FEE_PERIOD = 40;
-/** Block from which on one long precompile input a block is tried. */
-const LIMITS_FROM = 10;
+/** Block from which on each scenario has a block, in order; after the last, chance picks them. */
+const SCENARIOS_FROM = 10;
+/** Contracts that are remembered, to be called again. */
+const MADE_MAX = 48;
+/** The last scenarios leave room in the block. */
+const LIGHT_SCENARIOS = 5;
 const USER_TRANSACTIONS_MAX = 16;
 const DEPOSITS_MAX = 4;
 
@@ -48,8 +51,11 @@ export function parityRollup(): RollupConfig {
       gasLimit: "30000000",
       baseFee: "1000000000",
       alloc: {
-        ...predeployAlloc(loadArtifact("L1Block").deployedBytecode),
+        ...predeployAlloc((name) => loadArtifact(name).deployedBytecode),
         ...contractAlloc(),
+        ...collisionAlloc(),
+        // A storage that every transaction can write: the header's withdrawals root is its root.
+        [MESSAGE_PASSER]: { nonce: 1, code: codeOfContract("store") },
         ...Object.fromEntries<unknown>(funded),
       },
     },
@@ -95,9 +101,12 @@ function someSystem(random: Random, { system }: RollupConfig): RollupConfig["sys
     baseFeeScalar: random.pick([0, 1_368, 5_227, 2 ** 31]),
     blobBaseFeeScalar: random.pick([0, 810_949, 1_014_213, 2 ** 32 - 1]),
     operatorFeeScalar: random.pick([0, 1, 123_456, 2 ** 32 - 1]),
-    operatorFeeConstant: random.pick([0n, 7n, 10n ** 12n]),
+    operatorFeeConstant: random.pick([0n, 7n, 10n ** 12n, 10n ** 15n]),
   };
 }
+
+/** A system config can set any gas limit, up or down at once. */
+const GAS_LIMITS = [30_000_000n, 30_000_000n, 29_000_001n, 45_000_000n, 60_000_000n] as const;
 
 /** The chain's blocks from number 1 on, each committed before the next. */
 export async function* parityChain(
@@ -107,16 +116,20 @@ export async function* parityChain(
 ): AsyncGenerator<ExecutedBlock> {
   const random = createRandom(seed);
   const chain = createChain(rollup);
+  const made: Hex[] = [];
   let origin = someOrigin(random, 11);
   let { system } = rollup;
+  let { gasLimit } = rollup.genesis;
   for (let number = 1; number <= blocks; number++) {
     const sequenceNumber = (number - 1) % BLOCKS_PER_ORIGIN;
     if (sequenceNumber === 0) {
       origin = someOrigin(random, origin.number + 1);
       system = someSystem(random, rollup);
+      gasLimit = random.pick(GAS_LIMITS);
     }
     const environment = {
       ...chain.environment(),
+      gasLimit,
       timestamp: chain.head().header.timestamp + 1 + random.below(3),
       prevRandao: origin.prevRandao,
       parentBeaconBlockRoot: origin.parentBeaconBlockRoot,
@@ -129,23 +142,43 @@ export async function* parityChain(
       number,
       timestamp: environment.timestamp,
       baseFee: chain.engine.baseFee(),
+      rollup: { ...rollup, system },
+      origin,
+      made,
       nonce: (address) => chain.engine.account(address).nonce,
+      gasLeft: () => gasLimit - chain.engine.gasUsed(),
       crowded: Math.floor(number / FEE_PERIOD) % 2 === 1,
     });
-    yield await chain.close();
+    const executed = await chain.close();
+    remember(made, executed);
+    yield executed;
   }
+}
+
+/** The contracts of a block join those before; the oldest go. */
+function remember(made: Hex[], { receipts }: ExecutedBlock): void {
+  for (const { contractAddress, status } of receipts)
+    if (contractAddress !== null && status === 1) made.push(contractAddress);
+  made.splice(0, Math.max(0, made.length - MADE_MAX));
 }
 
 async function fill(chain: TestChain, place: Place): Promise<void> {
   const { random, number } = place;
   for (let i = random.below(DEPOSITS_MAX); i > 0; i--) await apply(chain, someDeposit(place));
-  const limited = await limitTransaction(place, number - LIMITS_FROM);
-  if (limited !== null) await apply(chain, limited);
+  const scenario = SCENARIOS[number - SCENARIOS_FROM] ?? chosen(random);
+  if (scenario !== null)
+    for await (const transaction of scenario(place)) await apply(chain, transaction);
   for (let i = random.below(USER_TRANSACTIONS_MAX); i > 0; i--) {
     await apply(chain, await someTransaction(place));
     // Epochs of prices are deposits in the middle of a block.
     if (random.oneIn(12)) await apply(chain, someDeposit(place));
   }
+}
+
+/** One in four blocks has a scenario, the heavy ones seldom. */
+function chosen(random: Random): (typeof SCENARIOS)[number] | null {
+  if (!random.oneIn(4)) return null;
+  return random.oneIn(12) ? random.pick(SCENARIOS) : random.pick(SCENARIOS.slice(-LIGHT_SCENARIOS));
 }
 
 /** Why a transaction of the mix may be left out; anything else is a fault of the mix. */

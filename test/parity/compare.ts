@@ -2,6 +2,8 @@
 import { toHex } from "../../lanes/bytes.ts";
 import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
 import type { ExecutedBlock } from "../../node/execution/engine.ts";
+import { DEPOSITOR, L1_BLOCK } from "../../node/execution/predeploys.ts";
+import type { Block } from "../../node/primitives/block.ts";
 import { type JsonObject, quantity, receiptToJson } from "../../rpc/codec.ts";
 import type { OpGeth } from "./op-geth.ts";
 
@@ -48,8 +50,9 @@ export async function importBlock(opGeth: OpGeth, executed: ExecutedBlock): Prom
   return status === "VALID" ? null : `fork choice ${status}: ${validationError ?? ""}`;
 }
 
-/** Members that op-geth answers with and our nodes do not: they repeat the L1 attributes. */
-const ONLY_OP_GETH: ReadonlySet<string> = new Set([
+/** Members that op-geth has from the attributes; all are left out where it takes none. */
+const FROM_ATTRIBUTES = [
+  "l1Fee",
   "l1GasPrice",
   "l1GasUsed",
   "l1BlobBaseFee",
@@ -57,7 +60,7 @@ const ONLY_OP_GETH: ReadonlySet<string> = new Set([
   "l1BlobBaseFeeScalar",
   "operatorFeeScalar",
   "operatorFeeConstant",
-]);
+] as const;
 
 /** Every difference between our receipts of a block and op-geth's, one line each. */
 export async function compareReceipts(
@@ -67,14 +70,26 @@ export async function compareReceipts(
   const theirs = (await opGeth.call("eth_getBlockReceipts", [block.hash])) as JsonObject[];
   if (theirs.length !== receipts.length)
     return [`${receipts.length} receipts here, ${theirs.length} there`];
-  // op-geth takes a block that ends with a deposit for one of deposits alone: no L1 fees. The
-  // state root has them all the same.
-  const skipped = new Set(block.transactions.at(-1)?.type === DEPOSIT_TYPE ? ["l1Fee"] : []);
+  const skipped: ReadonlySet<string> = new Set(saysL1Fees(block) ? [] : FROM_ATTRIBUTES);
   return receipts.flatMap((_, index) =>
     differences(receiptToJson(block, receipts, index) ?? {}, theirs[index] ?? {}, skipped).map(
       (line) => `receipt ${index}: ${line}`,
     ),
   );
+}
+
+/**
+ * Whether op-geth's receipts show the fees that it charged. It takes a block that ends with a
+ * deposit for one of deposits alone, and knows no attributes but the first transaction's. The state
+ * root has the fees all the same.
+ */
+function saysL1Fees({ transactions }: Block): boolean {
+  if (transactions.at(-1)?.type === DEPOSIT_TYPE) return false;
+  return !transactions
+    .slice(1)
+    .some(
+      ({ type, sender, to }) => type === DEPOSIT_TYPE && sender === DEPOSITOR && to === L1_BLOCK,
+    );
 }
 
 /** Where execution parts, from the report that op-geth logs of a block it refuses. */
@@ -92,7 +107,7 @@ function differences(ours: JsonObject, theirs: JsonObject, skipped: ReadonlySet<
   const keys = new Set([...Object.keys(ours), ...Object.keys(theirs)]);
   const found: string[] = [];
   for (const key of keys) {
-    if (skipped.has(key) || (ours[key] === undefined && ONLY_OP_GETH.has(key))) continue;
+    if (skipped.has(key)) continue;
     const [here, there] = [canonical(ours[key]), canonical(theirs[key])];
     if (here !== there) found.push(`${key} is ${here} here, ${there} there`);
   }

@@ -59,6 +59,19 @@ const PROGRAMS = {
   destructor: "0 CALLDATALOAD SELFDESTRUCT",
   /** Calls itself with all gas and reports each level, down to where gas ends. */
   recursive: `0 0 0 0 0 ADDRESS GAS CALL GAS 0 0 LOG2 STOP`,
+  /**
+   * Transient and lasting storage across calls of itself: counts down from the first word, writes,
+   * calls itself, and reverts at every third level; each level logs what it finds afterwards.
+   */
+  selfcall: `
+    0 TLOAD 1 ADD 0 TSTORE 0 SLOAD 1 ADD 0 SSTORE
+    0 CALLDATALOAD DUP1 ISZERO 0x39 JUMPI
+    1 DUP2 SUB 0 MSTORE
+    0 0 0x20 0 0 ADDRESS GAS CALL
+    0 TLOAD 0 SLOAD GAS 0 0 LOG4
+    3 DUP2 MOD ISZERO 0x35 JUMPI STOP
+    :5b 0 0 REVERT
+    :5b STOP`,
   /** Takes value without a word. */
   sink: "STOP",
   /** Returns as much memory as the first word says. */
@@ -75,12 +88,17 @@ export function addressOfContract(name: ContractName): Hex {
   return `0xc0de${index.toString(16).padStart(36, "0")}`;
 }
 
+/** Runtime code of a contract. */
+export function codeOfContract(name: ContractName): Hex {
+  return assemble(PROGRAMS[name]);
+}
+
 /** Alloc entries of all contracts. */
 export function contractAlloc(): Record<Hex, { nonce: number; code: Hex; balance: string }> {
   return Object.fromEntries(
     CONTRACT_NAMES.map((name) => [
       addressOfContract(name),
-      { nonce: 1, code: assemble(PROGRAMS[name]), balance: "1000000" },
+      { nonce: 1, code: codeOfContract(name), balance: "1000000" },
     ]),
   );
 }

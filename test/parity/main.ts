@@ -10,6 +10,7 @@ import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
 import { gethGenesis } from "../../node/chain/geth-genesis.ts";
 import { parityChain, parityRollup } from "./chain.ts";
 import { compareReceipts, importBlock, refusedReceipts } from "./compare.ts";
+import { stateDifferences } from "./rebuild.ts";
 import { findOpGeth, type OpGeth, startOpGeth } from "./op-geth.ts";
 
 const BLOCKS_DEFAULT = "500";
@@ -40,8 +41,11 @@ async function compare(opGeth: OpGeth, seed: number, blocks: number): Promise<st
   for await (const executed of parityChain(rollup, seed, blocks)) {
     const { number } = executed.block.header;
     const refusal = await importBlock(opGeth, executed);
-    if (refusal !== null)
-      return [...found, `block ${number}: ${refusal}`, ...refusedReceipts(opGeth, executed)];
+    if (refusal !== null) {
+      const receipts = refusedReceipts(opGeth, executed);
+      const state = await stateDifferences(opGeth, executed);
+      return [...found, `block ${number}: ${refusal}`, ...receipts, ...state];
+    }
     const differences = await compareReceipts(opGeth, executed);
     found.push(...differences.map((line) => `block ${number}, ${line}`));
     if (found.length >= DIFFERENCES_MAX) return found;

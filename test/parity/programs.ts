@@ -48,12 +48,38 @@ function someWord(random: Random): bigint {
 
 const small = (random: Random): string => String(random.below(160));
 
+/** Nothing at all at a place beyond any memory, reads beyond any data, jumps, and what may fail. */
+function far(random: Random, address: string): readonly [code: string, change: number] {
+  const word = `:${push(someWord(random))}`;
+  const [a, b] = [small(random), small(random)];
+  return random.pick([
+    [`0 ${word} KECCAK256`, 1],
+    [`${a} ${word} ${b} CALLDATACOPY`, 0],
+    [`${a} ${word} ${b} CODECOPY`, 0],
+    [`${a} ${word} ${b} ${address} EXTCODECOPY`, 0],
+    [`0 0 ${word} CALLDATACOPY`, 0],
+    [`0 0 ${word} RETURNDATACOPY`, 0],
+    [`0 ${word} ${word} MCOPY`, 0],
+    [`0 ${word} LOG0`, 0],
+    [`0 ${word} 1 CREATE`, 1],
+    [`7 0 ${word} 0 CREATE2`, 1],
+    [`0 ${word} 0 ${word} 1 ${address} GAS CALL`, 1],
+    [`0 ${word} 0 ${word} ${address} ${word} STATICCALL`, 1],
+    [`${word} BLOCKHASH`, 1],
+    [`${word} CALLDATALOAD`, 1],
+    ["PC 5 ADD JUMP JUMPDEST", 0],
+    ["1 PC 5 ADD JUMPI JUMPDEST", 0],
+    [random.oneIn(4) ? `${a} ${b} 0 RETURNDATACOPY` : "JUMPDEST", 0],
+    [random.oneIn(4) ? `${word} MLOAD` : "MSIZE", 1],
+  ] as const);
+}
+
 /** One step and how it changes the height of the stack. */
 function step(random: Random, height: number): readonly [code: string, change: number] {
   const word = (): string => `:${push(someWord(random))}`;
-  const address = (): string => `:${push(someAddress(random))}`;
+  const address = (): string => (random.oneIn(10) ? "ADDRESS" : `:${push(someAddress(random))}`);
   const gas = (): string => (random.oneIn(2) ? "GAS" : String(random.below(60_000)));
-  switch (random.below(24)) {
+  switch (random.below(26)) {
     case 0:
     case 1:
       return [word(), 1];
@@ -105,6 +131,11 @@ function step(random: Random, height: number): readonly [code: string, change: n
       return [`${address()} ${random.pick(["BALANCE", "EXTCODESIZE", "EXTCODEHASH"])}`, 1];
     case 18:
       return [`${random.below(300)} NUMBER SUB BLOCKHASH`, 1];
+    case 19:
+      return far(random, address());
+    case 20:
+      if (height < 17) return ["CODESIZE", 1];
+      return random.oneIn(2) ? ["DUP16", 1] : ["SWAP16", 0];
     default: {
       const takes = random.below(4);
       if (height < takes) return [word(), 1];

@@ -2,8 +2,10 @@ import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import t from "tap";
 import { RLP } from "@ethereumjs/rlp";
+import { attributesTransaction } from "../../node/chain/attributes.ts";
 import { encodeHeader } from "../../node/primitives/header.ts";
 import { blockToJson, headerToJson, receiptToJson, transactionToJson } from "../../rpc/codec.ts";
+import { makeConfig, ORIGIN } from "../execution/fixtures/chain.ts";
 import { createFakeChain, toUser, signTransfer } from "./fixture-chain.ts";
 
 /**
@@ -55,6 +57,34 @@ t.test("receipts and logs have the members of execution-apis", { skip }, async (
   const [log] = ours["logs"] as Json[];
   const [theirLog] = theirs["logs"] as Json[];
   t.same(keysOf(log!), keysOf(theirLog!));
+});
+
+t.test("receipts say what the L1 fee came from, as op-geth does", async (t) => {
+  const { block, receipts } = await fixture();
+  const origin = { ...ORIGIN, baseFee: 7n, blobBaseFee: 3n };
+  const config = makeConfig({ system: { baseFeeScalar: 5, blobBaseFeeScalar: 6 } });
+  const receiptUnder = (rollup: typeof config): Json => {
+    const first = attributesTransaction(rollup, origin, 0n);
+    const changed = { ...block, transactions: [first, ...block.transactions.slice(1)] };
+    return receiptToJson(changed, receipts, 1) ?? {};
+  };
+  const members = {
+    l1GasPrice: "0x7",
+    l1BlobBaseFee: "0x3",
+    l1BaseFeeScalar: "0x5",
+    l1BlobBaseFeeScalar: "0x6",
+    // The least size: a hundred bytes of calldata.
+    l1GasUsed: "0x640",
+  };
+  t.match(receiptUnder(config), members);
+  t.notOk("operatorFeeScalar" in receiptUnder(config), "there is no operator fee");
+  const system = { ...config.system, operatorFeeScalar: 8, operatorFeeConstant: 9n };
+  t.match(receiptUnder({ ...config, system }), {
+    ...members,
+    operatorFeeScalar: "0x8",
+    operatorFeeConstant: "0x9",
+  });
+  t.notOk("l1GasPrice" in (receiptToJson(block, receipts, 0) ?? {}), "a deposit pays none");
 });
 
 t.test("every type has its own members", async (t) => {

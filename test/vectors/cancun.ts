@@ -8,7 +8,6 @@ import { ethereumPrecompiles } from "../../node/execution/embedded/precompiles/e
 import type { Rules } from "../../node/execution/embedded/rules.ts";
 import { keccakHex } from "../../node/primitives/hash.ts";
 
-export const BLOB_TYPE = 3;
 export const CHAIN_ID = 1;
 /** EIP-4844. */
 export const BLOB_BASE_FEE_UPDATE_FRACTION = 3_338_477;
@@ -20,8 +19,9 @@ export function testBlockHash(number: number): Hex {
 
 /** Why a test cannot be asked of us. */
 export const SKIP = {
-  blob: "blob transaction: the chain refuses type 3",
   fork: "no expectation for Cancun",
+  number: "a block number or time beyond 2^53",
+  unsigned: "neither the bytes of the transaction nor its sender's key",
   size: "larger than the 120 KiB a transaction may have",
 };
 
@@ -38,4 +38,12 @@ export const CANCUN: Rules = {
   baseFeeRecipient: null,
   rollupFees: () => ({ l1Fee: () => 0n, operatorFee: () => 0n }),
   ancestorHash: (_state, number) => testBlockHash(number),
+};
+
+/** What a transaction's form is checked by under Prague: set code, and a floor for calldata. */
+export const PRAGUE: Rules = {
+  ...CANCUN,
+  hardfork: Hardfork.Prague,
+  transactionTypes: new Set([0, 1, 2, 4]),
+  calldataFloor: true,
 };

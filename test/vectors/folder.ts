@@ -1,19 +1,26 @@
 /**
  * A folder of Ethereum's public tests: finds its files, tells by a test's shape what kind it is,
- * and runs it. Does not own how each kind is run.
+ * and gives its cases. Does not own how each kind is run, nor where: `pool.ts`.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join, relative } from "node:path";
-import { type CaseResult, failed, type Outcome, skipped } from "./outcome.ts";
-import { type RlpTest, runRlpTest } from "./rlp-tests.ts";
-import { runStateTest, type StateTest } from "./state-tests.ts";
-import { runTransactionTest, type TransactionTest } from "./transaction-tests.ts";
-import { runTrieTest, type TrieTest } from "./trie-tests.ts";
+import { type Case, failed, type Outcome, skipped } from "./outcome.ts";
+import { isRlpTest, runRlpTest } from "./rlp-tests.ts";
+import { hasMembers } from "./shape.ts";
+import { isStateTest, stateCases } from "./state-tests.ts";
+import { isTransactionTest, transactionCases } from "./transaction-tests.ts";
+import { isTrieTest, runTrieTest } from "./trie-tests.ts";
 
 /** The folders of `ethereum/tests` that this runs; where a folder has none, all of it is run. */
 const KINDS = ["GeneralStateTests", "TransactionTests", "TrieTests", "RLPTests"];
 
-/** Every JSON file to run, in the order of their paths. */
+/** A text of more has no place in a string of the engine's. */
+const FILE_BYTES_MAX = 256 * 1024 * 1024;
+
+/** Minutes each: begun first, they run beside everything else instead of alone at the end. */
+const HEAVY = /vmPerformance|stTimeConsuming|stQuadraticComplexityTest|50000/;
+
+/** Every JSON file to run: heavy ones first, else in the order of their paths. */
 export function listFiles(folder: string): string[] {
   const present = readdirSync(folder).filter((name) => KINDS.includes(name));
   const roots = present.length > 0 ? present.map((name) => join(folder, name)) : [folder];
@@ -23,52 +30,48 @@ export function listFiles(folder: string): string[] {
         .filter((entry) => entry.isFile() && entry.name.endsWith(".json"))
         .map((entry) => join(entry.parentPath, entry.name)),
     )
-    .sort();
+    .sort((a, b) => Number(HEAVY.test(b)) - Number(HEAVY.test(a)) || (a < b ? -1 : 1));
 }
 
-/** Every case of the file. A file that is not a test, and a test that throws, is a failure. */
-export async function runFile(folder: string, path: string): Promise<CaseResult[]> {
+/**
+ * Every case of the file, none run yet; the same ones in the same order each time. A file that
+ * cannot be read is a case that fails.
+ */
+export function* casesOf(folder: string, path: string): Generator<Case, void> {
   const file = relative(folder, path);
-  const results: CaseResult[] = [];
-  try {
-    const tests = JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown>;
-    for (const [name, test] of Object.entries(tests)) {
-      const outcomes = await guard(name, () => runTest(name, test, path));
-      for (const each of outcomes)
-        results.push({ name: `${file}: ${each.name}`, outcome: each.outcome });
-    }
-  } catch (error) {
-    results.push({ name: file, outcome: failed(`not a file of tests: ${messageOf(error)}`) });
+  const only = (outcome: Outcome): Case => ({ name: file, run: () => outcome });
+  if (statSync(path).size > FILE_BYTES_MAX) {
+    yield only(skipped("larger than 256 MiB"));
+    return;
   }
-  return results;
-}
-
-type Named = readonly { readonly name: string; readonly outcome: Outcome }[];
-
-async function guard(name: string, run: () => Named | Promise<Named>): Promise<Named> {
+  let tests: unknown;
   try {
-    return await run();
+    tests = JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
-    return [{ name, outcome: failed(`threw: ${messageOf(error)}`) }];
+    yield only(failed(`not JSON: ${error instanceof Error ? error.message : String(error)}`));
+    return;
   }
+  if (typeof tests !== "object" || tests === null || Array.isArray(tests)) {
+    yield only(skipped(UNKNOWN));
+    return;
+  }
+  for (const [name, test] of Object.entries(tests))
+    for (const each of casesOfTest(name, test, path))
+      yield { name: `${file}: ${each.name}`, run: () => each.run() };
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
+const UNKNOWN = "not a kind of test that this runs";
 
-function runTest(name: string, test: unknown, path: string): Named | Promise<Named> {
-  const has = (...keys: readonly string[]): boolean =>
-    typeof test === "object" && test !== null && keys.every((key) => key in test);
-  if (has("env", "pre", "post")) return runStateTest(name, test as StateTest);
-  if (has("result", "txbytes"))
-    return [{ name, outcome: runTransactionTest(test as TransactionTest) }];
-  if (has("in", "root")) {
+function casesOfTest(name: string, test: unknown, path: string): Iterable<Case> {
+  if (isStateTest(test)) return stateCases(name, test);
+  if (isTransactionTest(test)) return transactionCases(name, test);
+  if (isTrieTest(test)) {
     const secure = basename(path).toLowerCase().includes("secure");
-    return [{ name, outcome: runTrieTest(test as TrieTest, secure) }];
+    return [{ name, run: () => runTrieTest(test, secure) }];
   }
-  if (has("in", "out")) return [{ name, outcome: runRlpTest(test as RlpTest) }];
-  if (has("in", "tests"))
-    return [{ name, outcome: skipped("asks for the next key: the trie has no cursor") }];
-  return [{ name, outcome: skipped("not a kind of test that this runs") }];
+  if (isRlpTest(test)) return [{ name, run: () => runRlpTest(test) }];
+  const reason = hasMembers(test, "in", "tests")
+    ? "asks for the next key: the trie has no cursor"
+    : UNKNOWN;
+  return [{ name, run: () => skipped(reason) }];
 }

@@ -3,36 +3,70 @@
  * prints the counts. Exit code 1 when a test failed or the folder holds none. See README.md.
  */
 import { existsSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
-import { listFiles, runFile } from "./folder.ts";
-import { count, createTally, skipCount, type Tally } from "./outcome.ts";
+import { parseArgs } from "node:util";
+import { listFiles } from "./folder.ts";
+import { type CaseResult, count, createTally, describe, type Tally } from "./outcome.ts";
 import { VECTORS } from "./place.ts";
+import { runFiles } from "./pool.ts";
 
-async function runFolder(folder: string): Promise<Tally> {
+const PROGRESS_MS = 30_000;
+/** The slowest known case, ten million rounds of `loopMul`, takes five minutes on a slow core. */
+const TIMEOUT_SECONDS_DEFAULT = "1800";
+
+interface Options {
+  readonly folder: string;
+  readonly jobs: number;
+  readonly timeoutMs: number;
+}
+
+async function runFolder(options: Options): Promise<Tally> {
   const tally = createTally();
-  for (const path of listFiles(folder))
-    for (const result of await runFile(folder, path)) {
-      count(tally, result);
-      if (result.outcome.kind === "failed")
-        console.log(`failed: ${result.name}: ${result.outcome.reason}`);
-    }
+  const report = (result: CaseResult): void => {
+    count(tally, result);
+    if (result.outcome.kind === "failed")
+      console.log(`failed: ${result.name}: ${result.outcome.reason}`);
+  };
+  // Not on standard output: that ends with the counts.
+  const progress = setInterval(() => {
+    console.error(describe(tally));
+  }, PROGRESS_MS);
+  const program = new URL("./worker.js", import.meta.url);
+  try {
+    await runFiles({ ...options, program }, listFiles(options.folder), report);
+  } finally {
+    clearInterval(progress);
+  }
   return tally;
 }
 
-async function main([argument]: readonly string[]): Promise<number> {
-  const folder = argument === undefined ? VECTORS : resolve(argument);
+async function main(options: Options): Promise<number> {
+  const { folder } = options;
   if (!existsSync(folder)) {
     console.log(`skipped: there is no folder ${folder}`);
     return 0;
   }
-  const tally = await runFolder(folder);
+  const started = performance.now();
+  const tally = await runFolder(options);
+  const seconds = (performance.now() - started) / 1000;
   for (const [reason, cases] of tally.skips) console.log(`skipped: ${cases}: ${reason}`);
-  const { run, passed, failures } = tally;
-  console.log(
-    `${run} run, ${passed} passed, ${failures.length} failed, ${skipCount(tally)} skipped`,
-  );
-  if (run === 0) console.log(`no test ran: ${folder} holds none`);
-  return run > 0 && failures.length === 0 ? 0 : 1;
+  console.log(`${seconds.toFixed(0)} s, ${(tally.run / seconds).toFixed(0)} tests/s`);
+  if (tally.run === 0) console.log(`no test ran: ${folder} holds none`);
+  console.log(describe(tally));
+  return tally.run > 0 && tally.failed === 0 ? 0 : 1;
 }
 
-process.exitCode = await main(process.argv.slice(2));
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    jobs: { type: "string", default: String(availableParallelism()) },
+    timeout: { type: "string", default: TIMEOUT_SECONDS_DEFAULT },
+  },
+});
+const [argument] = positionals;
+process.exitCode = await main({
+  folder: argument === undefined ? VECTORS : resolve(argument),
+  jobs: Number(values.jobs),
+  timeoutMs: Number(values.timeout) * 1000,
+});

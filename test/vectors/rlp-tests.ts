@@ -6,11 +6,12 @@ import { RLP } from "@ethereumjs/rlp";
 import { bigintToMinimalBytes, bytesEqual, fromHex, type Hex, toHex } from "../../lanes/bytes.ts";
 import { decodeRlp, type RlpItem } from "../../lanes/rlp.ts";
 import { compare, failed, type Outcome, PASSED } from "./outcome.ts";
+import { hasMembers, hexOf } from "./shape.ts";
 
 /** Text, a number, `#` and the digits of a large one, or a list of these. */
 type TestValue = string | number | readonly TestValue[];
 
-export interface RlpTest {
+interface RlpTest {
   /** A value; or `VALID` or `INVALID`, where only the bytes are given. */
   readonly in: TestValue;
   /** Some files leave out the `0x`. */
@@ -20,8 +21,12 @@ export interface RlpTest {
 /** Deeper than any test. */
 const DEPTH_MAX = 1024;
 
+export function isRlpTest(test: unknown): test is RlpTest {
+  return hasMembers(test, "in", "out") && typeof (test as { out: unknown }).out === "string";
+}
+
 export function runRlpTest(test: RlpTest): Outcome {
-  const bytes = fromHex(test.out.startsWith("0x") ? (test.out as Hex) : `0x${test.out}`);
+  const bytes = fromHex(hexOf(test.out));
   const decoded = decodeRlp(bytes, DEPTH_MAX);
   if (test.in === "INVALID") return decoded === null ? PASSED : failed("accepted");
   if (decoded === null) return failed("refused");

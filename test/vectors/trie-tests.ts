@@ -7,16 +7,21 @@ import type { TrieUpdate } from "../../node/execution/embedded/trie-update.ts";
 import { keccak256 } from "../../node/primitives/hash.ts";
 import { createTrieRig } from "../execution/fixtures/trie-rig.ts";
 import { compare, every, type Outcome } from "./outcome.ts";
+import { hasMembers } from "./shape.ts";
 
 type Text = string | null;
 
-export interface TrieTest {
+interface TrieTest {
   /** Pairs in the order to apply, or an object whose order must not matter; `null` deletes. */
   readonly in: readonly (readonly [string, Text])[] | Readonly<Record<string, Text>>;
   readonly root: Hex;
 }
 
 const OWNER = new Uint8Array(0);
+
+export function isTrieTest(test: unknown): test is TrieTest {
+  return hasMembers(test, "in", "root");
+}
 
 /** `secure` hashes the keys first, as the account and storage tries do. */
 export function runTrieTest(test: TrieTest, secure: boolean): Outcome {

@@ -5,8 +5,8 @@ import t from "tap";
 import { keccakHex } from "../../node/primitives/hash.ts";
 import { ALICE, lower } from "../execution/fixtures/chain.ts";
 import { CHAIN_ID } from "./cancun.ts";
-import { listFiles, runFile } from "./folder.ts";
-import { type CaseResult, count, createTally } from "./outcome.ts";
+import { casesOf, listFiles } from "./folder.ts";
+import { type CaseResult, count, createTally, runCase } from "./outcome.ts";
 import { VECTORS } from "./place.ts";
 
 const STATE_FILES = 40;
@@ -31,10 +31,13 @@ t.test("a part of Ethereum's public tests holds", { skip: MISSING }, async (t) =
     files.filter((file) => isState(file) && !SLOW.test(file)),
     STATE_FILES,
   );
+  const results = await runAll(VECTORS, [...files.filter((file) => !isState(file)), ...states]);
+  t.same(
+    results.filter(({ outcome }) => outcome.kind === "failed"),
+    [],
+  );
   const tally = createTally();
-  for (const file of [...files.filter((file) => !isState(file)), ...states])
-    for (const result of await runFile(VECTORS, file)) count(tally, result);
-  t.same(tally.failures, []);
+  for (const result of results) count(tally, result);
   t.ok(tally.passed > 150, `${tally.passed} passed`);
 });
 
@@ -75,10 +78,10 @@ function stateTest(post: Record<string, unknown>) {
   };
 }
 
-/** The folder's results by test name. */
-async function runAll(folder: string): Promise<CaseResult[]> {
+async function runAll(folder: string, files = listFiles(folder)): Promise<CaseResult[]> {
   const results: CaseResult[] = [];
-  for (const file of listFiles(folder)) results.push(...(await runFile(folder, file)));
+  for (const file of files)
+    for (const each of casesOf(folder, file)) results.push(await runCase(each));
   return results;
 }
 
@@ -97,18 +100,86 @@ t.test("a state test fails where anything is not as it says", async (t) => {
   t.match(await run({ hash, logs: WRONG_HASH }), { kind: "failed", reason: /^logs: / });
   t.match(await run({ hash, logs: NO_LOGS, expectException: "SENDER_NOT_EOA" }), {
     kind: "failed",
-    reason: "accepted; expected SENDER_NOT_EOA",
+    reason: 'accepted; expected "SENDER_NOT_EOA"',
   });
-  t.match(await run({ hash, logs: NO_LOGS, txbytes: "0x03c0" }), { kind: "skipped" });
-  t.match(await run({ hash, logs: NO_LOGS, txbytes: "0xc0" }), {
-    kind: "failed",
-    reason: "TX_MALFORMED",
-  });
+  for (const malformed of ["0x03c0", "0xc0"])
+    t.match(await run({ hash, logs: NO_LOGS, txbytes: malformed }), {
+      kind: "failed",
+      reason: "rejected: TX_MALFORMED",
+    });
   t.match(await run({ hash, logs: NO_LOGS, txbytes: "0xc0", expectException: "RLP" }), {
     kind: "failed",
     reason: /^state root: /,
   });
 });
+
+t.test("a state test may leave out what geth has a default for, and the bytes", async (t) => {
+  const hash = "0xbfb4886c1abb49c006697a50d2d5b04f56f9bc1b7500472185cea8b05bef6e3b";
+  const { env, pre, post } = stateTest({ hash, logs: NO_LOGS });
+  const { currentBaseFee, currentRandom, ...short } = env;
+  const bare = Object.fromEntries(
+    Object.entries(pre).map(([address, { balance }]) => [address.slice(2), { balance }]),
+  );
+  const transaction = {
+    data: ["0xff", ":label x 0x"],
+    gasLimit: ["0x0", "0x5208"],
+    value: ["0x:bigint 0x01"],
+    nonce: "0x00",
+    to: `0x${"70".repeat(20)}`,
+    gasPrice: "10",
+    secretKey: `0x${"a1".repeat(32)}`,
+  };
+  const run = async (section: object, indexes: object) => {
+    const Cancun = post.Cancun.map((each) => ({ ...each, indexes }));
+    const test = { env: short, pre: bare, post: { Cancun, London: [] }, transaction: section };
+    const folder = t.testdir({ "a.json": JSON.stringify({ [`tests/x.py::a[fork]`]: test }) });
+    const [result] = await runAll(folder);
+    return result?.outcome;
+  };
+  t.same(await run(transaction, { data: 1, gas: 1, value: 0 }), { kind: "passed" });
+  t.match(await run(transaction, { data: 1, gas: 0, value: 0 }), { kind: "failed" });
+  const { secretKey, ...unsigned } = transaction;
+  t.match(await run(unsigned, { data: 1, gas: 1, value: 0 }), { kind: "skipped" });
+  t.ok(currentBaseFee && currentRandom && secretKey, "they were there before");
+});
+
+t.test(
+  "a gas limit near 2^63, as the performance tests have, is counted to the last unit",
+  async (t) => {
+    const contract = `0x${"c0".repeat(20)}`;
+    const { env, pre } = stateTest({});
+    // A thousand rounds of a loop, so that what each costs would be lost in a rounded number.
+    const code = "0x6104005b60019003806003570000";
+    const test = {
+      env: { ...env, currentGasLimit: "0x7fffffffffffffff" },
+      pre: {
+        ...pre,
+        [lower(ALICE.address)]: { balance: "0x7fffffffffffffff00" },
+        [contract]: { code, nonce: "0x01" },
+      },
+      post: {
+        Cancun: [0, 1].map((gas) => ({
+          hash: WRONG_HASH,
+          logs: NO_LOGS,
+          indexes: { data: 0, gas, value: 0 },
+        })),
+      },
+      transaction: {
+        data: ["0x"],
+        gasLimit: ["0x0186a0", "0x7fffffffffffffff"],
+        value: ["0x"],
+        nonce: "0x",
+        to: contract,
+        gasPrice: "0x0a",
+        secretKey: `0x${"a1".repeat(32)}`,
+      },
+    };
+    const folder = t.testdir({ "a.json": JSON.stringify({ a: test }) });
+    const [small, large] = (await runAll(folder)).map(({ outcome }) => outcome);
+    t.match(small, { kind: "failed", reason: /^state root: got / });
+    t.same(large, small, "the same gas is used, so the same balances are left");
+  },
+);
 
 t.test("the other kinds fail where anything is not as they say", async (t) => {
   const txbytes = await transfer();
@@ -135,6 +206,7 @@ t.test("the other kinds fail where anything is not as they say", async (t) => {
       unknown: { blocks: [] },
     }),
     "broken.json": "{",
+    "array.json": "[1, 2]",
     "thrown.json": JSON.stringify({ a: { in: [], out: "0xzz" } }),
   });
   const outcomes = (await runAll(folder)).map(({ name, outcome }) => [
@@ -142,7 +214,8 @@ t.test("the other kinds fail where anything is not as they say", async (t) => {
     outcome.kind === "failed" ? outcome.reason.replace(/[:;].*/, "") : outcome.kind,
   ]);
   t.same(outcomes, [
-    ["broken.json", "not a file of tests"],
+    ["array.json", "skipped"],
+    ["broken.json", "not JSON"],
     ["tests.json: fine", "passed"],
     ["tests.json: hash", "hash"],
     ["tests.json: sender", "sender"],

@@ -49,3 +49,33 @@ t.test("so does one inside a call, and later creations are not touched", async (
   t.equal(BigInt(toHex(result.output.subarray(32, 64))), 0n, "nothing is left of it");
   t.ok(result.gasUsed < 200_000n);
 });
+
+/** 0xEF and zeros in memory, then a creation with 60 bytes; returns the result and the gas. */
+const CREATES_CONTAINER = [
+  ["CREATE", "0x60ef600053603c60006000f0600052" + "5a60205260406000f3"],
+  ["CREATE2", "0x60ef6000536007603c60006000f5600052" + "5a60205260406000f3"],
+] as const;
+
+t.test("initcode that looks like an EOF container runs, and fails at its first byte", async (t) => {
+  for (const [name, runtime] of CREATES_CONTAINER) {
+    const chain = createChain();
+    const data = initCode(runtime as `0x${string}`);
+    const { receipts } = await chain.block([await sign(ALICE, { to: null, data })]);
+    const to = receipts[0]?.contractAddress ?? CONTRACTS.reverter.address;
+    const from = lower(ALICE.address);
+    const { receipts: called } = await chain.block([
+      await sign(ALICE, { nonce: 1, to, gas: 900_000n }),
+    ]);
+    // All but a 64th of the gas went into the creation.
+    t.ok((called[0]?.gasUsed ?? 0n) > 850_000n, `${name} spends its gas`);
+    const options = {
+      rollup: chain.rollup,
+      state: chain.memory.state,
+      header: chain.head().header,
+    };
+    const request = { from, to, value: 0n, gasLimit: 900_000n, gasPrice: 0n };
+    const result = await simulateCall(options, { ...request, data: new Uint8Array(0) });
+    t.equal(BigInt(toHex(result.output.subarray(0, 32))), 0n, `${name} fails`);
+    t.equal(chain.memory.state.account(to)?.nonce, 2n, `${name} raises the nonce`);
+  }
+});

@@ -1,7 +1,7 @@
 import { hexToBytes } from "@noble/hashes/utils.js";
 import t from "tap";
-import { fromHex } from "../../../lanes/bytes.ts";
-import { fastLzLength } from "../../../node/execution/embedded/l1-fee.ts";
+import { fromHex } from "../../lanes/bytes.ts";
+import { fastLzLength } from "../../node/primitives/l1-data.ts";
 
 /** Vectors of op-geth, core/types/rollup_cost_test.go, TestFlzCompressLen. */
 t.test("the FastLZ length is op-geth's", (t) => {
