@@ -79,7 +79,7 @@ export function statePlan(population: Population, senders: readonly Sender[]): S
 
 /** All contracts but the loops. Traders hold tokens and let the router take them; owners only hold. */
 export function contractEntries(traders: readonly Hex[], owners: readonly Hex[]): AllocEntry[] {
-  const system = Object.entries(predeployAlloc(loadArtifact("L1Block").deployedBytecode)).map(
+  const system = Object.entries(predeployAlloc((name) => loadArtifact(name).deployedBytecode)).map(
     ([address, { nonce = 0, code = "0x" }]) => ({
       address: address as Hex,
       nonce: BigInt(nonce),
