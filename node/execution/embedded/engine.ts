@@ -4,8 +4,9 @@
  * Owns the open block: its machine, transactions, receipts, gas and header; and the block sealed
  * before it, whose roots are being hashed or whose commit is being written meanwhile. Does not own
  * durability: between `seal` and `committed` the store writes the block.
- * Invariants: one call at a time; the open block stands on the sealed one, or else on the committed
- * head; a block built and the same block imported are equal byte for byte. DESIGN 4, 5, PROTOCOL 6.
+ * Invariants: one call at a time but for `committed`; the open block stands on the sealed one, or
+ * else on the committed head; a block built and the same block imported are equal byte for byte.
+ * DESIGN 4, 5, PROTOCOL 6.
  */
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
@@ -74,6 +75,8 @@ interface OpenBlock {
   readonly bloom: Uint8Array;
   /** Receipts that the slices so far hold. */
   sliced: number;
+  /** Whether the state knows the parent's hash. */
+  isSettled: boolean;
 }
 
 /** What the open block stands on. */
@@ -140,6 +143,7 @@ class EmbeddedEngine implements Engine {
         encodedReceipts: [],
         bloom: new Uint8Array(BLOOM_BYTES),
         sliced: 0,
+        isSettled: parent.hash !== null,
       };
     });
   }
@@ -220,15 +224,15 @@ class EmbeddedEngine implements Engine {
   }
 
   committed(): Promise<void> {
-    return this.#exclusive(async () => {
-      const executed = this.#sealed?.executed;
-      assert(executed !== null && executed !== undefined, "no block is sealed");
-      await this.#roots.committed();
-      this.#reader.apply(executed.diff);
-      this.#layers.pin(null);
-      this.#head = executed.block;
-      this.#sealed = null;
-    });
+    const executed = this.#sealed?.executed;
+    assert(executed !== null && executed !== undefined, "no block is sealed");
+    // At once and not in turn: the next block is being built meanwhile, and reads the same before
+    // and after.
+    this.#reader.apply(executed.diff);
+    this.#layers.pin(null);
+    this.#head = executed.block;
+    this.#sealed = null;
+    return this.#roots.committed();
   }
 
   discard(): Promise<void> {
@@ -258,14 +262,12 @@ class EmbeddedEngine implements Engine {
       this.#state.defer(HISTORY_STORAGE, slot);
   }
 
-  /** Gives the open block its parent's hash as soon as it is there. */
-  #settleParent({ parent }: OpenBlock): void {
-    if (parent.hash === null) {
-      const block = this.#sealed?.executed?.block;
-      if (block === undefined) return;
-      parent.hash = block.hash;
-      this.#state.settleDeferred(BigInt(parent.hash));
-    }
+  /** Gives the open block's state its parent's hash as soon as it is there. */
+  #settleParent(open: OpenBlock): void {
+    const { hash } = open.parent;
+    if (open.isSettled || hash === null) return;
+    open.isSettled = true;
+    this.#state.settleDeferred(BigInt(hash));
   }
 
   /** The diff and the header of a sealed block, once its roots are there. */
@@ -289,7 +291,10 @@ class EmbeddedEngine implements Engine {
       diff: withStorageRoots(toDiff(accounts, layer), roots),
       trie: roots.nodes,
     };
-    if (this.#sealed?.layer === layer) this.#sealed.executed = executed;
+    if (this.#sealed?.layer === layer) {
+      this.#sealed.executed = executed;
+      this.#sealed.tip.hash = executed.block.hash;
+    }
     return executed;
   }
 
