@@ -2,13 +2,13 @@
  * What the sequencing thread answers to its workers: RPC (`NodeApi`), settlement, and peers'
  * transactions. Owns no state; everything it touches is in `Core` and `Late`.
  */
+import { NORMAL_RANK } from "../lanes/classify.ts";
 import type { NodeApi, SubmitAnswer } from "./api.ts";
 import { systemClock } from "./clock.ts";
 import type { Core, Fail, Late } from "./core.ts";
 import { ERRORS, NodeError } from "./errors.ts";
 import type { UserTransaction } from "./primitives/transaction.ts";
 import type { SettlementHandlers } from "./settlement/settlement.ts";
-import { NORMAL_RANK } from "./txpool/pool.ts";
 
 /** How old the txpool's counts may be when they are given out. */
 const COUNTS_KEPT_MS = 250;

@@ -4,6 +4,7 @@
  * Owns: the admission counter (`leaderEpoch · 2^40 + seq`) and the way from a submitted transaction
  * to an acknowledged one. Does not own: pool rules, the journal's format.
  */
+import { NORMAL_RANK } from "../../lanes/classify.ts";
 import type { Policy } from "../../lanes/policy.ts";
 import type { SubmitAnswer } from "../api.ts";
 import { type ErrorCode, NodeError } from "../errors.ts";
@@ -12,7 +13,7 @@ import type { Logger } from "../log.ts";
 import type { Hex } from "../../lanes/bytes.ts";
 import { decodeTransaction, type UserTransaction } from "../primitives/transaction.ts";
 import { JOURNAL_TRANSACTION, type JournalRecord, type Store } from "../storage/store.ts";
-import { createPool, NORMAL_RANK, type Pool } from "../txpool/pool.ts";
+import { createPool, type Pool } from "../txpool/pool.ts";
 import type { PooledTransaction } from "../txpool/sender-queue.ts";
 
 const SEQ_BITS = 40n;

@@ -6,6 +6,7 @@
  * A flashblock ends when the fast lane has something new while normal work runs, after
  * `FLASHBLOCK_WORK_MS` of normal work, or when nothing is left. DESIGN 4, PROTOCOL 4.
  */
+import { NORMAL_RANK } from "../../lanes/classify.ts";
 import { capOf } from "../../lanes/budget.ts";
 import type { LaneData, LaneFlashblock, LaneNumbers } from "../../lanes/lane-data.ts";
 import type { Policy } from "../../lanes/policy.ts";
@@ -17,7 +18,7 @@ import type { ApplyResult, BlockSlice, Engine, RejectionCode } from "../executio
 import type { Logger } from "../log.ts";
 import type { PreemptionSignal } from "../preemption-signal.ts";
 import type { Transaction } from "../primitives/transaction.ts";
-import { NORMAL_RANK, type Pool } from "../txpool/pool.ts";
+import type { Pool } from "../txpool/pool.ts";
 import type { PooledTransaction } from "../txpool/sender-queue.ts";
 import type { Arrivals } from "./arrivals.ts";
 import { type BlockPlan, flashblockTime } from "./timetable.ts";

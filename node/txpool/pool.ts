@@ -8,14 +8,13 @@
  * it; every map is bounded by `globalMax` and `fast.queueLimit`.
  */
 import type { Hex } from "../../lanes/bytes.ts";
-import { classify } from "../../lanes/classify.ts";
-import { compareReady, createOrder } from "../../lanes/order.ts";
+import { classify, NORMAL_RANK } from "../../lanes/classify.ts";
 import type { Policy } from "../../lanes/policy.ts";
 import { accept, refuse, type Verdict } from "../../lanes/verdict.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { AccountView } from "../execution/engine.ts";
 import { laneTransaction, type UserTransaction } from "../primitives/transaction.ts";
-import { createHeap, type Heap } from "./heap.ts";
+import { createReadyQueues, type ReadyQueues } from "./ready-queues.ts";
 import {
   createSenderQueue,
   type PooledTransaction,
@@ -24,8 +23,6 @@ import {
 } from "./sender-queue.ts";
 import { checkAdmission, maxCost } from "./validate.ts";
 
-/** Rank of the normal lane (PROTOCOL 4). */
-export const NORMAL_RANK = 255;
 /** A replacement raises both fees by at least this. */
 const REPLACEMENT_BUMP_PERCENT = 10n;
 /** Accounts looked at when a block opens, in turn: see `#sweep`. */
@@ -89,9 +86,6 @@ export interface Pool {
   counts(): { readonly pending: number; readonly queued: number };
 }
 
-/** What lies in a heap. */
-type Ready = PooledTransaction & { readonly ready: bigint };
-
 class Txpool implements Pool {
   readonly #options: PoolOptions;
   readonly #deps: PoolDeps;
@@ -102,7 +96,7 @@ class Txpool implements Pool {
   /** Executed in the block that is sealed: still answered by hash until that is durable. */
   #sealed: PooledTransaction[] = [];
   readonly #parked = new Set<PooledTransaction>();
-  readonly #heaps = new Map<number, Heap<PooledTransaction>>();
+  readonly #queues: ReadyQueues;
   /** Where the next sweep goes on. */
   #sweepNext: Iterator<[Hex, SenderQueue]> = this.#senders.entries();
   #baseFee = 0n;
@@ -115,13 +109,10 @@ class Txpool implements Pool {
   constructor(options: PoolOptions, deps: PoolDeps) {
     this.#options = options;
     this.#deps = deps;
-    const order = createOrder(options.policy);
-    const ranks = options.policy.document.fast.classes.map((_, index) => index + 1);
-    for (const rank of [...ranks, NORMAL_RANK])
-      this.#heaps.set(
-        rank,
-        createHeap<PooledTransaction>((a, b) => order(a as Ready, b as Ready)),
-      );
+    this.#queues = createReadyQueues(options.policy, (item) => {
+      item.ready = null;
+      this.#parked.add(item);
+    });
   }
 
   admit(transaction: UserTransaction, accepted: bigint): Verdict<PooledTransaction, ErrorCode> {
@@ -172,7 +163,7 @@ class Txpool implements Pool {
   }
 
   best(rank: number): PooledTransaction | undefined {
-    return this.#heaps.get(rank)?.peek();
+    return this.#queues.best(rank);
   }
 
   included(item: PooledTransaction): void {
@@ -205,15 +196,7 @@ class Txpool implements Pool {
     this.#baseFee = baseFee;
     const waiting = [...this.#parked];
     this.#parked.clear();
-    // Tips depend on the base fee: every ready one is placed again, in the order it became ready.
-    const ready: Ready[] = [];
-    for (const heap of this.#heaps.values())
-      for (let item = heap.peek(); item !== undefined; item = heap.peek()) {
-        heap.remove(item);
-        ready.push(item as Ready);
-      }
-    ready.sort(compareReady);
-    for (const item of ready) this.#place(item);
+    this.#queues.setBaseFee(baseFee);
     for (const { transaction } of waiting) this.#wake(transaction.sender, transaction.nonce);
     this.#sweep();
   }
@@ -374,24 +357,11 @@ class Txpool implements Pool {
     }
     this.#gapped.delete(item);
     item.ready = this.#deps.nextNumber();
-    this.#place(item);
-  }
-
-  /** Puts a ready one into its heap, or parks it where the base fee has passed its cap. */
-  #place(item: PooledTransaction): void {
-    const { maxFeePerGas, maxPriorityFeePerGas } = item.transaction;
-    if (maxFeePerGas < this.#baseFee) {
-      item.ready = null;
-      this.#parked.add(item);
-      return;
-    }
-    const room = maxFeePerGas - this.#baseFee;
-    item.tip = room < maxPriorityFeePerGas ? room : maxPriorityFeePerGas;
-    this.#heaps.get(item.rank)?.push(item);
+    this.#queues.add(item);
   }
 
   #unready(item: PooledTransaction): void {
-    this.#heaps.get(item.rank)?.remove(item);
+    this.#queues.remove(item);
     item.ready = null;
   }
 }
