@@ -1,10 +1,12 @@
 /**
  * The chain that the benchmarks measure: the real store on disk, the real worker pool with the
- * roots, the real embedded engine, wired as `node/core.ts` wires them; and one block after another
- * through the `Engine` port with the time of each step.
+ * roots, the real embedded engine, wired as `node/core.ts` wires them. Blocks go through the
+ * `Engine` port in two ways: step by step, each step timed alone, or in a stream as the sequencer
+ * builds them, where a block is hashed in slices and committed while the next one executes.
  *
- * Owns the head and the stopwatch. Does not own the state, nor what is in the blocks.
+ * Owns the stopwatch. Does not own the state, nor what is in the blocks.
  */
+import { setImmediate } from "node:timers/promises";
 import { encodeLaneState, genesisLaneState } from "../../lanes/lane-state.ts";
 import { attributesTransaction } from "../../node/chain/attributes.ts";
 import { systemClock } from "../../node/clock.ts";
@@ -22,8 +24,9 @@ import { GENESIS_ORIGIN, POLICY, ROLLUP } from "./rollup.ts";
 
 /** As the node's own default on two cores. */
 const WORKERS = 2;
-/** Threads that re-execute what the sequencer builds: the node's own default. */
-const VERIFIERS = 1;
+/** As `node/sequencer/builder.ts` has them: a turn for the event loop, a slice for the hasher. */
+const TURN_MS = 2;
+const SLICE_MS = 50;
 
 /** One block and what its steps took. */
 export interface BlockTimes {
@@ -36,7 +39,7 @@ export interface BlockTimes {
   readonly openMs: number;
   /** All user transactions, one after another. */
   readonly executeMs: number;
-  /** Roots and header; the roots are hashed in another thread. */
+  /** Diff, roots and header of the whole block; the roots are hashed in another thread. */
   readonly sealMs: number;
   /** `Store.commitBlock`. */
   readonly commitMs: number;
@@ -44,10 +47,13 @@ export interface BlockTimes {
   readonly committedMs: number;
 }
 
-/** Whole time of the block's steps. */
-export function blockMs(times: BlockTimes): number {
-  const { openMs, executeMs, sealMs, commitMs, committedMs } = times;
-  return openMs + executeMs + sealMs + commitMs + committedMs;
+/** A block of a stream. */
+export interface StreamTimes {
+  readonly transactions: number;
+  /** From its opening to that of the next one. */
+  readonly blockMs: number;
+  /** From its end to its roots, most of which were hashed before. */
+  readonly sealMs: number;
 }
 
 /** Runs the execution of a block's transactions, and whatever is to happen around it. */
@@ -59,6 +65,11 @@ export interface BlockOptions {
   readonly around?: Around;
 }
 
+/** An environment whose parent is committed. */
+export interface HeadEnvironment extends BlockEnvironment {
+  readonly parent: NonNullable<BlockEnvironment["parent"]>;
+}
+
 export interface BenchChain {
   readonly store: Store;
   readonly pool: WorkerPool;
@@ -67,19 +78,21 @@ export interface BenchChain {
   readonly signal: PreemptionSignal;
   head(): BlockHead;
   /** The environment of a block on the head. */
-  environment(): BlockEnvironment;
+  environment(): HeadEnvironment;
   /**
    * Executes, seals and commits a block. Throws where a transaction is refused or its receipt has
    * another status.
    */
   block(transactions: readonly UserTransaction[], options?: BlockOptions): Promise<BlockTimes>;
+  /** Builds blocks one on the other without waiting for roots and disk. */
+  stream(blocks: readonly (readonly UserTransaction[])[]): Promise<StreamTimes[]>;
   close(): Promise<void>;
 }
 
 /** A chain on the state in a folder. */
 export async function openBenchChain(dataDir: string): Promise<BenchChain> {
   const store = await createStore({ dataDir });
-  const head = (): BlockHead => {
+  const head = (): HeadEnvironment["parent"] => {
     const stored = store.headerByNumber(store.heads().unsafe.number);
     if (stored === null) throw new Error("the store has no head");
     return stored;
@@ -97,7 +110,7 @@ export async function openBenchChain(dataDir: string): Promise<BenchChain> {
     roots: pool.roots,
     preemption: createPreemption(signal, () => systemClock.monotonicMs()),
   });
-  const environment = (): BlockEnvironment => {
+  const environment = (): HeadEnvironment => {
     const parent = head();
     return {
       parent,
@@ -120,6 +133,7 @@ export async function openBenchChain(dataDir: string): Promise<BenchChain> {
       const { number } = head().header;
       return runBlock({ store, engine, environment: environment(), number }, transactions, options);
     },
+    stream: (blocks) => runStream({ store, engine, environment: environment() }, blocks),
     async close() {
       await pool.stop();
       await store.close();
@@ -130,9 +144,7 @@ export async function openBenchChain(dataDir: string): Promise<BenchChain> {
 interface BlockParts {
   readonly store: Store;
   readonly engine: Engine;
-  readonly environment: BlockEnvironment;
-  /** Of the parent. */
-  readonly number: number;
+  readonly environment: HeadEnvironment;
 }
 
 async function runBlock(
@@ -141,22 +153,13 @@ async function runBlock(
   { status = 1, around = (execute) => execute() }: BlockOptions,
 ): Promise<BlockTimes> {
   const watch = stopwatch();
-  await engine.open(environment);
-  const sequenceNumber = BigInt(number + 1);
-  const attributes = attributesTransaction(ROLLUP, GENESIS_ORIGIN, sequenceNumber);
-  const applied = await engine.apply(attributes);
-  if (!applied.ok) throw new Error(`attributes: ${applied.code}`);
+  await openBlock(engine, environment, environment.parent.header.number + 1);
   const gasBefore = engine.gasUsed();
   const openMs = watch();
   let executeMs = 0;
   await around(async () => {
     watch();
-    for (const transaction of transactions) {
-      // As the builder applies normal transactions; nobody raises the signal.
-      const result = await engine.apply(transaction, { preemptible: true });
-      if (!result.ok) throw new Error(`refused: ${result.code}`);
-      if (result.receipt.status !== status) throw new Error(`status ${result.receipt.status}`);
-    }
+    for (const transaction of transactions) await applyOne(engine, transaction, status);
     executeMs = watch();
   });
   watch();
@@ -177,6 +180,81 @@ async function runBlock(
     commitMs,
     committedMs,
   };
+}
+
+async function runStream(
+  { store, engine, environment }: BlockParts,
+  blocks: readonly (readonly UserTransaction[])[],
+): Promise<StreamTimes[]> {
+  const starts: number[] = [];
+  const sealMs: number[] = [];
+  const first = environment.parent.header;
+  let finishing: Promise<void> = Promise.resolve();
+  const finish = async (sealing: Promise<ExecutedBlock>): Promise<void> => {
+    const endedMs = performance.now();
+    const executed = await sealing;
+    sealMs.push(performance.now() - endedMs);
+    await store.commitBlock(commitOf(store, executed));
+    await engine.committed();
+  };
+  for (const [index, transactions] of blocks.entries()) {
+    starts.push(performance.now());
+    const parent = index === 0 ? environment.parent : null;
+    const timestamp = first.timestamp + 1 + index;
+    await openBlock(engine, { ...environment, parent, timestamp }, first.number + 1 + index);
+    await executeInTurns(engine, transactions);
+    await finishing;
+    finishing = finish(engine.seal());
+  }
+  await finishing;
+  starts.push(performance.now());
+  return blocks.map((transactions, index) => ({
+    transactions: transactions.length,
+    blockMs: (starts[index + 1] ?? 0) - (starts[index] ?? 0),
+    sealMs: sealMs[index] ?? 0,
+  }));
+}
+
+/** Opens a block and applies what comes before user transactions. */
+async function openBlock(
+  engine: Engine,
+  environment: BlockEnvironment,
+  number: number,
+): Promise<void> {
+  await engine.open(environment);
+  const attributes = attributesTransaction(ROLLUP, GENESIS_ORIGIN, BigInt(number));
+  const applied = await engine.apply(attributes);
+  if (!applied.ok) throw new Error(`attributes: ${applied.code}`);
+}
+
+/** As the builder applies normal transactions; nobody raises the signal. */
+async function applyOne(
+  engine: Engine,
+  transaction: UserTransaction,
+  status: 0 | 1,
+): Promise<void> {
+  const result = await engine.apply(transaction, { preemptible: true });
+  if (!result.ok) throw new Error(`refused: ${result.code}`);
+  if (result.receipt.status !== status) throw new Error(`status ${result.receipt.status}`);
+}
+
+async function executeInTurns(
+  engine: Engine,
+  transactions: readonly UserTransaction[],
+): Promise<void> {
+  let turnMs = performance.now();
+  let sliceMs = turnMs;
+  for (const transaction of transactions) {
+    await applyOne(engine, transaction, 1);
+    const nowMs = performance.now();
+    if (nowMs - sliceMs >= SLICE_MS) {
+      engine.endSlice();
+      sliceMs = nowMs;
+    }
+    if (nowMs - turnMs < TURN_MS) continue;
+    await setImmediate();
+    turnMs = performance.now();
+  }
 }
 
 /** Milliseconds since the call before. */

@@ -41,8 +41,10 @@ export interface EngineCall {
 
 export interface LiveSequencer {
   readonly admission: Admission;
-  /** Every call of the engine, in order. */
+  /** Every call of the engine, as they ended. */
   readonly calls: readonly EngineCall[];
+  /** In `processMs`: when the block that is built as this one, from 0 on, has to end. */
+  sealAtMs(index: number): number;
   /** Builds blocks until that many are published, and the loop has ended. */
   run(blocks: number): Promise<void>;
 }
@@ -62,7 +64,9 @@ export async function openLive(bench: BenchChain): Promise<LiveSequencer> {
     originAt: (number) => Promise.resolve(l1Block(number)),
     log: silentLogger,
   });
-  const clock = clockFrom(1000 * chain.head().header.timestamp);
+  const headMs = 1000 * chain.head().header.timestamp;
+  const openedMs = processMs();
+  const clock = clockFrom(headMs);
   const arrivals = createArrivals(clock);
   const leaderEpoch = await store.raiseLeaderEpoch(chain.head().laneState.leaderEpoch);
   const admission = createAdmission(
@@ -89,6 +93,7 @@ export async function openLive(bench: BenchChain): Promise<LiveSequencer> {
     Promise.resolve(number <= head().number ? l1Block(number) : null),
   );
   let left = 0;
+  const firstNumber = chain.head().header.number + 1;
   const domain = { chainId: CHAIN_ID, l1ChainId: L1_CHAIN_ID, settlement: ROLLUP.settlement };
   const sequencer = createSequencer({
     rollup: ROLLUP,
@@ -122,6 +127,11 @@ export async function openLive(bench: BenchChain): Promise<LiveSequencer> {
   return {
     admission,
     calls,
+    sealAtMs(index) {
+      const stored = store.headerByNumber(firstNumber + index);
+      const timestamp = stored?.header.timestamp ?? Infinity;
+      return openedMs + 1000 * timestamp - headMs;
+    },
     run(blocks) {
       left = blocks;
       return sequencer.run();

@@ -3,7 +3,7 @@
  * ours, and that both sides used the same gas: a peer that did something else is no peer.
  */
 import type { UserTransaction } from "../../node/primitives/transaction.ts";
-import type { WorkloadRun } from "./execution.ts";
+import { WHOLE_BLOCK, type WorkloadRun } from "./execution.ts";
 import { ANVIL, startAnvil } from "./peer-anvil.ts";
 import { ETHEREUMJS, runOnEthereumJs } from "./peer-ethereumjs.ts";
 import { type PeerBlock, peerState } from "./peer-state.ts";
@@ -78,7 +78,7 @@ export function withPeers(
 ): Row[] {
   const count = times[0]?.transactions ?? 0;
   return rows.map((row) => {
-    const isCompared = row.measure === "execution" || row.measure === "whole block";
+    const isCompared = row.measure === "execution" || row.measure === WHOLE_BLOCK;
     if (!isCompared) return row;
     const figures = peers
       .filter(({ peer }) => row.measure === "execution" || peer === ANVIL)

@@ -7,7 +7,7 @@
 import { sign } from "./accounts.ts";
 import { boundaryRows } from "./boundary.ts";
 import { type BenchChain, openBenchChain } from "./chain.ts";
-import { loopRows, runWorkload, type WorkloadRun, workloadRows } from "./execution.ts";
+import { loopRows, runWorkload, streamRows, type WorkloadRun, workloadRows } from "./execution.ts";
 import { openFolder } from "./folder.ts";
 import { type HeavyCase, heavyRows } from "./heavy.ts";
 import { LOOPS } from "./loops.ts";
@@ -115,9 +115,17 @@ class Suite {
     this.#memory.sample(run.blocks.length);
     this.#loopMs.set(workload.name, figureOf(run.times.map((each) => each.executeMs)).median);
     const rows = rowsOf(workload.name, run.times);
+    if (run.workload.isOrdinary) rows.splice(2, 0, ...(await this.#stream(workload, runs)));
     if (!peers) return rows;
     this.#say(`${workload.name} on peers`);
     return withPeers(rows, await runPeers(run, population.slots), run);
+  }
+
+  async #stream(workload: Workload, runs: number): Promise<Row[]> {
+    const blocks = Array.from({ length: runs }, () => workload.nextBlock());
+    const times = await this.#chain.stream(blocks);
+    this.#memory.sample(blocks.length);
+    return streamRows(workload.name, times);
   }
 
   #heavy(): Promise<Row[]> {

@@ -26,6 +26,8 @@ import {
 
 export interface Workload {
   readonly name: string;
+  /** Not a worst case: blocks of many transactions, that all succeed. */
+  readonly isOrdinary: boolean;
   /** Status of each receipt. */
   readonly status: 0 | 1;
   /** Contracts that its transactions touch. */
@@ -80,7 +82,7 @@ export function workloads(
     call: () => Call,
   ): Workload => {
     const nextBlock = () => Array.from({ length: size }, () => signNext(supply.next(), call()));
-    return { name, status: 1, contracts, nextBlock, warmUpBlock: nextBlock };
+    return { name, isOrdinary: true, status: 1, contracts, nextBlock, warmUpBlock: nextBlock };
   };
   const transfer = (): Call => ({
     to: plainAddress(random.below(plainCount(population))),
@@ -143,6 +145,7 @@ function loopWorkload(loop: Loop, supply: SenderSupply): Workload {
   ];
   return {
     name: `loop: ${loop.name}`,
+    isOrdinary: false,
     status: loop.status,
     contracts: [loop.address, SINK],
     nextBlock: () => block(HEAVY_GAS),
