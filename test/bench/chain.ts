@@ -22,8 +22,9 @@ import type { BlockCommit, Store } from "../../node/storage/store.ts";
 import { createWorkerPool, type WorkerPool } from "../../node/workers/pool.ts";
 import { GENESIS_ORIGIN, POLICY, ROLLUP } from "./rollup.ts";
 
-/** As the node's own default on two cores. */
+/** As a node has by default: threads of the pool, and those of the independent check. */
 const WORKERS = 2;
+const VERIFIERS = 1;
 /** As `node/sequencer/builder.ts` has them: a turn for the event loop, a slice for the hasher. */
 const TURN_MS = 2;
 const SLICE_MS = 50;
@@ -98,10 +99,13 @@ export async function openBenchChain(dataDir: string): Promise<BenchChain> {
     return stored;
   };
   const failures: Error[] = [];
-  const options = { size: WORKERS, dataDir, rollup: ROLLUP, verifiers: VERIFIERS };
-  const pool = await createWorkerPool(options, silentLogger, (error) => {
-    failures.push(error);
-  });
+  const pool = await createWorkerPool(
+    { size: WORKERS, verifiers: VERIFIERS, dataDir, rollup: ROLLUP },
+    silentLogger,
+    (error) => {
+      failures.push(error);
+    },
+  );
   const signal = PreemptionSignal.create();
   const engine = createEmbeddedEngine({
     rollup: ROLLUP,

@@ -1,6 +1,6 @@
 /**
  * The real sequencer on the benchmarks' chain: chain, txpool, admission with its journal, builder,
- * signer, wired as `node/node.ts` wires them, with a real clock and a made-up L1. Nothing is
+ * verifier, signer, wired as `node/node.ts` wires them, with a real clock and a made-up L1. Nothing is
  * published, and no other thread reads.
  *
  * Owns the wiring and the watch over the engine. Does not own what is submitted.
@@ -26,6 +26,7 @@ import { L1_CHAIN_ID, l1Block, l1Head, POLICY, ROLLUP, SEQUENCER_KEY } from "./r
 
 /** As `node/config.ts` has it by default. */
 const FLASHBLOCK_MS = 200;
+const VERIFY_EVERY = 1;
 const ACCOUNT_MAX = 256;
 /** More than the default: the whole flood lies in the pool before it begins. */
 const POOL_MAX = 65_536;
@@ -101,6 +102,7 @@ export async function openLive(bench: BenchChain): Promise<LiveSequencer> {
     store,
     l1: { ...view, head },
     admission,
+    verifier: createVerifier(pool.verifiers, { sampleEvery: VERIFY_EVERY }),
     signer: createSigner(fromHex(SEQUENCER_KEY), domain, store),
     verifier: createVerifier(pool.verifiers, { sampleEvery: 1 }),
     builder: {
