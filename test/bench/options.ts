@@ -1,5 +1,6 @@
 /** The command line of the benchmarks. Owns the flags, their defaults and their limits. */
 import { parseArgs } from "node:util";
+import { HEAVY_GAS } from "./loops.ts";
 import type { Population } from "./population.ts";
 import type { BlockSizes } from "./workloads.ts";
 
@@ -14,8 +15,10 @@ export interface BenchOptions {
   readonly floodBlocks: number;
   /** Fast transactions behind each kind of heavy one. */
   readonly probes: number;
-  /** Part of a name: only what has it runs. */
-  readonly only: string | null;
+  /** Gas of each call of a loop. */
+  readonly loopGas: bigint;
+  /** Whether what has this name runs. */
+  isWanted(name: string): boolean;
   readonly json: string | null;
   /** Folder where built states are kept. */
   readonly state: string | null;
@@ -60,7 +63,8 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     loopRuns: Math.min(runs, LOOP_RUNS_MAX),
     floodBlocks: FLOOD_BLOCKS,
     probes: PROBES,
-    only: values.only ?? null,
+    loopGas: HEAVY_GAS,
+    isWanted: (name) => values.only === undefined || name.includes(values.only),
     json: values.json ?? null,
     state: values.state ?? null,
     profile: values.profile ?? false,

@@ -77,24 +77,19 @@ class Suite {
   }
 
   async run(): Promise<Row[]> {
-    const { population, sizes, runs, loopRuns, profile } = this.#options;
+    const { population, sizes, runs, loopRuns, loopGas, profile, isWanted } = this.#options;
     const ordinary = workloads(population, sizes, this.#supply);
     const rows: Row[] = [];
-    for (const workload of ordinary.filter(({ name }) => this.#isWanted(name)))
+    for (const workload of ordinary.filter(({ name }) => isWanted(name)))
       rows.push(...(await this.#measure(workload, runs, workloadRows)));
-    for (const workload of loopWorkloads(this.#supply).filter(({ name }) => this.#isWanted(name)))
+    const loops = loopWorkloads(loopGas, this.#supply);
+    for (const workload of loops.filter(({ name }) => isWanted(name)))
       rows.push(...(await this.#measure(workload, loopRuns, loopRows)));
     if (profile) return [];
-    if (this.#isWanted("heavy")) rows.push(...(await this.#heavy()));
+    if (isWanted("heavy")) rows.push(...(await this.#heavy()));
     const flood = ordinary.find(({ name }) => name === "erc-20");
-    if (this.#isWanted("boundary") && flood !== undefined)
-      rows.push(...(await this.#boundary(flood)));
+    if (isWanted("boundary") && flood !== undefined) rows.push(...(await this.#boundary(flood)));
     return [...rows, ...this.#memory.rows()];
-  }
-
-  #isWanted(name: string): boolean {
-    const { only } = this.#options;
-    return only === null || name.includes(only);
   }
 
   async #measure(
@@ -133,7 +128,7 @@ class Suite {
     const sender = this.#supply.next();
     const loops = LOOPS.map((loop): HeavyCase => {
       const name = `loop: ${loop.name}`;
-      const heavy = sign(sender, loopCall(loop, 0));
+      const heavy = sign(sender, loopCall(loop, 0, this.#options.loopGas));
       return { name, heavy, durationMs: this.#loopMs.get(name) ?? Infinity };
     });
     const idle: HeavyCase = { name: "nothing", heavy: null, durationMs: Infinity };

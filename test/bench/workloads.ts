@@ -10,7 +10,7 @@ import { loadArtifact } from "../../node/contracts/artifact.ts";
 import type { UserTransaction } from "../../node/primitives/transaction.ts";
 import { createRandom, type Random } from "../parity/random.ts";
 import { type Call, plainAddress, type Sender, signNext } from "./accounts.ts";
-import { HEAVY_GAS, type Loop, loopData, LOOPS, SINK } from "./loops.ts";
+import { type Loop, loopData, LOOPS, SINK } from "./loops.ts";
 import {
   feedId,
   FEEDS,
@@ -129,16 +129,16 @@ function swapCall(random: Random): Call {
   return { to: ROUTER, data: call("BenchRouter", "swap", args), gasLimit: SWAP_GAS };
 }
 
-/** Gas of a loop that only warms up. */
-const WARM_UP_GAS = 2_000_000n;
+/** Part of a loop's gas that is enough to warm up. */
+const WARM_UP_DIVISOR = 8n;
 
-/** A call of the loop that uses all gas a transaction may have; numbers tell calls apart. */
-export function loopCall(loop: Loop, number: number, gasLimit = HEAVY_GAS): Call {
+/** A call of the loop; numbers tell calls apart. */
+export function loopCall(loop: Loop, number: number, gasLimit: bigint): Call {
   return { to: loop.address, data: loopData(loop, number), gasLimit };
 }
 
 /** One block with one call of the loop. */
-function loopWorkload(loop: Loop, supply: SenderSupply): Workload {
+function loopWorkload(loop: Loop, gas: bigint, supply: SenderSupply): Workload {
   let calls = 0;
   const block = (gasLimit: bigint): UserTransaction[] => [
     signNext(supply.next(), loopCall(loop, calls++, gasLimit)),
@@ -148,13 +148,14 @@ function loopWorkload(loop: Loop, supply: SenderSupply): Workload {
     isOrdinary: false,
     status: loop.status,
     contracts: [loop.address, SINK],
-    nextBlock: () => block(HEAVY_GAS),
-    warmUpBlock: () => block(WARM_UP_GAS),
+    nextBlock: () => block(gas),
+    warmUpBlock: () => block(gas / WARM_UP_DIVISOR),
   };
 }
 
-export function loopWorkloads(supply: SenderSupply): Workload[] {
-  return LOOPS.map((loop) => loopWorkload(loop, supply));
+/** All worst cases, with this much gas a call. */
+export function loopWorkloads(gas: bigint, supply: SenderSupply): Workload[] {
+  return LOOPS.map((loop) => loopWorkload(loop, gas, supply));
 }
 
 function call(contract: string, functionName: string, args: readonly unknown[]): Uint8Array {
