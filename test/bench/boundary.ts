@@ -60,7 +60,7 @@ export async function boundaryRows(
   await submitAll(live, pending);
   const loop = monitorEventLoopDelay({ resolution: 1 });
   loop.enable();
-  const before = bench.head().header.number;
+  const before = bench.environment().parent.header.number;
   const startedMs = performance.now();
   const fast = await runWithFast(bench, live, reporters, blocks);
   const seconds = (performance.now() - startedMs) / 1000;
@@ -96,9 +96,9 @@ export async function boundaryRows(
 }
 
 /** User transactions of the blocks above this number. */
-function transactionsSince({ store, head }: BenchChain, number: number): number {
+function transactionsSince({ store, environment }: BenchChain, number: number): number {
   let count = 0;
-  for (let at = number + 1; at <= head().header.number; at++)
+  for (let at = number + 1; at <= environment().parent.header.number; at++)
     count += (store.blockByNumber(at)?.block.transactions.length ?? 1) - 1;
   return count;
 }

@@ -10,7 +10,7 @@ import { setImmediate } from "node:timers/promises";
 import { encodeLaneState, genesisLaneState } from "../../lanes/lane-state.ts";
 import { attributesTransaction } from "../../node/chain/attributes.ts";
 import { systemClock } from "../../node/clock.ts";
-import { type BlockHead, createEmbeddedEngine } from "../../node/execution/embedded/engine.ts";
+import { createEmbeddedEngine } from "../../node/execution/embedded/engine.ts";
 import { createPreemption } from "../../node/execution/embedded/preemption.ts";
 import type { BlockEnvironment, Engine, ExecutedBlock } from "../../node/execution/engine.ts";
 import { silentLogger } from "../../node/log.ts";
@@ -77,7 +77,6 @@ export interface BenchChain {
   readonly engine: Engine;
   /** Makes a transaction that is applied as preemptible give way. */
   readonly signal: PreemptionSignal;
-  head(): BlockHead;
   /** The environment of a block on the head. */
   environment(): HeadEnvironment;
   /**
@@ -129,13 +128,11 @@ export async function openBenchChain(dataDir: string): Promise<BenchChain> {
     pool,
     engine,
     signal,
-    head,
     environment,
     async block(transactions, options = {}) {
       const [failure] = failures;
       if (failure !== undefined) throw failure;
-      const { number } = head().header;
-      return runBlock({ store, engine, environment: environment(), number }, transactions, options);
+      return runBlock({ store, engine, environment: environment() }, transactions, options);
     },
     stream: (blocks) => runStream({ store, engine, environment: environment() }, blocks),
     async close() {
@@ -152,7 +149,7 @@ interface BlockParts {
 }
 
 async function runBlock(
-  { store, engine, environment, number }: BlockParts,
+  { store, engine, environment }: BlockParts,
   transactions: readonly UserTransaction[],
   { status = 1, around = (execute) => execute() }: BlockOptions,
 ): Promise<BlockTimes> {

@@ -104,7 +104,6 @@ export async function openLive(bench: BenchChain): Promise<LiveSequencer> {
     admission,
     verifier: createVerifier(pool.verifiers, { sampleEvery: VERIFY_EVERY }),
     signer: createSigner(fromHex(SEQUENCER_KEY), domain, store),
-    verifier: createVerifier(pool.verifiers, { sampleEvery: 1 }),
     builder: {
       chain,
       engine,

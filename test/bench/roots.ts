@@ -23,7 +23,6 @@ import { createTrieReader } from "../../node/storage/state-reads.ts";
 import { ROLLUP } from "./rollup.ts";
 import { createWorkerPool } from "../../node/workers/pool.ts";
 import { createRandom, type Random } from "../parity/random.ts";
-import { ROLLUP } from "./rollup.ts";
 
 export interface RootsRow {
   readonly name: string;
@@ -225,7 +224,7 @@ export async function benchRoots(options: RootsOptions = {}): Promise<RootsResul
       add(`${load}, ${SLICES} slices of 50, warm, all`, here.inSlices);
       add(`${load}, ${SLICES} slices of 50, warm, last slice and seal`, here.lastSlice);
       const pool = await createWorkerPool(
-        { size: 1, verifiers: 0, dataDir, rollup: ROLLUP },
+        { size: 1, dataDir, rollup: ROLLUP, verifiers: 0 },
         silentLogger,
         () => undefined,
       );
