@@ -198,14 +198,19 @@ async function runStream(
     await store.commitBlock(commitOf(store, executed));
     await engine.committed();
   };
-  for (const [index, transactions] of blocks.entries()) {
-    starts.push(performance.now());
-    const parent = index === 0 ? environment.parent : null;
-    const timestamp = first.timestamp + 1 + index;
-    await openBlock(engine, { ...environment, parent, timestamp }, first.number + 1 + index);
-    await executeInTurns(engine, transactions);
-    await finishing;
-    finishing = finish(engine.seal());
+  try {
+    for (const [index, transactions] of blocks.entries()) {
+      starts.push(performance.now());
+      const parent = index === 0 ? environment.parent : null;
+      const timestamp = first.timestamp + 1 + index;
+      await openBlock(engine, { ...environment, parent, timestamp }, first.number + 1 + index);
+      await executeInTurns(engine, transactions);
+      await finishing;
+      finishing = finish(engine.seal());
+    }
+  } finally {
+    // Whatever went wrong, nothing of it is under way when the store closes.
+    await Promise.allSettled([finishing]);
   }
   await finishing;
   starts.push(performance.now());
