@@ -39,7 +39,7 @@ interface FastTimes {
 }
 
 export interface FloodOptions {
-  /** Blocks that are built under the flood. */
+  /** Blocks that are built under the flood alone, and as many with fast transactions. */
   readonly blocks: number;
   /** Blocks' worth of transactions in the pool when it begins. */
   readonly flood: Workload;
@@ -50,49 +50,44 @@ export interface FloodOptions {
 export async function boundaryRows(
   bench: BenchChain,
   reporters: SenderSupply,
-  options: FloodOptions,
+  { blocks, flood, floodBlocks }: FloodOptions,
 ): Promise<Row[]> {
   // The sequencer goes on from a block with attributes.
   await bench.block([]);
   const live = await openLive(bench);
-  const { flood, floodBlocks, blocks } = options;
-  const pending = Array.from({ length: floodBlocks }, () => flood.nextBlock()).flat();
-  await submitAll(live, pending);
+  await submitAll(live, Array.from({ length: floodBlocks }, () => flood.nextBlock()).flat());
   const loop = monitorEventLoopDelay({ resolution: 1 });
   loop.enable();
-  const before = bench.environment().parent.header.number;
-  const startedMs = performance.now();
-  const fast = await runWithFast(bench, live, reporters, blocks);
-  const seconds = (performance.now() - startedMs) / 1000;
+  const alone = await rateOf(bench, () => live.run(blocks));
+  let fast: FastTimes[] = [];
+  const mixed = await rateOf(bench, async () => {
+    fast = await runWithFast(bench, live, reporters, blocks);
+  });
   loop.disable();
-  const { pending: left } = live.admission.pool.counts();
   const note =
-    left > 0
+    live.admission.pool.counts().pending > 0
       ? "saturated: the pool had transactions left at the end"
       : "NOT saturated: the pool ran empty before the end";
-  const rows = [...stallRows(live, note), ...fastRows(fast)];
+  const row = (measure: string, unit: Row["unit"], value: number): Row => {
+    return { name: "sequencer under flood", measure, unit, figure: figureOf([value]), note };
+  };
   return [
-    ...rows,
-    {
-      name: "sequencer under flood",
-      measure: "transactions in blocks",
-      unit: "tx/s",
-      figure: figureOf([transactionsSince(bench, before) / seconds]),
-      note,
-    },
-    {
-      name: "sequencer under flood",
-      measure: "event loop delay, 99th percentile",
-      unit: "ms",
-      figure: figureOf([loop.percentile(99) / NS_PER_MS]),
-    },
-    {
-      name: "sequencer under flood",
-      measure: "event loop delay, longest",
-      unit: "ms",
-      figure: figureOf([loop.max / NS_PER_MS]),
-    },
+    ...stallRows(live, note),
+    ...fastRows(fast),
+    row("in blocks, no fast ones", "tx/s", alone),
+    row(`in blocks, ${FAST_PER_SECOND} fast ones a second among them`, "tx/s", mixed),
+    row("event loop delay, 99th percentile", "ms", loop.percentile(99) / NS_PER_MS),
+    row("event loop delay, longest", "ms", loop.max / NS_PER_MS),
   ];
+}
+
+/** User transactions a second in the blocks that are built meanwhile. */
+async function rateOf(bench: BenchChain, build: () => Promise<void>): Promise<number> {
+  const before = bench.environment().parent.header.number;
+  const startedMs = performance.now();
+  await build();
+  const seconds = (performance.now() - startedMs) / 1000;
+  return transactionsSince(bench, before) / seconds;
 }
 
 /** User transactions of the blocks above this number. */
@@ -185,7 +180,9 @@ function stallRows(live: LiveSequencer, note: string): Row[] {
     },
     row("of it: until the block is sealed", ({ untilSealMs }) => untilSealMs),
     row("of it: until the next one is opened", ({ untilOpenMs }) => untilOpenMs),
-    row("of it: open and attributes", ({ openMs }) => openMs),
+    row("of it: open", ({ openMs }) => openMs),
+    row("of it: the pool's new order", ({ poolMs }) => poolMs),
+    row("of it: attributes", ({ attributesMs }) => attributesMs),
     row("seal to roots, not in the stall", ({ sealMs }) => sealMs),
     row("seal to committed, not in the stall", ({ commitMs }) => commitMs),
   ];
@@ -196,6 +193,8 @@ interface Stall {
   readonly untilSealMs: number;
   readonly untilOpenMs: number;
   readonly openMs: number;
+  readonly poolMs: number;
+  readonly attributesMs: number;
   readonly sealMs: number;
   readonly commitMs: number;
 }
@@ -203,22 +202,25 @@ interface Stall {
 function stallsOf({ calls, sealAtMs }: LiveSequencer): Stall[] {
   const of = (kind: EngineCall["kind"]): EngineCall[] =>
     calls.filter((call) => call.kind === kind).sort((a, b) => a.startMs - b.startMs);
-  const opens = of("open");
-  const seals = of("seal");
-  const commits = of("committed");
-  const attributes = of("attributes");
+  const kinds = { open: of("open"), attributes: of("attributes"), committed: of("committed") };
+  const applies = of("apply");
   const stalls: Stall[] = [];
-  for (const [index, seal] of seals.entries()) {
-    const [open, ready, commit] = [opens[index + 1], attributes[index + 1], commits[index]];
+  for (const [index, seal] of of("seal").entries()) {
+    const after = (kind: keyof typeof kinds): EngineCall | undefined =>
+      kinds[kind].find(({ startMs }) => startMs >= seal.startMs);
+    const [open, ready, commit] = [after("open"), after("attributes"), after("committed")];
     if (open === undefined || ready === undefined || commit === undefined) continue;
-    const ends = calls.filter(({ kind, endMs }) => kind === "apply" && endMs <= seal.startMs);
-    const lastMs = Math.max(...ends.map(({ endMs }) => endMs));
+    const lastMs = Math.max(
+      ...applies.filter(({ endMs }) => endMs <= seal.startMs).map(({ endMs }) => endMs),
+    );
     const endedMs = Math.min(seal.startMs, Math.max(lastMs, sealAtMs(index)));
     stalls.push({
       wholeMs: ready.endMs - endedMs,
       untilSealMs: seal.startMs - endedMs,
       untilOpenMs: open.startMs - seal.startMs,
-      openMs: ready.endMs - open.startMs,
+      openMs: open.endMs - open.startMs,
+      poolMs: ready.startMs - open.endMs,
+      attributesMs: ready.endMs - ready.startMs,
       sealMs: seal.endMs - seal.startMs,
       commitMs: commit.endMs - seal.startMs,
     });

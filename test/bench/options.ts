@@ -11,7 +11,7 @@ export interface BenchOptions {
   readonly runs: number;
   /** The same for loops, which take seconds each. */
   readonly loopRuns: number;
-  /** Blocks that the sequencer builds under a flood. */
+  /** Blocks that the sequencer builds under a flood, and as many with fast transactions too. */
   readonly floodBlocks: number;
   /** Fast transactions behind each kind of heavy one. */
   readonly probes: number;
@@ -40,7 +40,7 @@ const ACCOUNTS_DEFAULT = 1_000_000;
 const ACCOUNTS_MIN = 2_000;
 const RUNS_DEFAULT = 5;
 const LOOP_RUNS_MAX = 3;
-const FLOOD_BLOCKS = 8;
+const FLOOD_BLOCKS = 4;
 const PROBES = 40;
 const SENDERS_MAX = 20_000;
 const HOLDERS_MAX = 100_000;

@@ -7,7 +7,7 @@
  */
 
 export type Unit =
-  "tx/s" | "Mgas/s" | "ms" | "µs" | "MB" | "MB/block" | "s" | "gas" | "leaves" | "calls/s";
+  "tx/s" | "Mgas/s" | "ms/Mgas" | "ms" | "s" | "gas" | "leaves" | "MB" | "MB/block";
 
 /** Middle and spread of the samples. */
 export interface Figure {

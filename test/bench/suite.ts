@@ -29,7 +29,7 @@ import {
 } from "./workloads.ts";
 
 /** Flood that lies ready for each block that is built: more than it takes. */
-const FLOOD_BLOCKS_A_BLOCK = 2;
+const FLOOD_BLOCKS_A_BLOCK = 4;
 /** Senders of fast transactions. */
 const REPORTERS = 64;
 /** Later than any report of the workloads. */
