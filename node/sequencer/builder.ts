@@ -62,7 +62,7 @@ export interface BuilderDeps {
   onSlice(slice: BlockSlice): void;
   readonly log: Logger;
   readonly leaderEpoch: number;
-  /** A normal-only flashblock opens no sooner than this after the one before. */
+  /** A normal-only flashblock opens no sooner than this after one that left nothing over. */
   readonly flashblockMs: number;
 }
 
@@ -117,6 +117,8 @@ class BlockBuilding {
   #txCount = 0;
   #faults = 0;
   #startedAtMs = 0;
+  /** The last flashblock ended with normal work left over: the next one follows at once. */
+  #isSliceFull = false;
   #flashblockMs: number;
   #openedAtMs = 0;
 
@@ -171,7 +173,7 @@ class BlockBuilding {
     const left = maxFlashblocks - this.#flashblocks.length;
     // Once half are spent, the rest is spread over what is left of the block.
     const spreadMs = 2 * left > maxFlashblocks ? 0 : untilSealMs / left;
-    if (this.#hasFast()) return spreadMs;
+    if (this.#hasFast() || (this.#isSliceFull && this.#hasNormal())) return spreadMs;
     return this.#hasNormal() ? Math.max(spreadMs, flashblockMs) : Infinity;
   }
 
@@ -243,6 +245,7 @@ class BlockBuilding {
     const { pool, clock } = this.#deps;
     const startedMs = clock.monotonicMs();
     let turnMs = startedMs;
+    this.#isSliceFull = false;
     for (;;) {
       const item = pool.best(NORMAL_RANK);
       if (item === undefined) return;
@@ -257,7 +260,8 @@ class BlockBuilding {
       if (now - turnMs < TURN_MS) continue;
       await this.#takeTurn();
       turnMs = clock.monotonicMs();
-      if (this.#hasFast() || turnMs - startedMs >= FLASHBLOCK_WORK_MS) return;
+      this.#isSliceFull = turnMs - startedMs >= FLASHBLOCK_WORK_MS;
+      if (this.#hasFast() || this.#isSliceFull) return;
       if (clock.nowMs() >= this.#plan.sealAtMs) return;
     }
   }
