@@ -108,7 +108,30 @@ function someSystem(random: Random, { system }: RollupConfig): RollupConfig["sys
 /** A system config can set any gas limit, up or down at once. */
 const GAS_LIMITS = [30_000_000n, 30_000_000n, 29_000_001n, 45_000_000n, 60_000_000n] as const;
 
-/** The chain's blocks from number 1 on, each committed before the next. */
+/** The chain as it grows: one block may be sealed and not yet committed under the open one. */
+interface Growth {
+  readonly chain: TestChain;
+  readonly random: Random;
+  readonly made: Hex[];
+  sealing: Promise<ExecutedBlock> | null;
+  /** Committed, to be handed out. */
+  readonly committed: ExecutedBlock[];
+}
+
+/** Commits the sealed block, if there is one; the open block goes on. */
+async function settle(growth: Growth): Promise<void> {
+  if (growth.sealing === null) return;
+  const executed = await growth.sealing;
+  growth.sealing = null;
+  await growth.chain.commit(executed);
+  remember(growth.made, executed);
+  growth.committed.push(executed);
+}
+
+/**
+ * The chain's blocks from number 1 on. Half of them are built as a sequencer builds them: opened
+ * while the parent's roots are hashed, hashed in slices, the parent committed in the middle.
+ */
 export async function* parityChain(
   rollup: RollupConfig,
   seed: number,
@@ -116,10 +139,10 @@ export async function* parityChain(
 ): AsyncGenerator<ExecutedBlock> {
   const random = createRandom(seed);
   const chain = createChain(rollup);
-  const made: Hex[] = [];
+  const growth: Growth = { chain, random, made: [], sealing: null, committed: [] };
   let origin = someOrigin(random, 11);
   let { system } = rollup;
-  let { gasLimit } = rollup.genesis;
+  let { gasLimit, timestamp } = rollup.genesis;
   for (let number = 1; number <= blocks; number++) {
     const sequenceNumber = (number - 1) % BLOCKS_PER_ORIGIN;
     if (sequenceNumber === 0) {
@@ -127,31 +150,29 @@ export async function* parityChain(
       system = someSystem(random, rollup);
       gasLimit = random.pick(GAS_LIMITS);
     }
-    const environment = {
-      ...chain.environment(),
-      gasLimit,
-      timestamp: chain.head().header.timestamp + 1 + random.below(3),
-      prevRandao: origin.prevRandao,
-      parentBeaconBlockRoot: origin.parentBeaconBlockRoot,
-    };
+    timestamp += 1 + random.below(3);
+    const { prevRandao, parentBeaconBlockRoot } = origin;
+    const parent = growth.sealing === null ? chain.head() : null;
+    const environment = { parent, timestamp, gasLimit, prevRandao, parentBeaconBlockRoot };
     await chain.engine.open(environment);
     const attributes = attributesTransaction({ ...rollup, system }, origin, BigInt(sequenceNumber));
-    await apply(chain, attributes);
-    await fill(chain, {
+    await apply(growth, attributes);
+    await fill(growth, {
       random,
       number,
-      timestamp: environment.timestamp,
+      timestamp,
       baseFee: chain.engine.baseFee(),
       rollup: { ...rollup, system },
       origin,
-      made,
+      made: growth.made,
       nonce: (address) => chain.engine.account(address).nonce,
-      gasLeft: () => gasLimit - chain.engine.gasUsed(),
+      gasLeft: () => environment.gasLimit - chain.engine.gasUsed(),
       crowded: Math.floor(number / FEE_PERIOD) % 2 === 1,
     });
-    const executed = await chain.close();
-    remember(made, executed);
-    yield executed;
+    await settle(growth);
+    growth.sealing = chain.engine.seal();
+    if (random.oneIn(2) || number === blocks) await settle(growth);
+    yield* growth.committed.splice(0);
   }
 }
 
@@ -162,16 +183,16 @@ function remember(made: Hex[], { receipts }: ExecutedBlock): void {
   made.splice(0, Math.max(0, made.length - MADE_MAX));
 }
 
-async function fill(chain: TestChain, place: Place): Promise<void> {
+async function fill(growth: Growth, place: Place): Promise<void> {
   const { random, number } = place;
-  for (let i = random.below(DEPOSITS_MAX); i > 0; i--) await apply(chain, someDeposit(place));
+  for (let i = random.below(DEPOSITS_MAX); i > 0; i--) await apply(growth, someDeposit(place));
   const scenario = SCENARIOS[number - SCENARIOS_FROM] ?? chosen(random);
   if (scenario !== null)
-    for await (const transaction of scenario(place)) await apply(chain, transaction);
+    for await (const transaction of scenario(place)) await apply(growth, transaction);
   for (let i = random.below(USER_TRANSACTIONS_MAX); i > 0; i--) {
-    await apply(chain, await someTransaction(place));
+    await apply(growth, await someTransaction(place));
     // Epochs of prices are deposits in the middle of a block.
-    if (random.oneIn(12)) await apply(chain, someDeposit(place));
+    if (random.oneIn(12)) await apply(growth, someDeposit(place));
   }
 }
 
@@ -190,7 +211,11 @@ const LEFT_OUT: ReadonlySet<RejectionCode> = new Set<RejectionCode>([
   "INSUFFICIENT_FUNDS",
 ]);
 
-async function apply(chain: TestChain, transaction: Transaction): Promise<void> {
+async function apply(growth: Growth, transaction: Transaction): Promise<void> {
+  const { chain, random } = growth;
+  // Neither may show in any block.
+  if (random.oneIn(6)) chain.engine.endSlice();
+  if (random.oneIn(8)) await settle(growth);
   const result = await chain.engine.apply(transaction);
   if (result.ok || LEFT_OUT.has(result.code)) return;
   throw new Error(`${result.code}: ${transaction.hash} of type ${transaction.type}`);
