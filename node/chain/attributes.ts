@@ -25,6 +25,7 @@ import {
   encodeDeposit,
 } from "../primitives/transaction.ts";
 import type { RollupConfig } from "../rollup-config.ts";
+import type { OriginPosition } from "./origin.ts";
 
 /** What a block's attributes say of its origin. */
 export interface Attributes {
@@ -129,4 +130,17 @@ export function blobBaseFee(excessBlobGas: bigint, updateFraction: number): bigi
   }
   const price = sum / denominator;
   return price < UINT256_MAX ? price : UINT256_MAX;
+}
+
+/** The attributes transaction of a block with this origin, on one that stands at `parent`. */
+export function attributesAfter(
+  rollup: RollupConfig,
+  origin: L1Origin,
+  parent: OriginPosition,
+): { readonly transaction: DepositTransaction; readonly position: OriginPosition } {
+  const next = origin.number === parent.number ? parent.sequenceNumber + 1 : 0;
+  return {
+    transaction: attributesTransaction(rollup, origin, BigInt(next)),
+    position: { number: origin.number, hash: origin.hash, sequenceNumber: next },
+  };
 }

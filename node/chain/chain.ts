@@ -26,15 +26,11 @@ import {
 } from "../primitives/block.ts";
 import type { Header } from "../primitives/header.ts";
 import type { L1Origin } from "../primitives/l1-origin.ts";
-import {
-  laneTransaction,
-  type Transaction,
-  type UserTransaction,
-} from "../primitives/transaction.ts";
-import type { RollupConfig } from "../rollup-config.ts";
+import { laneTransaction, type Transaction } from "../primitives/transaction.ts";
 import type { DerivationCursor, Heads, Store, StoredBlock } from "../storage/store.ts";
-import { attributesTransaction, parseAttributes } from "./attributes.ts";
+import { attributesAfter, parseAttributes } from "./attributes.ts";
 import { checkOrigin, type OriginPosition } from "./origin.ts";
+import { type BlockContent, contentOf, type ReceivedDeps } from "./received.ts";
 
 /** The term of the genesis config; later terms come with registrations on L1. */
 export const GENESIS_TERM = 1;
@@ -60,25 +56,11 @@ export interface ChainTip {
   readonly isCommitted: boolean;
 }
 
-export interface ChainDeps {
-  readonly rollup: RollupConfig;
+export interface ChainDeps extends ReceivedDeps {
   readonly policy: Policy;
   readonly store: Store;
   readonly engine: Engine;
-  /** Senders of raw transactions, recovered in the worker pool; `null` for an invalid signature. */
-  recoverSenders(raws: readonly Uint8Array[]): Promise<readonly (Hex | null)[]>;
-  /** This node's own view of L1; `null` where L1 has no such block yet. */
-  originAt(number: number): Promise<L1Origin | null>;
   readonly log: Logger;
-}
-
-/** A block to be executed on the head: everything its hash depends on. */
-export interface BlockContent {
-  /** Unix seconds. */
-  readonly timestamp: number;
-  readonly origin: L1Origin;
-  readonly laneData: LaneData;
-  readonly transactions: readonly UserTransaction[];
 }
 
 /** What goes into the store with a block beside the block itself. */
@@ -151,12 +133,7 @@ export class Chain {
     origin: L1Origin,
     parent: OriginPosition,
   ): { transaction: Transaction; position: OriginPosition } {
-    const { number, sequenceNumber } = parent;
-    const next = origin.number === number ? sequenceNumber + 1 : 0;
-    return {
-      transaction: attributesTransaction(this.#deps.rollup, origin, BigInt(next)),
-      position: { number: origin.number, hash: origin.hash, sequenceNumber: next },
-    };
+    return attributesAfter(this.#deps.rollup, origin, parent);
   }
 
   /**
@@ -248,7 +225,7 @@ export class Chain {
       if (number <= head) return refuse("BLOCK_ALREADY_KNOWN", { number });
       if (number !== head + 1 || parentHash !== this.#head.hash)
         return refuse("BLOCK_PARENT_UNKNOWN", { number, head });
-      const content = await this.#contentOf(block);
+      const content = await contentOf(block, this.#head.origin, this.#deps);
       if (!content.ok) return content;
       return this.append(content.value, { signature: block.signature, expected: block.hash });
     });
@@ -348,45 +325,6 @@ export class Chain {
       await engine.discard();
       throw error;
     }
-  }
-
-  /** What a received block says it is made of, held against this node's own view of L1. */
-  async #contentOf(block: UnverifiedBlock): Promise<Verdict<BlockContent, ErrorCode>> {
-    const [first, ...rest] = block.transactions;
-    if (first?.type !== DEPOSIT_TYPE) return refuse("BLOCK_ORIGIN_INVALID", { rule: "attributes" });
-    const attributes = parseAttributes(first);
-    if (!attributes.ok) return attributes;
-    const { originNumber, originHash } = attributes.value;
-    const origin = await this.#deps.originAt(originNumber);
-    if (origin === null) return refuse("L1_ORIGIN_UNKNOWN", { origin: originNumber });
-    if (origin.hash !== originHash)
-      return refuse("BLOCK_ORIGIN_INVALID", { rule: "not canonical" });
-    const rebuilt = this.attributes(origin, this.#head.origin).transaction;
-    // O3 with an empty inbox: the attributes are the block's only system transaction.
-    if (rebuilt.hash !== first.hash || rest.some(({ type }) => type === DEPOSIT_TYPE))
-      return refuse("BLOCK_ORIGIN_INVALID", { rule: "O3" });
-    const users = await this.#recovered(
-      rest.map(({ raw }) => raw),
-      rest,
-    );
-    if (!users.ok) return users;
-    const { timestamp } = block.header;
-    return accept({ timestamp, origin, laneData: block.laneData, transactions: users.value });
-  }
-
-  async #recovered(
-    raws: readonly Uint8Array[],
-    decoded: UnverifiedBlock["transactions"],
-  ): Promise<Verdict<UserTransaction[], "SENDER_UNRECOVERABLE">> {
-    const senders = await this.#deps.recoverSenders(raws);
-    const users: UserTransaction[] = [];
-    for (const [index, transaction] of decoded.entries()) {
-      const sender = senders[index];
-      if (transaction.type === DEPOSIT_TYPE || sender === null || sender === undefined)
-        return refuse("SENDER_UNRECOVERABLE", { index });
-      users.push({ ...transaction, sender });
-    }
-    return accept(users);
   }
 
   #loadHead(number: number): ChainHead {

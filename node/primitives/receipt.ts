@@ -57,13 +57,6 @@ export function addBloom(bloom: Uint8Array, other: Uint8Array): void {
   for (let i = 0; i < BLOOM_BYTES; i++) bloom[i] = (bloom[i] ?? 0) | (other[i] ?? 0);
 }
 
-export function mergeBlooms(blooms: readonly Uint8Array[]): Uint8Array {
-  const merged = new Uint8Array(BLOOM_BYTES);
-  for (const bloom of blooms)
-    for (let i = 0; i < BLOOM_BYTES; i++) merged[i] = (merged[i] ?? 0) | (bloom[i] ?? 0);
-  return merged;
-}
-
 /** EIP-2718 envelope of a receipt, as the receipts trie holds it. */
 export function encodeReceipt(receipt: Receipt): Uint8Array {
   const fields: (Uint8Array | (Uint8Array | Uint8Array[])[][])[] = [

@@ -5,9 +5,9 @@
  * Owns: the order of these steps, that at most one block is under way behind the one that is being
  * built, and what happens when the independent check finds a difference: the order stands, its
  * results are corrected. Invariants: nothing that was not checked is committed; a block is durable
- * before it is signed, its mark is durable before the signature, the signature is durable before the
- * block is published (I7, I8); the next block is sealed only when this is done. Any failure stops
- * the loop with its error; nothing is skipped over. DESIGN 4.
+ * before it is signed, its mark is durable before the signature, the signature is durable before
+ * the block is published (I7, I8); the next block is sealed only when this is done. Any failure
+ * stops the loop with its error; nothing is skipped over. DESIGN 4.
  */
 import { laneDataHash, type LaneData } from "../../lanes/lane-data.ts";
 import { encodeLaneState } from "../../lanes/lane-state.ts";
@@ -134,7 +134,7 @@ class SequencingLoop implements Sequencer {
     return child;
   }
 
-  /** Builds and seals one block; it is checked, committed and signed while the next one is built. */
+  /** Builds and seals one block; the rest of its way it goes while the next one is built. */
   async #buildOne(plan: BlockPlan): Promise<void> {
     const { builder, admission, verifier, log } = this.#deps;
     const { engine } = builder;

@@ -1,7 +1,7 @@
 /**
  * The independent check of what the builder makes: re-execution, slice by slice, and the lane
- * rules, in threads of their own, trailing the builder. It gates the commit, and with it the block's
- * signature and the batch. DESIGN 4; ACCEPTANCE 21, 22.
+ * rules, in threads of their own, trailing the builder. It gates the commit, and with it the
+ * block's signature and the batch. DESIGN 4; ACCEPTANCE 21, 22.
  *
  * Owns which thread looks at which slice, and the verdict over a block. Does not own what happens
  * on a mismatch: `sequencer.ts`. `node/workers/verify.ts` is the other side.

@@ -4,7 +4,7 @@
  * Tips depend on the base fee, so every block changes the order. The fast lane is placed anew each
  * time: whoever its base fee shuts out must lose its number at once (PROTOCOL 4, I2). The normal
  * lane is long, and looked at only where it matters: a tip that a higher base fee has cut is seen
- * when its transaction comes to the top, and only tips that were cut are raised again when it falls.
+ * when its transaction comes to the top; when the fee falls, only tips that were cut are looked at.
  * Owns heaps and tips. Does not own readiness: what cannot pay is handed to `onUnderpriced`.
  */
 import { NORMAL_RANK } from "../../lanes/classify.ts";

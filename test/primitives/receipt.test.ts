@@ -6,7 +6,7 @@ import {
   BLOOM_BYTES,
   encodeReceipt,
   logsBloom,
-  mergeBlooms,
+  addBloom,
   type Receipt,
 } from "../../node/primitives/receipt.ts";
 import { decodeTransaction } from "../../node/primitives/transaction.ts";
@@ -23,9 +23,10 @@ const receipts: Receipt[] = RECEIPTS.map((vector) => ({
 
 t.test("blooms are what another implementation gives the same logs", async (t) => {
   for (const receipt of receipts) t.same(logsBloom(receipt.logs), receipt.logsBloom);
-  t.same(mergeBlooms(receipts.map((receipt) => receipt.logsBloom)), fromHex(HEADER.logsBloom));
+  const bloom = new Uint8Array(BLOOM_BYTES);
+  for (const receipt of receipts) addBloom(bloom, receipt.logsBloom);
+  t.same(bloom, fromHex(HEADER.logsBloom));
   t.same(logsBloom([]), new Uint8Array(BLOOM_BYTES));
-  t.same(mergeBlooms([]), new Uint8Array(BLOOM_BYTES));
 });
 
 t.test("the receipts' root is that of the block: all types, a revert, logs", async (t) => {

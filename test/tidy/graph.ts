@@ -6,7 +6,12 @@ import { descendants, type Finding, isTest, type Rule, type SourceFile } from ".
 /** Where programs begin; workers are found by the `new URL("./worker.js", …)` that names them. */
 const ENTRIES = ["rpc/main.ts", "devnet/main.ts", "node/contracts/compile.ts"];
 /** Longer suites, started by their npm scripts. */
-const TEST_PROGRAMS = ["test/bench/main.ts", "test/parity/main.ts", "test/vectors/main.ts"];
+const TEST_PROGRAMS = [
+  "test/bench/main.ts",
+  "test/execution/embedded/trie-fuzz.ts",
+  "test/parity/main.ts",
+  "test/vectors/main.ts",
+];
 
 type Graph = ReadonlyMap<string, ReadonlySet<string>>;
 

@@ -1,14 +1,13 @@
 /**
  * One EVM over one working state, for one block or one simulated call: EthereumJS' interpreter with
- * native hashing and recovery, under the rules it is given. Making one takes half a millisecond.
+ * fast hashing, under the rules it is given. Making one takes half a millisecond.
  *
  * Owns what the library is told of the block. Does not own the rules: `rules.ts`.
  */
 import { createCustomCommon, Mainnet } from "@ethereumjs/common";
 import { createEVM, type EVM, type EVMRunCallOpts } from "@ethereumjs/evm";
 import { Address } from "@ethereumjs/util";
-import secp256k1 from "secp256k1";
-import { concatBytes, fromHex, type Hex } from "../../../lanes/bytes.ts";
+import { fromHex, type Hex } from "../../../lanes/bytes.ts";
 import { keccak256InSlices } from "../../primitives/hash.ts";
 import { correctCreation } from "./creation.ts";
 import { runCallsWith } from "./frames.ts";
@@ -37,7 +36,7 @@ export async function createMachine(
 ): Promise<Machine> {
   const common = createCustomCommon({ chainId }, Mainnet, {
     hardfork: rules.hardfork,
-    customCrypto: { keccak256: (bytes) => keccak256InSlices(bytes, poll), ecrecover },
+    customCrypto: { keccak256: (bytes) => keccak256InSlices(bytes, poll) },
   });
   const blockHash = (number: number): Hex =>
     number === context.number - 1 ? context.parentHash : rules.ancestorHash(state, number);
@@ -74,9 +73,4 @@ function libraryHeader(context: BlockContext): Machine["block"]["header"] {
     baseFeePerGas: context.baseFee,
     getBlobGasPrice: () => context.blobBaseFee,
   };
-}
-
-/** Public key without its prefix byte; throws where the signature recovers to nobody. */
-function ecrecover(digest: Uint8Array, v: bigint, r: Uint8Array, s: Uint8Array): Uint8Array {
-  return secp256k1.ecdsaRecover(concatBytes(r, s), Number(v) - 27, digest, false).subarray(1);
 }

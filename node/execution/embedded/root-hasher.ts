@@ -6,6 +6,7 @@
  * thread. DESIGN 4, I10.
  */
 import assert from "node:assert/strict";
+import { NodeError } from "../../errors.ts";
 import type { TrieReader } from "../../storage/state.ts";
 import { type RootHasher, SEALED_BLOCKS_MAX } from "../engine.ts";
 import { listRoot } from "./list-root.ts";
@@ -19,7 +20,7 @@ export function createRootHasher(
   let tries = createStateTries(trie, residentMax);
   /** Blocks that are sealed and not committed. */
   let sealed = 0;
-  let failure: unknown = null;
+  let failure: Error | null = null;
 
   /** Tries that an error left half changed must not give roots any more. */
   const guarded = <T>(work: () => T): T => {
@@ -27,8 +28,8 @@ export function createRootHasher(
     try {
       return work();
     } catch (error) {
-      failure = error;
-      throw error;
+      failure = error instanceof Error ? error : new NodeError("INTERNAL", {}, error);
+      throw failure;
     }
   };
 
