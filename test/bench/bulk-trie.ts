@@ -1,10 +1,10 @@
 /**
- * A whole Merkle Patricia trie from its sorted leaves, bottom up: for a state of a million accounts,
- * where inserting one after another would take minutes.
+ * A whole Merkle Patricia trie from its sorted leaves, bottom up: for a state of a million
+ * accounts, where inserting one after another would take minutes.
  *
- * Owns nothing but the construction. Nodes come out by path, as `TrieNodeChange` has them. Shares no
- * code with the engine's trie, which checks every node it reads of this one by its hash.
- * Source: yellow paper, appendices C and D.
+ * Owns nothing but the construction. Nodes come out by path, as `TrieNodeChange` has them. Shares
+ * no code with the engine's trie, which checks every node it reads of this one by its hash. Source:
+ * yellow paper, appendices C and D.
  */
 import { RLP } from "@ethereumjs/rlp";
 import { concatBytes, type Hex, toHex } from "../../lanes/bytes.ts";

@@ -1,4 +1,6 @@
-/** The benchmarks of single components as rows of the report: precompiles, and roots by themselves. */
+/**
+ * The benchmarks of single components as rows of the report: precompiles, and roots by themselves.
+ */
 import { benchPrecompiles } from "./precompiles.ts";
 import { benchRoots } from "./roots.ts";
 import { figureOf, type Row } from "./row.ts";

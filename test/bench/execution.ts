@@ -2,7 +2,8 @@
  * Rows of a workload: transactions and gas a second of execution alone and of whole blocks, sealing
  * and committing.
  *
- * One block warms up (code, caches, the JIT), then each run is one block; nothing is executed twice.
+ * One block warms up (code, caches, the JIT), then each run is one block; nothing is executed
+ * twice.
  */
 import type { BenchChain, BlockTimes, StreamTimes } from "./chain.ts";
 import type { Profile } from "./profile.ts";

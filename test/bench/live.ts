@@ -9,7 +9,7 @@ import { setImmediate } from "node:timers/promises";
 import { fromHex, type Hex } from "../../lanes/bytes.ts";
 import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
 import { Chain } from "../../node/chain/chain.ts";
-import { createL1View } from "../../node/chain/l1-view.ts";
+import { createL1View, type L1View } from "../../node/chain/l1-view.ts";
 import { type Clock, createSteadyClock } from "../../node/clock.ts";
 import type { Engine } from "../../node/execution/engine.ts";
 import { silentLogger } from "../../node/log.ts";
@@ -89,10 +89,6 @@ export async function openLive(bench: BenchChain): Promise<LiveSequencer> {
       log: silentLogger,
     },
   );
-  const head = () => l1Block(l1Head(clock.nowMs()));
-  const view = createL1View((number) =>
-    Promise.resolve(number <= head().number ? l1Block(number) : null),
-  );
   let left = 0;
   const firstNumber = chain.head().header.number + 1;
   const domain = { chainId: CHAIN_ID, l1ChainId: L1_CHAIN_ID, settlement: ROLLUP.settlement };
@@ -100,7 +96,7 @@ export async function openLive(bench: BenchChain): Promise<LiveSequencer> {
     rollup: ROLLUP,
     chain,
     store,
-    l1: { ...view, head },
+    l1: madeUpL1(clock),
     admission,
     verifier: createVerifier(pool.verifiers, { sampleEvery: VERIFY_EVERY }),
     signer: createSigner(fromHex(SEQUENCER_KEY), domain, store),
@@ -138,6 +134,15 @@ export async function openLive(bench: BenchChain): Promise<LiveSequencer> {
       return sequencer.run();
     },
   };
+}
+
+/** An L1 that grows with the clock. */
+function madeUpL1(clock: Clock): L1View {
+  const head = () => l1Block(l1Head(clock.nowMs()));
+  const view = createL1View((number) =>
+    Promise.resolve(number <= head().number ? l1Block(number) : null),
+  );
+  return { ...view, head };
 }
 
 /** A clock at real pace that starts at the chain's time. */

@@ -17,7 +17,9 @@ export interface Loop {
   readonly address: Hex;
   /** 1 where it stops in time. */
   readonly status: 0 | 1;
-  /** How much the offset in its calldata goes on from one call to the next, so that reads are cold. */
+  /**
+   * How much the offset in its calldata goes on from one call to the next, so that reads are cold.
+   */
   readonly stride: number;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Peer: anvil, a Rust node for development (revm, everything in memory), on loopback. It gets the
- * same signed transactions, and is timed while it mines a block of them: execution and its root of a
- * small state; it has recovered the senders before.
+ * same signed transactions, and is timed while it mines a block of them: execution and its root of
+ * a small state; it has recovered the senders before.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";

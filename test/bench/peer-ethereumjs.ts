@@ -2,9 +2,10 @@
  * Peer: EthereumJS as its packages are, in this process: `createEVM` with the state manager and the
  * cryptography that it brings along, one `runCall` a transaction, as a library user would.
  *
- * It does less than a node: no validity, no fees, no nonces but the caller's, no receipts, no roots,
- * nothing on disk. Its state manager copies every account at each checkpoint, so transactions run in
- * small groups, each in an EVM that knows the accounts of its group only; making those is not timed.
+ * It does less than a node: no validity, no fees, no nonces but the caller's, no receipts, no
+ * roots, nothing on disk. Its state manager copies every account at each checkpoint, so
+ * transactions run in small groups, each in an EVM that knows the accounts of its group only;
+ * making those is not timed.
  */
 import { createCustomCommon, Hardfork, Mainnet } from "@ethereumjs/common";
 import { createEVM, type EVM } from "@ethereumjs/evm";

@@ -15,7 +15,9 @@ export interface PeerRun {
   readonly blocks: readonly PeerBlock[];
 }
 
-/** Blocks that the slow peer runs after one to warm up, and the time after which it runs no more. */
+/**
+ * Blocks that the slow peer runs after one to warm up, and the time after which it runs no more.
+ */
 const ETHEREUMJS_RUNS = 2;
 const ETHEREUMJS_MS_MAX = 8_000;
 

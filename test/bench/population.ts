@@ -1,9 +1,9 @@
 /**
- * What is in the benchmarks' state: a great many accounts, some with a key, some holding tokens, and
- * the contracts of the workloads, their storage written as if they had been used for long.
+ * What is in the benchmarks' state: a great many accounts, some with a key, some holding tokens,
+ * and the contracts of the workloads, their storage written as if they had been used for long.
  *
- * Owns addresses and storage layouts. A function of three numbers: the process that builds the state
- * and the one that measures on it know the same.
+ * Owns addresses and storage layouts. A function of three numbers: the process that builds the
+ * state and the one that measures on it know the same.
  */
 import { bigintToBytes, concatBytes, fromHex, type Hex, toHex } from "../../lanes/bytes.ts";
 import { predeployAlloc } from "../../node/chain/genesis.ts";
@@ -77,7 +77,9 @@ export function statePlan(population: Population, senders: readonly Sender[]): S
   };
 }
 
-/** All contracts but the loops. Traders hold tokens and let the router take them; owners only hold. */
+/**
+ * All contracts but the loops. Traders hold tokens and let the router take them; owners only hold.
+ */
 export function contractEntries(traders: readonly Hex[], owners: readonly Hex[]): AllocEntry[] {
   const system = Object.entries(predeployAlloc((name) => loadArtifact(name).deployedBytecode)).map(
     ([address, { nonce = 0, code = "0x" }]) => ({

@@ -7,6 +7,7 @@
 import { sign } from "./accounts.ts";
 import { boundaryRows } from "./boundary.ts";
 import { type BenchChain, openBenchChain } from "./chain.ts";
+import { precompileRows, rootRows } from "./components.ts";
 import { loopRows, runWorkload, streamRows, type WorkloadRun, workloadRows } from "./execution.ts";
 import { openFolder } from "./folder.ts";
 import { type HeavyCase, heavyRows } from "./heavy.ts";
@@ -86,6 +87,10 @@ class Suite {
     for (const workload of loops.filter(({ name }) => isWanted(name)))
       rows.push(...(await this.#measure(workload, loopRuns, loopRows)));
     if (profile) return [];
+    if (isWanted("precompiles"))
+      rows.push(...(await this.#component("precompiles", precompileRows)));
+    if (isWanted("roots"))
+      rows.push(...(await this.#component("roots", () => rootRows(population.accounts))));
     if (isWanted("heavy")) rows.push(...(await this.#heavy()));
     const flood = ordinary.find(({ name }) => name === "erc-20");
     if (isWanted("boundary") && flood !== undefined) rows.push(...(await this.#boundary(flood)));
@@ -121,6 +126,11 @@ class Suite {
     const times = await this.#chain.stream(blocks);
     this.#memory.sample(blocks.length);
     return streamRows(workload.name, times);
+  }
+
+  #component(name: string, measure: () => Promise<Row[]>): Promise<Row[]> {
+    this.#say(name);
+    return measure();
   }
 
   #heavy(): Promise<Row[]> {
