@@ -89,12 +89,11 @@ function startNetwork(core: Core, late: Late, genesisHash: Hex, fail: Fail): Pro
   return createNetwork(options, handlers, core.log.child("p2p"), fail);
 }
 
+/** Sends an event to every RPC thread. */
+type Tell = (send: (events: Remote<NodeEvents>) => Promise<void>) => void;
+
 /** Builds the sequencer's parts on a chain that holds everything L1 has. */
-async function createSequencing(
-  core: Core,
-  network: Network,
-  onAccepted: (hash: Hex) => void,
-): Promise<Sequencing> {
+async function createSequencing(core: Core, network: Network, tell: Tell): Promise<Sequencing> {
   const { config, policy, store, chain, engine, pool, l1 } = core;
   const { chainId, l1ChainId, settlement } = config.rollup;
   const key = config.sequencer.key;
@@ -112,7 +111,9 @@ async function createSequencing(
       onReady: () => {
         arrivals.notify();
       },
-      onAccepted,
+      onAccepted: (hash) => {
+        tell((events) => events.newPendingTransaction(hash));
+      },
       log,
     },
   );
@@ -142,6 +143,12 @@ async function createSequencing(
       flashblockMs: config.sequencer.flashblockMs,
     },
     publish: createPublisher(network, log),
+    onPendingSlice: (slice) => {
+      tell((events) => events.pendingSlice(slice));
+    },
+    onPendingSealed: (block) => {
+      tell((events) => events.pendingSealed(block));
+    },
     log,
   });
   return { admission, signer, sequencer };
@@ -244,16 +251,13 @@ async function assemble(
   late.settlement = settlement;
 
   const listeners = new Set<Remote<NodeEvents>>();
-  const tell = (send: (events: Remote<NodeEvents>) => Promise<void>): void => {
+  const tell: Tell = (send) => {
     // An RPC thread that is going away hears nothing more; that is no failure of the node.
     for (const events of listeners) send(events).catch(() => undefined);
   };
   core.chain.onHead((head, removed) => {
     tell((events) => events.newHead(head, removed));
   });
-  const onAccepted = (hash: Hex): void => {
-    tell((events) => events.newPendingTransaction(hash));
-  };
 
   let stopping: Promise<void> | null = null;
   // A call, because a check before an `await` says nothing about the time after it.
@@ -262,7 +266,7 @@ async function assemble(
   const sequence = async (): Promise<void> => {
     await caughtUp.promise;
     if (isStopping()) return;
-    const parts = await createSequencing(core, network, onAccepted);
+    const parts = await createSequencing(core, network, tell);
     if (isStopping()) return;
     late.sequencing = parts;
     await parts.sequencer.run();

@@ -13,13 +13,15 @@ import { laneDataHash, type LaneData } from "../../lanes/lane-data.ts";
 import { encodeLaneState } from "../../lanes/lane-state.ts";
 import type { Verdict } from "../../lanes/verdict.ts";
 import type { LaneResult } from "../../lanes/verify.ts";
+import type { PendingSlice } from "../api.ts";
 import { type Chain, type ChainTip, GENESIS_TERM } from "../chain/chain.ts";
 import type { L1View } from "../chain/l1-view.ts";
 import { NodeError } from "../errors.ts";
-import type { ExecutedBlock } from "../execution/engine.ts";
+import type { BlockSlice, ExecutedBlock } from "../execution/engine.ts";
+import { SEQUENCER_FEE_VAULT } from "../execution/predeploys.ts";
 import type { VerifiedBlock } from "../execution/verification.ts";
 import type { Logger } from "../log.ts";
-import { type Block, encodeSignedBlock } from "../primitives/block.ts";
+import { type Block, type BlockRef, encodeSignedBlock } from "../primitives/block.ts";
 import type { L1Origin } from "../primitives/l1-origin.ts";
 import type { RollupConfig } from "../rollup-config.ts";
 import type { Store } from "../storage/store.ts";
@@ -45,6 +47,10 @@ export interface SequencerDeps {
   readonly signer: Signer;
   /** Hands an encoded signed block to the network; does not wait for it. */
   publish(bytes: Uint8Array): void;
+  /** Hears of each flashblock when it is executed. */
+  onPendingSlice(slice: PendingSlice): void;
+  /** Hears the hash of each block when it is sealed. */
+  onPendingSealed(block: BlockRef): void;
   readonly log: Logger;
 }
 
@@ -145,14 +151,13 @@ class SequencingLoop implements Sequencer {
       void this.#finishing.then(() => {
         if (this.#wrong === null) check.start(this.#verifiedBlock(plan));
       }, ignore);
-    const built = await buildBlock(plan, this.#tip, {
-      ...builder,
-      stopping: () => this.#isEnding(),
-      onSlice: (slice) => {
-        check.push(slice);
-      },
-      log,
-    });
+    let index = 0;
+    const onSlice = (slice: BlockSlice): void => {
+      check.push(slice);
+      this.#announce(plan, index++, slice);
+    };
+    const stopping = (): boolean => this.#isEnding();
+    const built = await buildBlock(plan, this.#tip, { ...builder, stopping, onSlice, log });
     await this.#finishing;
     if (this.#isEnding()) {
       await engine.discard();
@@ -162,7 +167,7 @@ class SequencingLoop implements Sequencer {
       return;
     }
     const rest = engine.endSlice();
-    if (rest !== null) check.push(rest);
+    if (rest !== null) onSlice(rest);
     const sealing = engine.seal();
     admission.pool.blockSealed();
     this.#tip = tipOf(built, this.#tip);
@@ -170,6 +175,25 @@ class SequencingLoop implements Sequencer {
     this.#finishing.catch(() => {
       this.#hasFailed = true;
       builder.arrivals.notify();
+    });
+  }
+
+  /** Tells the RPC threads of the next slice of the open block. */
+  #announce({ timestamp, origin }: BlockPlan, index: number, slice: BlockSlice): void {
+    const { chain, builder } = this.#deps;
+    const { number, isCommitted } = this.#tip;
+    this.#deps.onPendingSlice({
+      environment: {
+        number: number + 1,
+        timestamp,
+        gasLimit: chain.gasLimit,
+        baseFee: builder.engine.baseFee(),
+        beneficiary: SEQUENCER_FEE_VAULT,
+        prevRandao: origin.prevRandao,
+      },
+      parentHash: isCommitted ? chain.head().hash : null,
+      index,
+      ...slice,
     });
   }
 
@@ -197,7 +221,11 @@ class SequencingLoop implements Sequencer {
   ): Promise<void> {
     const { log, builder } = this.#deps;
     const [executed, { mismatch, order }] = await Promise.all([
-      sealing,
+      sealing.then((sealed) => {
+        const { header, hash } = sealed.block;
+        this.#deps.onPendingSealed({ number: header.number, hash });
+        return sealed;
+      }),
       check.finish(built.laneData),
     ]);
     if (mismatch !== null) {

@@ -115,6 +115,8 @@ export async function openLive(bench: BenchChain): Promise<LiveSequencer> {
       leaderEpoch,
       flashblockMs: FLASHBLOCK_MS,
     },
+    onPendingSlice: () => undefined,
+    onPendingSealed: () => undefined,
     publish() {
       left -= 1;
       if (left === 0) sequencer.stop();

@@ -51,19 +51,12 @@ t.test("initcode that looks like an EOF container runs, and fails at its first b
     const data = initCode(runtime as `0x${string}`);
     const { receipts } = await chain.block([await sign(ALICE, { to: null, data })]);
     const to = receipts[0]?.contractAddress ?? CONTRACTS.reverter.address;
-    const from = lower(ALICE.address);
     const { receipts: called } = await chain.block([
       await sign(ALICE, { nonce: 1, to, gas: 900_000n }),
     ]);
     // All but a 64th of the gas went into the creation.
     t.ok((called[0]?.gasUsed ?? 0n) > 850_000n, `${name} spends its gas`);
-    const options = {
-      rollup: chain.rollup,
-      state: chain.memory.state,
-      header: chain.head().header,
-    };
-    const request = { from, to, value: 0n, gasLimit: 900_000n, gasPrice: 0n };
-    const result = await simulateCall(options, { ...request, data: new Uint8Array(0) });
+    const result = await callOn(chain, { to, gasLimit: 900_000n });
     t.equal(BigInt(toHex(result.output.subarray(0, 32))), 0n, `${name} fails`);
     t.equal(chain.memory.state.account(to)?.nonce, 2n, `${name} raises the nonce`);
   }
