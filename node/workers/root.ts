@@ -39,7 +39,7 @@ export function createRootService(trie: TrieReader): RootService {
       const { nodes, ...roots } = await hasher.seal(lists.map(unpackList));
       return {
         ...roots,
-        nodes: pack(nodes.flatMap(({ path, node, previous }) => [path, node, previous])),
+        nodes: packNodes(nodes),
       };
     },
     committed: () => hasher.committed(),
@@ -58,6 +58,12 @@ export function createRootClient(remote: Remote<RootService>): RootHasher {
     committed: () => remote.committed(),
     discard: () => remote.discard(),
   };
+}
+
+function packNodes(nodes: readonly TrieNodeChange[]): Packed {
+  const arrays: (Uint8Array | null)[] = [];
+  for (const { path, node, previous } of nodes) arrays.push(path, node, previous);
+  return pack(arrays);
 }
 
 function pack(arrays: readonly (Uint8Array | null)[]): Packed {
@@ -96,9 +102,9 @@ function unpackNodes(packed: Packed): TrieNodeChange[] {
   const arrays = unpack(packed);
   const nodes: TrieNodeChange[] = [];
   for (let i = 0; i < arrays.length; i += ARRAYS_A_NODE) {
-    const [path, node, previous] = arrays.slice(i, i + ARRAYS_A_NODE);
-    assert(path !== undefined && path !== null && node !== undefined && previous !== undefined);
-    nodes.push({ path, node, previous });
+    const path = arrays[i] ?? null;
+    assert(path !== null, "a node has a path");
+    nodes.push({ path, node: arrays[i + 1] ?? null, previous: arrays[i + 2] ?? null });
   }
   return nodes;
 }

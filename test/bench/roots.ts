@@ -7,12 +7,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bigintToBytes, type Hex, toHex } from "../../lanes/bytes.ts";
-import type {
-  AccountWrite,
-  RootHasher,
-  SealedRoots,
-  StateSlice,
-} from "../../node/execution/engine.ts";
+import type { RootHasher, SealedRoots, StateSlice } from "../../node/execution/engine.ts";
 import { createRootHasher } from "../../node/execution/embedded/root-hasher.ts";
 import { EMPTY_ACCOUNT } from "../../node/execution/embedded/state.ts";
 import { silentLogger } from "../../node/log.ts";
@@ -44,52 +39,67 @@ export interface RootsOptions {
 
 const DIRTY_LEAVES = 1000;
 const SLICES = 20;
-/** Blocks before the warm ones: so many that the upper nodes are in memory. */
+/** Blocks before the warm ones, large: as many leaves as bring the upper nodes into memory. */
 const WARM_UP_BLOCKS = 20;
+const WARM_UP_LEAVES = 10_000;
 const BUILD_SLICE = 20_000;
 const MS_A_SECOND = 1000;
 const SEED = 7;
 /** The contract's address lies outside those of the accounts. */
 const CONTRACT: Hex = `0x${"c0".repeat(20)}`;
+const CONTRACT_ACCOUNT = { ...EMPTY_ACCOUNT, nonce: 1n };
+/** Balance of every account and value of every slot at first, in wei. */
+const FIRST_VALUE = 10n ** 18n;
 
 const addressOf = (index: number): Hex => toHex(bigintToBytes(BigInt(index + 1), 20));
 const slotOf = (index: number): Hex => toHex(bigintToBytes(BigInt(index), 32));
 
-function accountWrite(index: number, balance: bigint): AccountWrite {
-  const after = { ...EMPTY_ACCOUNT, nonce: 1n, balance };
-  return { address: addressOf(index), after, storageCleared: false, slots: [] };
+/** Makes a slice that gives leaves values, and knows the ones they have, as flat state does. */
+interface Load {
+  slice(indices: readonly number[], valueOf: () => bigint): StateSlice;
 }
 
-function contractWrite(slots: AccountWrite["slots"]): AccountWrite {
-  const after = { ...EMPTY_ACCOUNT, nonce: 1n };
-  return { address: CONTRACT, after, storageCleared: false, slots };
-}
-
-/** A slice that changes so many leaves somewhere in the state. */
-type MakeSlice = (random: Random, leaves: number) => StateSlice;
-
-const distinct = (random: Random, count: number, limit: number): number[] => {
-  const found = new Set<number>();
-  while (found.size < count) found.add(random.below(limit));
-  return [...found];
-};
-
-const makeTransfers =
-  (size: number): MakeSlice =>
-  (random, leaves) =>
-    distinct(random, leaves, size).map((index) =>
-      accountWrite(index, 10n ** 18n + BigInt(random.below(1e9))),
-    );
-
-const makeStorage =
-  (size: number): MakeSlice =>
-  (random, leaves) => {
-    const slots = distinct(random, leaves, size).map((index) => ({
-      slot: slotOf(index),
-      value: 10n ** 20n + BigInt(random.below(1e9)),
-    }));
-    return [contractWrite(slots)];
+/** Values by index, where they are no longer the first one. */
+function createValues() {
+  const values = new Map<number, bigint>();
+  return (index: number, value: bigint): bigint => {
+    const old = values.get(index) ?? FIRST_VALUE;
+    values.set(index, value);
+    return old;
   };
+}
+
+function createTransfers(): Load {
+  const replace = createValues();
+  return {
+    slice: (indices, valueOf) =>
+      indices.map((index) => {
+        const after = { ...EMPTY_ACCOUNT, nonce: 1n, balance: valueOf() };
+        const committed = { ...after, balance: replace(index, after.balance) };
+        return { address: addressOf(index), after, committed, storageCleared: false, slots: [] };
+      }),
+  };
+}
+
+function createStorage(): Load {
+  const replace = createValues();
+  return {
+    slice(indices, valueOf) {
+      const slots = indices.map((index) => {
+        const value = valueOf();
+        return { slot: slotOf(index), value, committed: replace(index, value) };
+      });
+      return [{ address: CONTRACT, after: CONTRACT_ACCOUNT, storageCleared: false, slots }];
+    },
+  };
+}
+
+/** A slice that changes so many leaves anywhere in the state. */
+function randomSlice({ random, size }: Bench, load: Load, leaves: number): StateSlice {
+  const indices = new Set<number>();
+  while (indices.size < leaves) indices.add(random.below(size));
+  return load.slice([...indices], () => FIRST_VALUE + BigInt(1 + random.below(1e9)));
+}
 
 /** Indices in the order of their hashed keys: slices of them touch few nodes twice. */
 function byHash(size: number, keyOf: (index: number) => Uint8Array): number[] {
@@ -108,20 +118,15 @@ async function commit(database: Database, hasher: RootHasher, { nodes }: SealedR
 
 async function build(database: Database, size: number): Promise<void> {
   const hasher = createRootHasher(createTrieReader(database));
-  const put = async (slice: StateSlice): Promise<void> => {
-    await hasher.extend(slice);
-    await commit(database, hasher, await hasher.seal([]));
+  const put = async (load: Load, keyOf: (index: number) => Uint8Array): Promise<void> => {
+    const indices = byHash(size, keyOf);
+    for (let at = 0; at < size; at += BUILD_SLICE) {
+      await hasher.extend(load.slice(indices.slice(at, at + BUILD_SLICE), () => FIRST_VALUE));
+      await commit(database, hasher, await hasher.seal([]));
+    }
   };
-  const accounts = byHash(size, (index) => bigintToBytes(BigInt(index + 1), 20));
-  for (let at = 0; at < size; at += BUILD_SLICE)
-    await put(accounts.slice(at, at + BUILD_SLICE).map((i) => accountWrite(i, 10n ** 18n)));
-  const slots = byHash(size, (index) => bigintToBytes(BigInt(index), 32));
-  for (let at = 0; at < size; at += BUILD_SLICE)
-    await put([
-      contractWrite(
-        slots.slice(at, at + BUILD_SLICE).map((i) => ({ slot: slotOf(i), value: 10n ** 20n })),
-      ),
-    ]);
+  await put(createTransfers(), (index) => bigintToBytes(BigInt(index + 1), 20));
+  await put(createStorage(), (index) => bigintToBytes(BigInt(index), 32));
 }
 
 function median(values: readonly number[]): number {
@@ -143,17 +148,18 @@ async function timed<T>(work: () => Promise<T>): Promise<{ ms: number; value: T 
 }
 
 /** Every block by a new hasher on a database opened anew. */
-async function cold({ dataDir, runs, random }: Bench, make: MakeSlice): Promise<number> {
+async function cold(bench: Bench, load: Load): Promise<number> {
   const times: number[] = [];
-  for (let i = 0; i < runs; i++) {
-    const database = await openDatabase(dataDir);
+  for (let i = 0; i < bench.runs; i++) {
+    const database = await openDatabase(bench.dataDir);
     const hasher = createRootHasher(createTrieReader(database));
-    const slice = make(random, DIRTY_LEAVES);
-    const { ms } = await timed(async () => {
+    const slice = randomSlice(bench, load, DIRTY_LEAVES);
+    const { ms, value } = await timed(async () => {
       await hasher.extend(slice);
-      await hasher.seal([]);
+      return hasher.seal([]);
     });
     times.push(ms);
+    await commit(database, hasher, value);
     await database.close();
   }
   return median(times);
@@ -172,8 +178,8 @@ interface WarmTimes {
 async function warm(
   database: Database,
   hasher: RootHasher,
-  { runs, random }: Bench,
-  make: MakeSlice,
+  bench: Bench,
+  load: Load,
 ): Promise<WarmTimes> {
   const times = { atOnce: [] as number[], lastSlice: [] as number[], inSlices: [] as number[] };
   const block = async (slices: readonly StateSlice[]): Promise<number[]> => {
@@ -183,12 +189,13 @@ async function warm(
     await commit(database, hasher, sealed.value);
     return [...parts, sealed.ms];
   };
-  for (let i = 0; i < WARM_UP_BLOCKS; i++) await block([make(random, DIRTY_LEAVES)]);
-  for (let i = 0; i < runs; i++) {
-    const whole = await block([make(random, DIRTY_LEAVES)]);
-    times.atOnce.push(sum(whole));
-    const parts = Array.from({ length: SLICES }, () => make(random, DIRTY_LEAVES / SLICES));
-    const sliced = await block(parts);
+  for (let i = 0; i < WARM_UP_BLOCKS; i++) await block([randomSlice(bench, load, WARM_UP_LEAVES)]);
+  for (let i = 0; i < bench.runs; i++) {
+    times.atOnce.push(sum(await block([randomSlice(bench, load, DIRTY_LEAVES)])));
+    const slices = Array.from({ length: SLICES }, () =>
+      randomSlice(bench, load, DIRTY_LEAVES / SLICES),
+    );
+    const sliced = await block(slices);
     times.lastSlice.push(sum(sliced.slice(-2)));
     times.inSlices.push(sum(sliced));
   }
@@ -214,23 +221,23 @@ export async function benchRoots(options: RootsOptions = {}): Promise<RootsResul
     const first = await openDatabase(dataDir);
     const built = await timed(() => build(first, size));
     await first.close();
-    const loads = { transfers: makeTransfers(size), "contract storage": makeStorage(size) };
-    for (const [load, make] of Object.entries(loads)) {
-      add(`${load}, 1,000 dirty leaves, cold`, await cold(bench, make));
+    const loads = { transfers: createTransfers(), "contract storage": createStorage() };
+    for (const [name, load] of Object.entries(loads)) {
+      add(`${name}, 1,000 dirty leaves, cold`, await cold(bench, load));
       const database = await openDatabase(dataDir);
       const hasher = createRootHasher(createTrieReader(database));
-      const here = await warm(database, hasher, bench, make);
-      add(`${load}, 1,000 dirty leaves, warm`, here.atOnce);
-      add(`${load}, ${SLICES} slices of 50, warm, all`, here.inSlices);
-      add(`${load}, ${SLICES} slices of 50, warm, last slice and seal`, here.lastSlice);
+      const here = await warm(database, hasher, bench, load);
+      add(`${name}, 1,000 dirty leaves, warm`, here.atOnce);
+      add(`${name}, ${SLICES} slices of 50, warm, all`, here.inSlices);
+      add(`${name}, ${SLICES} slices of 50, warm, last slice and seal`, here.lastSlice);
       const pool = await createWorkerPool(
         { size: 1, dataDir, rollup: ROLLUP, verifiers: 0 },
         silentLogger,
         () => undefined,
       );
-      const away = await warm(database, pool.roots, bench, make);
-      add(`${load}, 1,000 dirty leaves, warm, in the worker`, away.atOnce);
-      add(`${load}, ${SLICES} slices of 50, warm, worker, last slice and seal`, away.lastSlice);
+      const away = await warm(database, pool.roots, bench, load);
+      add(`${name}, 1,000 dirty leaves, warm, in the worker`, away.atOnce);
+      add(`${name}, ${SLICES} slices of 50, warm, worker, last slice and seal`, away.lastSlice);
       await pool.stop();
       await database.close();
     }

@@ -17,6 +17,8 @@ import { keccak256 } from "../../primitives/hash.ts";
 import { EMPTY_TRIE_ROOT } from "../../primitives/header.ts";
 import type { AccountRecord, StateDiff, TrieNodeChange, TrieReader } from "../../storage/state.ts";
 import type { AccountWrite, RootResult, SlotWrite, StateSlice } from "../engine.ts";
+import { EMPTY_CODE_HASH } from "./state.ts";
+import { type Allocate, createArena } from "./trie-arena.ts";
 import {
   compareKeys,
   encodeStrings,
@@ -38,6 +40,10 @@ export const RESIDENT_NODES_MAX = 300_000;
 /** Share left after that: giving up walks all of them, so it must not come with every block. */
 const RESIDENT_SHARE_KEPT = 3 / 4;
 
+/** Memory for nodes' RLP, beyond twice what the nodes took when they were packed last. */
+const ARENA_BYTES_SLACK = 32 * 1024 * 1024;
+
+const EMPTY_CODE_HASH_BYTES = fromHex(EMPTY_CODE_HASH);
 const ACCOUNT_TRIE = new Uint8Array(0);
 
 /** Path prefix of an account's storage nodes; also its key in the account trie. */
@@ -88,6 +94,7 @@ interface Storage {
 
 class ResidentTries implements StateTries {
   readonly #residentMax: number;
+  #arenaBytesMax = ARENA_BYTES_SLACK;
   readonly #scope: TrieScope;
   /** Opened at first use. */
   #accounts: Trie | null = null;
@@ -106,9 +113,11 @@ class ResidentTries implements StateTries {
     const addresses = new Set(slice.map(({ address }) => address));
     assert.equal(addresses.size, slice.length, "a slice has each account once");
     const accounts = this.#accountTrie();
+    // Values are copied into nodes.
+    const { allocate } = createArena();
     const updates = slice.map((write) => {
       const key = accountKey(write.address);
-      const old = accounts.get(key, guessAccount(write));
+      const old = accounts.get(key, guessAccount(write, allocate));
       const before = old === null ? EMPTY_ROOT : storageRootOf(old);
       const storageRoot = this.#extendStorage(write, key, before);
       if (write.after === null) {
@@ -116,7 +125,7 @@ class ResidentTries implements StateTries {
         return { key, value: null };
       }
       this.#storageRoots.set(write.address, rootHex(storageRoot));
-      return { key, value: encodeAccount(write.after, storageRoot) };
+      return { key, value: encodeAccount(write.after, storageRoot, allocate) };
     });
     accounts.update(updates);
     accounts.root();
@@ -140,7 +149,9 @@ class ResidentTries implements StateTries {
   committed(): void {
     this.#scope.committed += 1;
     assert(this.#scope.committed < this.#scope.block, "no block is sealed");
-    if (this.#scope.resident > this.#residentMax) this.#prune();
+    const { resident, arena } = this.#scope;
+    if (resident > this.#residentMax) this.#prune(this.#residentMax * RESIDENT_SHARE_KEPT);
+    else if (arena.bytes() > this.#arenaBytesMax) this.#prune(resident);
   }
 
   #accountTrie(): Trie {
@@ -165,12 +176,14 @@ class ResidentTries implements StateTries {
     return trie.root();
   }
 
-  /** Gives up the oldest nodes, but those the store may not have yet. */
-  #prune(): void {
+  /**
+   * Gives up the oldest nodes but for `keptMax`, and those the store may not have yet; what stays
+   * is packed.
+   */
+  #prune(keptMax: number): void {
     const byAge = new Map<number, number>();
     this.#accounts?.countNodes(byAge);
     for (const { trie } of this.#storages.values()) trie.countNodes(byAge);
-    const keptMax = this.#residentMax * RESIDENT_SHARE_KEPT;
     let kept = 0;
     let ageMax = 0;
     for (const [age, nodes] of [...byAge].sort(([a], [b]) => a - b)) {
@@ -178,6 +191,7 @@ class ResidentTries implements StateTries {
       kept += nodes;
       ageMax = age;
     }
+    this.#scope.arena = createArena();
     this.#accounts?.prune(ageMax);
     for (const [address, storage] of this.#storages) {
       const isOld = storage.trie.prune(ageMax);
@@ -186,6 +200,7 @@ class ResidentTries implements StateTries {
     }
     // The account trie's root stays whatever its age.
     this.#scope.resident = kept + 1;
+    this.#arenaBytesMax = 2 * this.#scope.arena.bytes() + ARENA_BYTES_SLACK;
   }
 }
 
@@ -206,27 +221,33 @@ function encodeSlotValue(value: bigint): Uint8Array | null {
   return item;
 }
 
-function guessAccount({ committed }: AccountWrite): Uint8Array | null {
+function guessAccount({ committed }: AccountWrite, allocate: Allocate): Uint8Array | null {
   if (committed === undefined || committed === null) return null;
-  return encodeAccount(committed, fromHex(committed.storageRoot));
+  return encodeAccount(committed, rootBytes(committed.storageRoot), allocate);
 }
 
 function encodeAccount(
   { nonce, balance, codeHash }: AccountRecord,
   storageRoot: Uint8Array,
+  allocate: Allocate,
 ): Uint8Array {
-  return encodeStrings([
+  const fields = [
     bigintToMinimalBytes(nonce),
     bigintToMinimalBytes(balance),
     storageRoot,
-    fromHex(codeHash),
-  ]);
+    codeHash === EMPTY_CODE_HASH ? EMPTY_CODE_HASH_BYTES : fromHex(codeHash),
+  ];
+  return encodeStrings(fields, allocate);
 }
 
 /** The third field of an encoded account. */
 function storageRootOf(account: Uint8Array): Uint8Array {
   const nonce = payloadStart(account, 0);
   return stringAt(account, itemEnd(account, itemEnd(account, nonce)));
+}
+
+function rootBytes(root: Hex): Uint8Array {
+  return root === EMPTY_TRIE_ROOT ? EMPTY_ROOT : fromHex(root);
 }
 
 function rootHex(root: Uint8Array): Hex {

@@ -7,6 +7,7 @@
  * Does not own what the items mean in memory (`trie-node.ts`); bytes from strangers go through
  * `lanes/rlp.ts`. Source: yellow paper, appendices B, C and D.
  */
+import type { Allocate } from "./trie-arena.ts";
 
 const SHORT_MAX = 55;
 const STRING = 0x80;
@@ -68,8 +69,11 @@ function writeHead(out: Uint8Array, at: number, base: number, length: number): n
 }
 
 /** A list of so many payload bytes: its array, and where the payload goes. */
-export function createList(length: number): { readonly rlp: Uint8Array; readonly at: number } {
-  const rlp = new Uint8Array(headLength(length) + length);
+export function createList(
+  length: number,
+  allocate: Allocate,
+): { readonly rlp: Uint8Array; readonly at: number } {
+  const rlp = allocate(headLength(length) + length);
   return { rlp, at: writeHead(rlp, 0, LIST, length) };
 }
 
@@ -91,10 +95,10 @@ export function writeString(out: Uint8Array, at: number, bytes: Uint8Array): num
 }
 
 /** A list of strings. */
-export function encodeStrings(items: readonly Uint8Array[]): Uint8Array {
+export function encodeStrings(items: readonly Uint8Array[], allocate: Allocate): Uint8Array {
   let length = 0;
   for (const item of items) length += stringLength(item);
-  const list = createList(length);
+  const list = createList(length, allocate);
   let { at } = list;
   for (const item of items) at = writeString(list.rlp, at, item);
   return list.rlp;

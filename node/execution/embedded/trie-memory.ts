@@ -6,6 +6,7 @@
  * finds it there again; what is below an old node is as old.
  */
 import assert from "node:assert/strict";
+import { type Allocate, copyTo } from "./trie-arena.ts";
 import { BRANCH_WIDTH, type TrieNode, UNLOADED } from "./trie-node.ts";
 
 /** Numbers of blocks, ascending as they are sealed. */
@@ -45,17 +46,28 @@ export function isOld(node: TrieNode, clock: BlockClock, ageMax: number): boolea
   return true;
 }
 
-/** Gives up the nodes below `node` that are older than `ageMax`. */
-export function pruneNodes(node: TrieNode, clock: BlockClock, ageMax: number): void {
+/**
+ * Gives up the nodes below `node` that are older than `ageMax`, and moves what stays: the arrays of
+ * those that went would keep their chunks of memory otherwise.
+ */
+export function pruneNodes(
+  node: TrieNode,
+  clock: BlockClock,
+  ageMax: number,
+  allocate: Allocate,
+): void {
+  const { rlp, base } = node;
+  node.rlp = copyTo(allocate, rlp);
+  if (base !== null) node.base = base === rlp ? node.rlp : copyTo(allocate, base);
   if (node.kind === "extension" && node.child !== UNLOADED) {
     if (isOld(node.child, clock, ageMax)) node.child = UNLOADED;
-    else pruneNodes(node.child, clock, ageMax);
+    else pruneNodes(node.child, clock, ageMax, allocate);
   }
   if (node.kind !== "branch") return;
   for (let i = 0; i < BRANCH_WIDTH; i++) {
     const child = node.children[i] ?? null;
     if (child === null || child === UNLOADED) continue;
     if (isOld(child, clock, ageMax)) node.children[i] = UNLOADED;
-    else pruneNodes(child, clock, ageMax);
+    else pruneNodes(child, clock, ageMax, allocate);
   }
 }

@@ -8,8 +8,10 @@
  * Invariant: RLP arrays are never written to after they were made; they are shared with the store's
  * changes. Source: yellow paper, appendix D.
  */
+import { concatBytes } from "../../../lanes/bytes.ts";
 import { NodeError } from "../../errors.ts";
 import { keccak256 } from "../../primitives/hash.ts";
+import { type Allocate, allocateAlone, copyTo } from "./trie-arena.ts";
 import {
   compactNibbles,
   createList,
@@ -60,6 +62,9 @@ export interface Branch extends NodeState {
 export type TrieNode = Leaf | Extension | Branch;
 export type Child = TrieNode | typeof UNLOADED | null;
 
+/** Of a branch's dirty children, by index. */
+type References = readonly (Uint8Array | null)[];
+
 export const BRANCH_WIDTH = 16;
 const BRANCH_ITEMS = BRANCH_WIDTH + 1;
 const HASH_BYTES = 32;
@@ -68,11 +73,19 @@ const HASH_HEAD = 0x80 + HASH_BYTES;
 const EMPTY_HEAD = 0x80;
 const EMPTY_BYTES = new Uint8Array(0);
 /** A branch without anything: what new ones are encoded from. */
-const EMPTY_BRANCH = encodeStrings(new Array<Uint8Array>(BRANCH_ITEMS).fill(EMPTY_BYTES));
+const EMPTY_BRANCH = encodeStrings(
+  new Array<Uint8Array>(BRANCH_ITEMS).fill(EMPTY_BYTES),
+  allocateAlone,
+);
 
 /** RLP of a leaf at `depth` of a packed key. */
-export function encodeLeaf(key: Uint8Array, depth: number, value: Uint8Array): Uint8Array {
-  return encodeStrings([leafSuffix(key, depth), value]);
+export function encodeLeaf(
+  key: Uint8Array,
+  depth: number,
+  value: Uint8Array,
+  allocate: Allocate,
+): Uint8Array {
+  return encodeStrings([leafSuffix(key, depth), value], allocate);
 }
 
 /** A new leaf. */
@@ -108,8 +121,8 @@ export function leafValue({ rlp }: Leaf): Uint8Array {
   return stringAt(rlp, itemEnd(rlp, payloadStart(rlp, 0)));
 }
 
-export function setLeafValue(leaf: Leaf, value: Uint8Array): void {
-  leaf.rlp = encodeStrings([leafCompact(leaf), value]);
+export function setLeafValue(leaf: Leaf, value: Uint8Array, allocate: Allocate): void {
+  leaf.rlp = encodeStrings([leafCompact(leaf), value], allocate);
   leaf.dirty = true;
 }
 
@@ -121,15 +134,14 @@ export function prependNibbles(
   nibbles: Uint8Array,
   node: TrieNode,
   seen: number,
+  allocate: Allocate,
 ): Leaf | Extension {
   if (node.kind === "branch") return createExtension(nibbles, node, seen);
   const rest = node.kind === "leaf" ? expandNibbles(leafCompact(node)) : node.key;
-  const key = new Uint8Array(nibbles.length + rest.length);
-  key.set(nibbles);
-  key.set(rest, nibbles.length);
-  if (node.kind === "leaf")
-    return createLeaf(encodeStrings([compactNibbles(key, true), leafValue(node)]), seen);
-  return moveExtension(node, key, seen);
+  const key = concatBytes(nibbles, rest);
+  if (node.kind === "extension") return moveExtension(node, key, seen);
+  const items = [compactNibbles(key, true), leafValue(node)];
+  return createLeaf(encodeStrings(items, allocate), seen);
 }
 
 /** Where the reference to a child stands in the parent's last encoding. */
@@ -194,39 +206,45 @@ function decodeChild(rlp: Uint8Array, at: number): typeof UNLOADED | null {
 }
 
 /** Gives a dirty node the RLP of what it is now, and every dirty node below it. */
-export function encodeNode(node: TrieNode): void {
+export function encodeNode(node: TrieNode, allocate: Allocate): void {
   node.dirty = false;
   if (node.kind === "extension") {
     const { child } = node;
-    encodeExtension(node, child === UNLOADED || !child.dirty ? null : referenceTo(child));
+    const reference = child === UNLOADED || !child.dirty ? null : referenceTo(child, allocate);
+    encodeExtension(node, reference, allocate);
   } else if (node.kind === "branch") {
     const references = new Array<Uint8Array | null>(BRANCH_WIDTH).fill(null);
     for (let i = 0; i < BRANCH_WIDTH; i++) {
       const child = node.children[i] ?? null;
-      if (child !== null && child !== UNLOADED && child.dirty) references[i] = referenceTo(child);
+      if (child !== null && child !== UNLOADED && child.dirty)
+        references[i] = referenceTo(child, allocate);
     }
-    encodeBranch(node, references);
+    encodeBranch(node, references, allocate);
   }
 }
 
 /** How a parent refers to a dirty node: the node itself when its RLP is short, else its hash. */
-function referenceTo(node: TrieNode): Uint8Array {
-  encodeNode(node);
+function referenceTo(node: TrieNode, allocate: Allocate): Uint8Array {
+  encodeNode(node, allocate);
   return isInline(node.rlp) ? node.rlp : keccak256(node.rlp);
 }
 
 /** Encodes an extension again; `reference` is its child's where that is dirty. */
-function encodeExtension(extension: Extension, reference: Uint8Array | null): void {
+function encodeExtension(
+  extension: Extension,
+  reference: Uint8Array | null,
+  allocate: Allocate,
+): void {
   const { key, rlp } = extension;
   const compact = compactNibbles(key, false);
   if (reference === null) {
     const at = referenceOffset(rlp, 1);
     const kept = rlp.subarray(at, itemEnd(rlp, at));
-    const list = createList(stringLength(compact) + kept.length);
+    const list = createList(stringLength(compact) + kept.length, allocate);
     list.rlp.set(kept, writeString(list.rlp, list.at, compact));
     extension.rlp = list.rlp;
   } else {
-    const list = createList(stringLength(compact) + referenceLength(reference));
+    const list = createList(stringLength(compact) + referenceLength(reference), allocate);
     writeReference(list.rlp, writeString(list.rlp, list.at, compact), reference);
     extension.rlp = list.rlp;
   }
@@ -236,33 +254,43 @@ function encodeExtension(extension: Extension, reference: Uint8Array | null): vo
  * Encodes a branch again. `references` has those of its dirty children, by index; everything else
  * is copied from the last encoding, what lies together in one piece.
  */
-function encodeBranch(branch: Branch, references: readonly (Uint8Array | null)[]): void {
-  branch.rlp = patchBranch(branch, references) ?? rebuildBranch(branch, references);
+function encodeBranch(branch: Branch, references: References, allocate: Allocate): void {
+  branch.rlp =
+    patchBranch(branch, references, allocate) ?? rebuildBranch(branch, references, allocate);
 }
 
 /** The usual case: hashes in the place of hashes; `null` where more has changed. */
 function patchBranch(
   { rlp: old, children, value }: Branch,
-  references: readonly (Uint8Array | null)[],
+  references: References,
+  allocate: Allocate,
 ): Uint8Array | null {
-  const out = old.slice();
   let at = payloadStart(old, 0);
   for (let i = 0; i < BRANCH_WIDTH; i++) {
     const reference = references[i] ?? null;
     const head = old[at];
-    if (reference !== null) {
-      if (reference.length !== HASH_BYTES || head !== HASH_HEAD) return null;
-      out.set(reference, at + 1);
-    } else if (children[i] === null && head !== EMPTY_HEAD) return null;
+    const fits =
+      reference === null
+        ? children[i] !== null || head === EMPTY_HEAD
+        : reference.length === HASH_BYTES && head === HASH_HEAD;
+    if (!fits) return null;
     at = itemEnd(old, at);
   }
   // A value may have changed too; state and list tries have none.
-  return value === null && old[at] === EMPTY_HEAD ? out : null;
+  if (value !== null || old[at] !== EMPTY_HEAD) return null;
+  const out = copyTo(allocate, old);
+  at = payloadStart(old, 0);
+  for (let i = 0; i < BRANCH_WIDTH; i++) {
+    const reference = references[i] ?? null;
+    if (reference !== null) out.set(reference, at + 1);
+    at = itemEnd(old, at);
+  }
+  return out;
 }
 
-function rebuildBranch(branch: Branch, references: readonly (Uint8Array | null)[]): Uint8Array {
+function rebuildBranch(branch: Branch, references: References, allocate: Allocate): Uint8Array {
   const { rlp: old, children, value } = branch;
-  const list = createList(branchLength(branch, references));
+  const list = createList(branchLength(branch, references), allocate);
   const out = list.rlp;
   let to = list.at;
   let at = payloadStart(old, 0);
@@ -282,10 +310,7 @@ function rebuildBranch(branch: Branch, references: readonly (Uint8Array | null)[
   return out;
 }
 
-function branchLength(
-  { rlp, children, value }: Branch,
-  references: readonly (Uint8Array | null)[],
-): number {
+function branchLength({ rlp, children, value }: Branch, references: References): number {
   let length = stringLength(value ?? EMPTY_BYTES);
   let at = payloadStart(rlp, 0);
   for (let i = 0; i < BRANCH_WIDTH; i++) {

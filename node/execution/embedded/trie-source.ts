@@ -8,6 +8,7 @@ import { bytesEqual, toHex } from "../../../lanes/bytes.ts";
 import { NodeError } from "../../errors.ts";
 import { keccak256 } from "../../primitives/hash.ts";
 import type { TrieReader } from "../../storage/state.ts";
+import { type Allocate, allocateAlone, type Arena, copyTo, createArena } from "./trie-arena.ts";
 import { nibbleAt } from "./trie-codec.ts";
 import type { BlockClock } from "./trie-memory.ts";
 import {
@@ -27,11 +28,13 @@ export interface TrieScope extends BlockClock {
   readonly reader: TrieReader;
   /** Nodes in memory: never less than there are, and exact after they were counted. */
   resident: number;
+  /** Where their RLP is. */
+  arena: Arena;
 }
 
 /** The scope of tries that nothing has touched yet. */
 export function createScope(reader: TrieReader): TrieScope {
-  return { reader, block: 1, committed: 0, resident: 0 };
+  return { reader, block: 1, committed: 0, resident: 0, arena: createArena() };
 }
 
 /** Nodes of one trie, which stand at `owner ‖ nibbles`. */
@@ -57,11 +60,17 @@ export interface NodeSource {
   path(key: Uint8Array, depth: number, nibbles: Uint8Array): Uint8Array;
 }
 
+/** For leaves that are guessed, wrongly perhaps: a state trie's are a key and an account at most. */
+const scratch = new Uint8Array(256);
+const allocateScratch: Allocate = (length) =>
+  length > scratch.length ? allocateAlone(length) : scratch.subarray(0, length);
+
 /** Errors of all methods: `STORAGE_CORRUPT`, and what the reader throws. */
 export function createNodeSource(scope: TrieScope, owner: Uint8Array): NodeSource {
-  const admit = (rlp: Uint8Array, base: Uint8Array | null): TrieNode => {
+  const admit = (bytes: Uint8Array, isStored: boolean): TrieNode => {
+    const rlp = copyTo(scope.arena.allocate, bytes);
     const node = decodeNode(rlp, scope.block);
-    node.base = base;
+    if (isStored) node.base = rlp;
     scope.resident += 1;
     return node;
   };
@@ -69,10 +78,10 @@ export function createNodeSource(scope: TrieScope, owner: Uint8Array): NodeSourc
   const load = (parent: Uint8Array, index: number, path: Uint8Array): TrieNode => {
     const at = referenceOffset(parent, index);
     const inline = inlineChild(parent, at);
-    if (inline !== null) return admit(inline, null);
+    if (inline !== null) return admit(inline, false);
     const raw = scope.reader.node(path);
     if (raw === null || !isReference(parent, at, keccak256(raw))) throw missing(path);
-    return admit(raw, raw);
+    return admit(raw, true);
   };
 
   /** The leaf of a key and a value, if that is what the branch refers to. */
@@ -83,9 +92,9 @@ export function createNodeSource(scope: TrieScope, owner: Uint8Array): NodeSourc
     depth: number,
     value: Uint8Array,
   ): TrieNode | null => {
-    const rlp = encodeLeaf(key, depth, value);
+    const rlp = encodeLeaf(key, depth, value, allocateScratch);
     const isChild = isReference(branch.rlp, referenceOffset(branch.rlp, index), keccak256(rlp));
-    return isChild ? admit(rlp, rlp) : null;
+    return isChild ? admit(rlp, true) : null;
   };
 
   const pathOf = (key: Uint8Array, depth: number, nibbles: Uint8Array): Uint8Array => {
@@ -104,7 +113,7 @@ export function createNodeSource(scope: TrieScope, owner: Uint8Array): NodeSourc
       if (raw === null && expected === null) return null;
       if (raw === null || (expected !== null && !bytesEqual(keccak256(raw), expected)))
         throw missing(owner);
-      return admit(raw, raw);
+      return admit(raw, true);
     },
     child(branch, index, key, depth, guess = null) {
       const child = branch.children[index] ?? null;

@@ -8,6 +8,7 @@
  */
 import assert from "node:assert/strict";
 import { bytesEqual } from "../../../lanes/bytes.ts";
+import type { Allocate } from "./trie-arena.ts";
 import {
   commonNibbles,
   compareKeys,
@@ -74,12 +75,14 @@ class Batch {
   readonly #source: NodeSource;
   readonly #place: UpdatePlace;
   readonly #block: number;
+  readonly #allocate: Allocate;
 
   constructor(updates: readonly TrieUpdate[], place: UpdatePlace) {
     this.#updates = updates;
     this.#source = place.source;
     this.#place = place;
     this.#block = place.scope.block;
+    this.#allocate = place.scope.arena.allocate;
   }
 
   applyTo(root: TrieNode | null): TrieNode | null {
@@ -104,7 +107,7 @@ class Batch {
   #applyToLeaf(leaf: Leaf, depth: number, from: number, to: number): TrieNode | null {
     const first = this.#update(from);
     if (to - from === 1 && isLeafSuffix(leafCompact(leaf), first.key, depth))
-      return withValue(leaf, first.value);
+      return this.#withValue(leaf, first.value);
     // The leaf is one more entry among those of the batch, unless one of them replaces it.
     const own = { key: leafKey(leafCompact(leaf), first.key, depth), value: leafValue(leaf) };
     const entries: Entry[] = [];
@@ -120,8 +123,15 @@ class Batch {
     const [only] = entries;
     if (only === undefined) return null;
     if (entries.length === 1 && compareKeys(only.key, own.key) === 0)
-      return withValue(leaf, only.value);
+      return this.#withValue(leaf, only.value);
     return this.#build(entries, depth, 0, entries.length);
+  }
+
+  /** The leaf with another value: itself, and not dirty where the value is what it has. */
+  #withValue(leaf: Leaf, value: Uint8Array | null): Leaf | null {
+    if (value === null) return null;
+    if (!bytesEqual(leafValue(leaf), value)) setLeafValue(leaf, value, this.#allocate);
+    return leaf;
   }
 
   #applyToExtension(node: Extension, depth: number, from: number, to: number): TrieNode | null {
@@ -205,7 +215,9 @@ class Batch {
     if (only < 0) {
       if (branch.value === null) return null;
       const own = key.subarray(0, depth / 2);
-      return this.#admit(createLeaf(encodeLeaf(own, depth, branch.value), this.#block));
+      return this.#admit(
+        createLeaf(encodeLeaf(own, depth, branch.value, this.#allocate), this.#block),
+      );
     }
     const child = this.#source.child(branch, only, key, depth);
     assert(child !== null, "the child that is left");
@@ -217,7 +229,7 @@ class Batch {
     node.seen = this.#block;
     if (node.kind !== "branch" && node.base !== null)
       this.#place.onVacated(this.#source.path(key, depth, nibbles), node.base);
-    return this.#admit(prependNibbles(nibbles, node, this.#block));
+    return this.#admit(prependNibbles(nibbles, node, this.#block, this.#allocate));
   }
 
   /** A subtree of what the batch sets from `from` to `to`; `null` where it only deletes. */
@@ -233,7 +245,8 @@ class Batch {
   #build(entries: readonly Entry[], depth: number, from: number, to: number): TrieNode {
     const block = this.#block;
     const { key, value } = entries[from] as Entry;
-    if (to - from === 1) return this.#admit(createLeaf(encodeLeaf(key, depth, value), block));
+    if (to - from === 1)
+      return this.#admit(createLeaf(encodeLeaf(key, depth, value, this.#allocate), block));
     const common = commonNibbles(key, (entries[to - 1] as Entry).key, depth);
     const fork = depth + common;
     const branch = this.#admit(createBranch(block));
@@ -265,13 +278,6 @@ class Batch {
     this.#place.scope.resident += 1;
     return node;
   }
-}
-
-/** The leaf with another value: itself, and not dirty where the value is what it has. */
-function withValue(leaf: Leaf, value: Uint8Array | null): Leaf | null {
-  if (value === null) return null;
-  if (!bytesEqual(leafValue(leaf), value)) setLeafValue(leaf, value);
-  return leaf;
 }
 
 function equalValues(a: Uint8Array | null, b: Uint8Array | null): boolean {

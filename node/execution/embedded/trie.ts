@@ -48,7 +48,8 @@ export interface Trie {
   countNodes(byAge: Map<number, number>): void;
   /**
    * Gives up the nodes that are older, but for the root; returns whether that is as old, so that
-   * nothing but the root is left. What the store may not have yet has the age 0.
+   * nothing but the root is left. What the store may not have yet has the age 0. What stays moves
+   * to the scope's arena.
    */
   prune(ageMax: number): boolean;
 }
@@ -126,7 +127,7 @@ class PathTrie implements Trie {
   root(): Uint8Array {
     if (this.#root === null) return EMPTY_ROOT;
     if (this.#root.dirty) {
-      encodeNode(this.#root);
+      encodeNode(this.#root, this.#scope.arena.allocate);
       this.#hash = keccak256(this.#root.rlp);
     }
     return this.#hash;
@@ -150,7 +151,7 @@ class PathTrie implements Trie {
 
   prune(ageMax: number): boolean {
     if (this.#root === null) return true;
-    pruneNodes(this.#root, this.#scope, ageMax);
+    pruneNodes(this.#root, this.#scope, ageMax, this.#scope.arena.allocate);
     return isOld(this.#root, this.#scope, ageMax);
   }
 
@@ -158,17 +159,20 @@ class PathTrie implements Trie {
   #collect(node: TrieNode, path: Uint8Array, changes: TrieNodeChange[]): void {
     const stored = isInline(node.rlp) && node !== this.#root ? null : node.rlp;
     const previous = node.base ?? this.#takeVacated(path);
-    if (!equalValues(stored, previous)) changes.push({ path, node: stored, previous });
-    node.base = stored;
     const { block } = this.#scope;
+    const wasStored = stored !== null || previous !== null;
+    const at = wasStored ? changes.push({ path, node: stored, previous }) : -1;
+    node.base = stored;
     if (node.kind === "extension" && node.child !== UNLOADED && node.child.seen === block)
       this.#collect(node.child, concatBytes(path, node.key), changes);
-    if (node.kind !== "branch") return;
-    for (let i = 0; i < BRANCH_WIDTH; i++) {
-      const child = node.children[i] ?? null;
-      if (child !== null && child !== UNLOADED && child.seen === block)
-        this.#collect(child, appendNibble(path, i), changes);
-    }
+    if (node.kind === "branch")
+      for (let i = 0; i < BRANCH_WIDTH; i++) {
+        const child = node.children[i] ?? null;
+        if (child !== null && child !== UNLOADED && child.seen === block)
+          this.#collect(child, appendNibble(path, i), changes);
+      }
+    // What refers to a node that changed has changed too, and need not be compared.
+    if (changes.length === at && equalValues(stored, previous)) changes.pop();
   }
 
   /** Notes what stood at the path of a node and of all below it. */
