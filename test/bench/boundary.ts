@@ -7,7 +7,6 @@
  * in a block: from then on the builder applies fast ones.
  */
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import type { Hex } from "../../lanes/bytes.ts";
 import type { UserTransaction } from "../../node/primitives/transaction.ts";
 import { createRandom } from "../parity/random.ts";
 import { signNext } from "./accounts.ts";
@@ -121,16 +120,15 @@ async function runWithFast(
       oracleReport(feedId(index % FEEDS), 1_000_000n, FIRST_REPORT_MS + index),
     ),
   );
-  const received: Omit<FastTimes, "applyStartMs" | "applyEndMs">[] = [];
+  const received: (Pick<FastTimes, "sentMs" | "receivedMs"> | undefined)[] = [];
   const failures: unknown[] = [];
   const source = await startArrivals(bench.signal, ({ index, sentMs }) => {
     const report = reports[index];
     if (report === undefined) return;
-    const receivedMs = processMs();
+    received[index] = { sentMs, receivedMs: processMs() };
     live.admission.submit(report).then(
       (answer) => {
-        if (answer.ok) received[index] = { sentMs, receivedMs, acceptedMs: processMs() };
-        else failures.push(new Error(`a report is refused: ${answer.code}`));
+        if (!answer.ok) failures.push(new Error(`a report is refused: ${answer.code}`));
       },
       (error: unknown) => failures.push(error),
     );
@@ -144,25 +142,13 @@ async function runWithFast(
     await source.stop();
   }
   if (failures.length > 0) throw failures[0];
-  return withApplies(
-    live.calls,
-    reports.map(({ hash }) => hash),
-    received,
-  );
-}
-
-/** Those that were executed before the run ended. */
-function withApplies(
-  calls: readonly EngineCall[],
-  hashes: readonly Hex[],
-  received: readonly (Omit<FastTimes, "applyStartMs" | "applyEndMs"> | undefined)[],
-): FastTimes[] {
-  const applied = new Map(calls.map((call) => [call.hash, call]));
-  return hashes.flatMap((hash, index) => {
+  return reports.flatMap(({ hash }, index) => {
     const times = received[index];
-    const call = applied.get(hash);
-    if (times === undefined || call === undefined) return [];
-    return [{ ...times, applyStartMs: call.startMs, applyEndMs: call.endMs }];
+    const acceptedMs = live.acceptedMs.get(hash);
+    const call = live.calls.find((each) => each.hash === hash);
+    // Those at the end were not executed before the run ended.
+    if (times === undefined || acceptedMs === undefined || call === undefined) return [];
+    return [{ ...times, acceptedMs, applyStartMs: call.startMs, applyEndMs: call.endMs }];
   });
 }
 

@@ -44,6 +44,8 @@ export interface LiveSequencer {
   readonly admission: Admission;
   /** Every call of the engine, as they ended. */
   readonly calls: readonly EngineCall[];
+  /** In `processMs`: when a transaction was durable and in the pool. */
+  readonly acceptedMs: ReadonlyMap<Hex, number>;
   /** In `processMs`: when the block that is built as this one, from 0 on, has to end. */
   sealAtMs(index: number): number;
   /** Builds blocks until that many are published, and the loop has ended. */
@@ -54,6 +56,7 @@ export interface LiveSequencer {
 export async function openLive(bench: BenchChain): Promise<LiveSequencer> {
   const { store, pool, signal } = bench;
   const calls: EngineCall[] = [];
+  const acceptedMs = new Map<Hex, number>();
   const engine = watched(bench.engine, calls);
   const recoverSenders = (raws: readonly Uint8Array[]) => pool.recoverSenders(raws);
   const chain = new Chain({
@@ -85,7 +88,9 @@ export async function openLive(bench: BenchChain): Promise<LiveSequencer> {
       onReady: () => {
         arrivals.notify();
       },
-      onAccepted: () => undefined,
+      onAccepted(hash) {
+        acceptedMs.set(hash, processMs());
+      },
       log: silentLogger,
     },
   );
@@ -126,6 +131,7 @@ export async function openLive(bench: BenchChain): Promise<LiveSequencer> {
   return {
     admission,
     calls,
+    acceptedMs,
     sealAtMs(index) {
       const stored = store.headerByNumber(firstNumber + index);
       const timestamp = stored?.header.timestamp ?? Infinity;

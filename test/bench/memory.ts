@@ -17,6 +17,7 @@ interface Look {
 export interface MemoryWatch {
   /** Looks, after so many more blocks. */
   sample(blocks: number): void;
+  /** None where no block went through. */
   rows(): Row[];
 }
 
@@ -35,6 +36,8 @@ export function createMemoryWatch(): MemoryWatch {
       look();
     },
     rows() {
+      // A slope takes blocks.
+      if (block === 0) return [];
       look();
       const last = looks[looks.length - 1];
       if (last === undefined) return [];

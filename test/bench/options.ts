@@ -48,7 +48,10 @@ const HOLDERS_MAX = 100_000;
 const SLOTS_MAX = 32_000;
 const BLOCK_SIZES: BlockSizes = { transfers: 2_500, tokens: 1_000, oracle: 1_000, swaps: 40 };
 
-export class UsageError extends Error {}
+/** What the command line says is no use; the message is for the user. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
 
 /** Options from the command line. Throws `UsageError`. */
 export function parseOptions(args: readonly string[]): BenchOptions {

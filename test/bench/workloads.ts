@@ -129,8 +129,9 @@ function swapCall(random: Random): Call {
   return { to: ROUTER, data: call("BenchRouter", "swap", args), gasLimit: SWAP_GAS };
 }
 
-/** Part of a loop's gas that is enough to warm up. */
+/** Part of a loop's gas that is enough to warm up, and the least that each loop gets round with. */
 const WARM_UP_DIVISOR = 8n;
+const WARM_UP_GAS_MIN = 100_000n;
 
 /** A call of the loop; numbers tell calls apart. */
 export function loopCall(loop: Loop, number: number, gasLimit: bigint): Call {
@@ -140,6 +141,8 @@ export function loopCall(loop: Loop, number: number, gasLimit: bigint): Call {
 /** One block with one call of the loop. */
 function loopWorkload(loop: Loop, gas: bigint, supply: SenderSupply): Workload {
   let calls = 0;
+  const part = gas / WARM_UP_DIVISOR;
+  const warmUpGas = part > WARM_UP_GAS_MIN ? part : WARM_UP_GAS_MIN;
   const block = (gasLimit: bigint): UserTransaction[] => [
     signNext(supply.next(), loopCall(loop, calls++, gasLimit)),
   ];
@@ -149,7 +152,7 @@ function loopWorkload(loop: Loop, gas: bigint, supply: SenderSupply): Workload {
     status: loop.status,
     contracts: [loop.address, SINK],
     nextBlock: () => block(gas),
-    warmUpBlock: () => block(gas / WARM_UP_DIVISOR),
+    warmUpBlock: () => block(warmUpGas),
   };
 }
 
