@@ -6,7 +6,8 @@
 import type { Hex } from "../lanes/bytes.ts";
 import type { ErrorCode, ErrorData } from "./errors.ts";
 import type { BlockRef } from "./primitives/block.ts";
-import type { UserTransaction } from "./primitives/transaction.ts";
+import type { Receipt } from "./primitives/receipt.ts";
+import type { Transaction, UserTransaction } from "./primitives/transaction.ts";
 
 /** Channel names of `port.ts` between the sequencing thread and an RPC thread. */
 export const NODE_API_CHANNEL = "node";
@@ -52,9 +53,54 @@ export interface NodeApi {
   status(): Promise<NodeStatus>;
 }
 
+/** What code of the open block sees of it. */
+export interface PendingEnvironment {
+  readonly number: number;
+  /** Unix seconds. */
+  readonly timestamp: number;
+  readonly gasLimit: bigint;
+  readonly baseFee: bigint;
+  readonly beneficiary: Hex;
+  readonly prevRandao: Hex;
+}
+
+/** An account that a flashblock wrote, with its values at its end. */
+export interface PendingWrite {
+  readonly address: Hex;
+  /** `null` where it no longer exists: its storage is gone with it. */
+  readonly after: {
+    readonly nonce: bigint;
+    readonly balance: bigint;
+    readonly codeHash: Hex;
+  } | null;
+  /** Everything its storage held before is gone; `slots` come after that. */
+  readonly storageCleared: boolean;
+  /** Slots written, each once; 0 deletes. */
+  readonly slots: readonly { readonly slot: Hex; readonly value: bigint }[];
+}
+
+/** A flashblock of the open block: what was executed, and what that wrote. */
+export interface PendingSlice {
+  readonly environment: PendingEnvironment;
+  /** `null` while the block before is sealed and has no hash yet: `pendingSealed` will tell. */
+  readonly parentHash: Hex | null;
+  /** Counts the slices of the block from 0; from 0 again where it is built anew. */
+  readonly index: number;
+  readonly writes: readonly PendingWrite[];
+  /** Code that accounts of `writes` may have, beside what was known before. */
+  readonly codes: readonly { readonly hash: Hex; readonly code: Uint8Array }[];
+  readonly transactions: readonly Transaction[];
+  /** One a transaction. */
+  readonly receipts: readonly Receipt[];
+}
+
 /** Pushed to every RPC thread. */
 export interface NodeEvents {
   /** A new head stands in the store; `removed` lists blocks a reorg took away, newest first. */
   newHead(head: BlockRef, removed: readonly BlockRef[]): void;
   newPendingTransaction(hash: Hex): void;
+  /** A flashblock was executed, in order; whoever misses one has no `pending` until the next block. */
+  pendingSlice(slice: PendingSlice): void;
+  /** The open block of this number is sealed and has this hash; the next one stands on it. */
+  pendingSealed(block: BlockRef): void;
 }

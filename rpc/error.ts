@@ -18,12 +18,14 @@ const GETH_WORDS: Partial<Record<ErrorCode, string>> = {
   CHAIN_ID_MISMATCH: "invalid chain id for signer",
   FEE_CAP_TOO_LOW: "max fee per gas less than block base fee",
   GAS_LIMIT_TOO_HIGH: "exceeds block gas limit",
+  GENESIS_NOT_TRACEABLE: "genesis is not traceable",
   INSUFFICIENT_FUNDS: "insufficient funds for gas * price + value",
   INTRINSIC_GAS_TOO_LOW: "intrinsic gas too low",
   NONCE_TOO_HIGH: "nonce too high",
   NONCE_TOO_LOW: "nonce too low",
   POOL_FULL: "txpool is full",
   REPLACEMENT_UNDERPRICED: "replacement transaction underpriced",
+  TRANSACTION_NOT_FOUND: "transaction not found",
   TIP_ABOVE_FEE_CAP: "max priority fee per gas higher than max fee per gas",
   TX_SIGNATURE_INVALID: "invalid sender",
   TX_TYPE_NOT_SUPPORTED: "transaction type not supported",
@@ -74,12 +76,30 @@ const ERROR_SELECTOR = 0x08c379a0;
 const PANIC_SELECTOR = 0x4e487b71;
 const REASON_BYTES_MAX = 1024;
 
+/** geth's words for the codes that Solidity defines. */
+const PANIC_REASONS: Readonly<Record<number, string>> = {
+  0x00: "generic panic",
+  0x01: "assert(false)",
+  0x11: "arithmetic underflow or overflow",
+  0x12: "division or modulo by zero",
+  0x21: "enum overflow",
+  0x22: "invalid encoded storage byte array accessed",
+  0x31: "out-of-bounds array access; popping on an empty array",
+  0x32: "out-of-bounds access of an array or bytesN",
+  0x41: "out of memory",
+  0x51: "uninitialized function",
+};
+
+function panicReason(code: number): string {
+  return PANIC_REASONS[code] ?? `unknown panic code: 0x${code.toString(16)}`;
+}
+
 /** The text of a standard revert; `null` for custom errors, no data, or data cut short. */
 export function revertReason(output: Uint8Array): string | null {
   if (output.length < 36) return null;
   const view = new DataView(output.buffer, output.byteOffset, output.length);
   const selector = view.getUint32(0);
-  if (selector === PANIC_SELECTOR) return `panic 0x${view.getUint32(32).toString(16)}`;
+  if (selector === PANIC_SELECTOR) return panicReason(view.getUint32(32));
   if (selector !== ERROR_SELECTOR || output.length < 68) return null;
   // Offset and length are 256-bit words: no text we would show needs more than 32 bits of them.
   const length = view.getUint32(64);

@@ -50,6 +50,22 @@ export const DEFAULT_LIMITS: RpcLimits = {
   subscriptionsPerConnectionMax: 64,
 };
 
+/** Time that a simulated call, an estimate or a trace may take: geth's default for each. */
+export const CALL_TIMEOUT_MS = 5000;
+export const TRACE_TIMEOUT_MS = 5000;
+/** Bytes of a trace, before hex doubles them: a whole answer stays below `responseBytesMax`. */
+export const TRACE_BYTES_MAX = 4 * 1024 * 1024;
+
+/** Addresses of an access list, and slots of each. */
+export const ACCESS_LIST_MAX = 1024;
+export const AUTHORIZATIONS_MAX = 256;
+/** Accounts that a call may pretend, and slots of them all. */
+export const OVERRIDE_ACCOUNTS_MAX = 256;
+export const OVERRIDE_SLOTS_MAX = 4096;
+
+/** Storage keys of one `eth_getProof`: geth's bound. */
+export const PROOF_KEYS_MAX = 1024;
+
 /** Gas of a simulated call; a higher request is lowered to it, as geth does. */
 export const CALL_GAS_MAX = 30_000_000n;
 /** Bytes of calldata in a simulated call. */

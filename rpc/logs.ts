@@ -6,12 +6,12 @@ import type { Hex } from "../lanes/bytes.ts";
 import { accept } from "../lanes/verdict.ts";
 import type { Block } from "../node/primitives/block.ts";
 import type { Log, Receipt } from "../node/primitives/receipt.ts";
+import type { BlockHeight } from "../node/reader.ts";
 import type { LogPlacement } from "./codec.ts";
 import { FILTER_ADDRESSES_MAX, FILTER_ALTERNATIVES_MAX, FILTER_TOPICS_MAX } from "./limits.ts";
 import type { Param, ParamVerdict } from "./method.ts";
 import {
   bad,
-  type BlockHeight,
   LATEST,
   parseAddresses,
   parseBlockHeight,

@@ -2,6 +2,7 @@
 import type { RpcContext } from "./context.ts";
 import type { Methods } from "./method.ts";
 import { createBlockMethods } from "./methods/blocks.ts";
+import { createDebugMethods } from "./methods/debug.ts";
 import { createLaneMethods } from "./methods/lane.ts";
 import { createLogMethods } from "./methods/logs.ts";
 import { createNetMethods } from "./methods/net.ts";
@@ -14,6 +15,7 @@ export function createMethods(context: RpcContext): Methods {
     ...createStateMethods(context),
     ...createTransactionMethods(context),
     ...createLogMethods(context),
+    ...createDebugMethods(context),
     ...createNetMethods(context),
     ...createLaneMethods(context),
   };

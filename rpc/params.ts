@@ -5,6 +5,7 @@
  */
 import { fromHex, type Hex, isHexOf } from "../lanes/bytes.ts";
 import { accept, refuse } from "../lanes/verdict.ts";
+import type { BlockHeight, BlockId, BlockTag } from "../node/reader.ts";
 import type { Param, ParamVerdict } from "./method.ts";
 
 /** A refusal that names the parameter. */
@@ -50,14 +51,26 @@ export function parseBytes(
     : bad(name, `0x and whole bytes of hex, at most ${bytesMax} bytes`);
 }
 
+/** Own members of a JSON object. */
+export type Members = ReadonlyMap<string, unknown>;
+
 /** Own members of a JSON object; anything else is refused. */
-export function parseMembers(
-  value: unknown,
-  name: string,
-): ParamVerdict<ReadonlyMap<string, unknown>> {
+export function parseMembers(value: unknown, name: string): ParamVerdict<Members> {
   return typeof value === "object" && value !== null && !Array.isArray(value)
     ? accept(new Map(Object.entries(value)))
     : bad(name, "an object");
+}
+
+/** A member of the object `name`: absent and `null` are the same, as in geth. */
+export function member<T>(
+  members: Members,
+  name: string,
+  key: string,
+  fallback: T,
+  parse: (value: unknown, name: string) => ParamVerdict<T>,
+): ParamVerdict<T> {
+  const value = members.get(key) ?? null;
+  return value === null ? accept(fallback) : parse(value, `${name}.${key}`);
 }
 
 export const addressParam = (name: string): Param<Hex> => ({
@@ -133,16 +146,7 @@ export function parseAddresses(
   );
 }
 
-export const BLOCK_TAGS = ["latest", "pending", "safe", "finalized", "earliest"] as const;
-export type BlockTag = (typeof BLOCK_TAGS)[number];
-
-/** A height as a caller names it. */
-export type BlockHeight =
-  | { readonly kind: "tag"; readonly tag: BlockTag }
-  | { readonly kind: "number"; readonly number: number };
-
-/** A block as a caller names it. */
-export type BlockId = BlockHeight | { readonly kind: "hash"; readonly hash: Hex };
+const BLOCK_TAGS = ["latest", "pending", "safe", "finalized", "earliest"] as const;
 
 export const LATEST: BlockHeight = { kind: "tag", tag: "latest" };
 

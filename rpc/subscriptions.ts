@@ -22,7 +22,7 @@ import { bad, parseFixed } from "./params.ts";
 export interface Subscriptions {
   /** `eth_subscribe` and `eth_unsubscribe`. */
   readonly methods: Methods;
-  readonly events: NodeEvents;
+  readonly events: Pick<NodeEvents, "newHead" | "newPendingTransaction">;
   /** The connection is gone, and its subscriptions with it. */
   readonly drop: (subscriber: Subscriber) => void;
   count(): number;
@@ -140,7 +140,7 @@ export function createSubscriptions(deps: {
   const announcer = createAnnouncer(deps.context.reader.chain, registry);
   let lastNumber: number | null = null;
 
-  const events: NodeEvents = {
+  const events: Subscriptions["events"] = {
     newHead(head, removed) {
       for (const { hash } of removed) announcer.takeBack(hash);
       const lowestRemoved = removed.at(-1)?.number;

@@ -47,7 +47,16 @@ async function open(options: RpcThreadOptions, node: NodeClient): Promise<Runnin
     await reader.close();
   };
   try {
-    return { port: await server.start(), events: subscriptions.events, stop };
+    const events: NodeEvents = {
+      ...subscriptions.events,
+      pendingSlice: (slice) => {
+        reader.pending.add(slice);
+      },
+      pendingSealed: (block) => {
+        reader.pending.sealed(block);
+      },
+    };
+    return { port: await server.start(), events, stop };
   } catch (cause) {
     await stop();
     throw cause;
@@ -63,6 +72,9 @@ if (parentPort !== null) {
     // Before the server listens nobody has subscribed to anything.
     newHead: (head, removed) => running?.events.newHead(head, removed),
     newPendingTransaction: (hash) => running?.events.newPendingTransaction(hash),
+    // Slices missed until then are of a block that has no `pending`.
+    pendingSlice: (slice) => running?.events.pendingSlice(slice),
+    pendingSealed: (block) => running?.events.pendingSealed(block),
   };
   const api: RpcThreadApi = {
     async start() {

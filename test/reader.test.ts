@@ -1,13 +1,20 @@
 import fc from "fast-check";
 import t from "tap";
-import { fromHex, type Hex, ZERO_ADDRESS } from "../lanes/bytes.ts";
-import type { CallRequest } from "../node/execution/engine.ts";
+import { bytesToBigint, fromHex, type Hex, ZERO_ADDRESS } from "../lanes/bytes.ts";
+import type { PendingSlice } from "../node/api.ts";
 import { keccakHex } from "../node/primitives/hash.ts";
-import { type LogEntry, type LogFilter, openReader, type Reader } from "../node/reader.ts";
+import {
+  type BlockId,
+  type LogEntry,
+  type LogFilter,
+  openReader,
+  type Reader,
+} from "../node/reader.ts";
 import { type RollupConfig, rollupConfigSchema } from "../node/rollup-config.ts";
 import { createStore } from "../node/storage/chain-store.ts";
 import { findLogs } from "../node/storage/logs.ts";
 import type { BlockCommit, Store } from "../node/storage/store.ts";
+import { AS_IT_IS, makeRequest } from "./execution/fixtures/call.ts";
 import { addressAt, createFixtureChain, ROLLUP_HASH, slotAt } from "./storage/fixtures/chain.ts";
 
 const rollup: RollupConfig = rollupConfigSchema.parse({
@@ -49,9 +56,10 @@ async function openChain(
   dataDir: string,
   blocks: number,
   change = (commit: BlockCommit): BlockCommit => commit,
+  undoBlocks = 100,
 ): Promise<Opened> {
   const chain = createFixtureChain(21);
-  const store = await createStore({ dataDir });
+  const store = await createStore({ dataDir, undoBlocks });
   const commits = [change(chain.genesis)];
   await store.initialize(commits[0]!, ROLLUP_HASH);
   for (let i = 0; i < blocks; i++) {
@@ -209,6 +217,7 @@ t.test("too many results are refused, not cut", async (t) => {
 const LOAD_CODE = fromHex("0x5f545f5260205ff3");
 const CODE_HASH = keccakHex(LOAD_CODE);
 const CONTRACT = addressAt(500);
+const TRACE = { onlyTopCall: false, withLog: false, bytesMax: 10_000, timeoutMs: 5000 };
 const SLOT_ZERO: Hex = `0x${"00".repeat(32)}`;
 
 function withContract(commit: BlockCommit): BlockCommit {
@@ -237,42 +246,124 @@ function withContract(commit: BlockCommit): BlockCommit {
   };
 }
 
-const request: CallRequest = {
-  from: ZERO_ADDRESS,
-  to: CONTRACT,
-  data: new Uint8Array(0),
-  value: 0n,
-  gasLimit: 1_000_000n,
-  gasPrice: 0n,
-};
+const request = makeRequest({ from: ZERO_ADDRESS, to: CONTRACT, gasLimit: 1_000_000n });
+const options = { overrides: AS_IT_IS, timeoutMs: 5000, gasMax: 1_000_000n };
+const LATEST: BlockId = { kind: "tag", tag: "latest" };
+const at = (number: number): BlockId => ({ kind: "number", number });
 
-t.test("calls run on the state of the head and of no other block", async (t) => {
-  const { reader, close } = await openChain(t.testdir(), 4, withContract);
-  const result = await reader.call(request, 4);
-  t.equal(result.success, true);
-  t.equal(BigInt(`0x${Buffer.from(result.output).toString("hex")}`), 5n);
-  const estimate = await reader.estimateGas(request, 4);
-  t.ok(estimate.ok && estimate.value > 21_000n && estimate.value < 30_000n);
-  t.equal(
-    reader.stateAt(4, (state) => state.slot(CONTRACT, SLOT_ZERO)),
-    5n,
-  );
-  for (const block of [3, 5]) {
-    const refusal = { code: "STATE_NOT_AVAILABLE", data: { block, head: 4 } };
-    await t.rejects(reader.call(request, block), refusal);
-    await t.rejects(reader.estimateGas(request, block), refusal);
-    t.throws(() => reader.stateAt(block, () => 0), refusal);
+/** What the contract returns: the number of the block whose state it sees, plus one. */
+async function ask(reader: Reader, id: BlockId): Promise<number> {
+  const result = await reader.call(id, request, options);
+  if (!result.ok || !result.value.success) throw new Error(JSON.stringify(result));
+  return Number(bytesToBigint(result.value.output));
+}
+
+t.test("calls run on the state of any block that is kept", async (t) => {
+  const { reader, commits, close } = await openChain(t.testdir(), 6, withContract, 4);
+  for (let number = 2; number <= 6; number++) {
+    t.equal(await ask(reader, at(number)), number + 1);
+    const { hash } = commits[number]!.stored.block;
+    t.equal(await ask(reader, { kind: "hash", hash }), number + 1);
+    const estimate = await reader.estimateGas(at(number), request, options);
+    t.ok(estimate.ok && estimate.value > 21_000n && estimate.value < 30_000n);
+    t.equal(
+      reader.stateAt(at(number), (state) => state.slot(CONTRACT, SLOT_ZERO)),
+      BigInt(number + 1),
+    );
   }
+  t.equal(await ask(reader, LATEST), 7);
+  t.equal(await ask(reader, { kind: "tag", tag: "pending" }), 7, "no open block is known");
+  const gone = { code: "STATE_NOT_AVAILABLE", data: { block: 1, oldest: 2, head: 6 } };
+  await t.rejects(ask(reader, at(1)), gone);
+  await t.rejects(reader.estimateGas(at(1), request, options), gone);
+  await t.rejects(reader.proof(at(1), CONTRACT, []), gone);
+  await t.rejects(reader.trace(at(2), null, TRACE), gone, "a trace starts from the block before");
+  t.throws(() => reader.stateAt(at(1), () => 0), gone);
+  const earliest: BlockId = { kind: "tag", tag: "earliest" };
+  t.throws(() => reader.stateAt(earliest, () => 0), { ...gone, data: { block: 0 } });
+  for (const id of [at(7), { kind: "hash", hash: ROLLUP_HASH } as const]) {
+    await t.rejects(ask(reader, id), { code: "BLOCK_NOT_FOUND" });
+    t.throws(() => reader.stateAt(id, () => 0), { code: "BLOCK_NOT_FOUND" });
+    await t.rejects(reader.proof(id, CONTRACT, []), { code: "BLOCK_NOT_FOUND" });
+    await t.rejects(reader.trace(id, null, TRACE), { code: "BLOCK_NOT_FOUND" });
+  }
+  t.equal(await reader.trace(at(0), null, TRACE), null, "genesis executes nothing");
   await close();
 });
 
 t.test("a call keeps its snapshot while the store goes on", async (t) => {
   const { reader, store, commits, close } = await openChain(t.testdir(), 4, withContract);
-  const running = reader.call(request, 4);
+  const running = ask(reader, at(4));
+  const older = ask(reader, at(3));
   await store.rollback(1);
-  const { output } = await running;
-  t.equal(output.at(-1), 5, "the head it was asked for, though that block is gone");
+  t.equal(await running, 5, "the head it was asked for, though that block is gone");
+  t.equal(await older, 4, "and an older one");
   t.equal(commits.length, 5);
-  t.equal((await reader.call(request, 1)).output.at(-1), 2);
+  t.equal(await ask(reader, LATEST), 2);
+  await t.rejects(ask(reader, { kind: "hash", hash: commits[3]!.stored.block.hash }), {
+    code: "BLOCK_NOT_FOUND",
+  });
+  await close();
+});
+
+/** The open block on the head of `commits`: the contract's slot is `value`, in its own block. */
+function sliceOn(commits: readonly BlockCommit[], index: number, value: bigint): PendingSlice {
+  const { block } = commits.at(-1)!.stored;
+  const { number, timestamp, gasLimit, baseFeePerGas, beneficiary, prevRandao } = block.header;
+  return {
+    environment: {
+      number: number + 1,
+      timestamp: timestamp + 1,
+      gasLimit,
+      baseFee: baseFeePerGas,
+      beneficiary,
+      prevRandao,
+    },
+    parentHash: block.hash,
+    index,
+    writes: [
+      {
+        address: CONTRACT,
+        after: { nonce: 1n, balance: 0n, codeHash: CODE_HASH },
+        storageCleared: false,
+        slots: [{ slot: SLOT_ZERO, value }],
+      },
+    ],
+    codes: [],
+    transactions: [],
+    receipts: [],
+  };
+}
+
+t.test("pending is the open block over the very head it stands on", async (t) => {
+  const { reader, store, commits, close } = await openChain(t.testdir(), 4, withContract);
+  const pending: BlockId = { kind: "tag", tag: "pending" };
+  reader.pending.add(sliceOn(commits, 0, 40n));
+  t.equal(await ask(reader, pending), 40);
+  reader.pending.add(sliceOn(commits, 1, 41n));
+  t.equal(await ask(reader, pending), 41);
+  t.equal(await ask(reader, LATEST), 5);
+  t.equal(await ask(reader, at(4)), 5);
+  t.equal(
+    reader.stateAt(pending, (state) => state.slot(CONTRACT, SLOT_ZERO)),
+    41n,
+  );
+  // Creates a contract whose code is the number of the block.
+  const creation = { ...request, to: null, data: fromHex("0x4360005260206000f3") };
+  for (const [id, number] of [
+    [pending, 5],
+    [LATEST, 4],
+    [at(2), 2],
+  ] as const) {
+    const created = await reader.call(id, creation, options);
+    t.ok(created.ok && bytesToBigint(created.value.output) === BigInt(number));
+  }
+  const estimate = await reader.estimateGas(pending, request, options);
+  t.ok(estimate.ok);
+  // The head moves: what stood on the old one no longer counts, whatever its number.
+  await store.rollback(3);
+  t.equal(await ask(reader, pending), 4);
+  await store.commitBlock(commits[4]!);
+  t.equal(await ask(reader, pending), 41, "the same block is head again");
   await close();
 });

@@ -177,23 +177,3 @@ export interface SealedRoots extends RootResult {
   /** In the order of the lists given. */
   readonly listRoots: readonly Hex[];
 }
-
-/** Fields of a simulated call (`eth_call`, `eth_estimateGas`). */
-export interface CallRequest {
-  readonly from: Hex;
-  readonly to: Hex | null;
-  readonly data: Uint8Array;
-  readonly value: bigint;
-  readonly gasLimit: bigint;
-  /** wei per gas; 0 skips the balance check, as geth does. */
-  readonly gasPrice: bigint;
-}
-
-export interface CallResult {
-  readonly success: boolean;
-  /** Return data, or revert data. */
-  readonly output: Uint8Array;
-  readonly gasUsed: bigint;
-  /** Set when `success` is false: `revert`, `out of gas`, or the EVM's own word. */
-  readonly error: string | null;
-}

@@ -4,12 +4,12 @@ import { accept } from "../../lanes/verdict.ts";
 import { blockToJson, type JsonObject, quantity } from "../codec.ts";
 import { findBlock, requireBlock, resolveBlock, type RpcContext } from "../context.ts";
 import { nextBaseFee } from "../../node/primitives/base-fee.ts";
+import type { BlockId } from "../../node/reader.ts";
 import { createTipOracle, tipsAtPercentiles } from "../fees.ts";
 import { FEE_HISTORY_BLOCKS_MAX, FEE_HISTORY_PERCENTILES_MAX } from "../limits.ts";
 import { method, type Methods, optional, type Param } from "../method.ts";
 import {
   bad,
-  type BlockId,
   booleanParam,
   countParam,
   hashParam,

@@ -1,11 +1,10 @@
 /** `eth_getLogs`. */
 import { NodeError } from "../../node/errors.ts";
-import type { LogFilter } from "../../node/reader.ts";
+import type { BlockHeight, LogFilter } from "../../node/reader.ts";
 import { type JsonObject, logToJson } from "../codec.ts";
 import { requireBlock, type RpcContext } from "../context.ts";
 import { type LogQuery, logQueryParam } from "../logs.ts";
 import { method, type Methods } from "../method.ts";
-import type { BlockHeight } from "../params.ts";
 
 /** Height of a range's end; a height above the head stands for itself. */
 function bound(context: RpcContext, height: BlockHeight): number {

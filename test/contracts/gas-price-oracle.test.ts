@@ -3,9 +3,9 @@ import fc from "fast-check";
 import t from "tap";
 import { decodeFunctionResult, encodeFunctionData, parseAbi } from "viem";
 import { concatBytes, fromHex, toHex } from "../../lanes/bytes.ts";
-import { simulateCall } from "../../node/execution/embedded/call.ts";
 import { GAS_PRICE_ORACLE } from "../../node/execution/predeploys.ts";
 import { fastLzLength } from "../../node/primitives/l1-data.ts";
+import { callOn } from "../execution/fixtures/call.ts";
 import {
   ALICE,
   attributes,
@@ -49,17 +49,12 @@ async function oracle() {
   await chain.block([attributes(chain.rollup)]);
   const ask = async (functionName: string, ...args: unknown[]): Promise<unknown> => {
     const request = { abi: ABI, functionName, args } as Parameters<typeof encodeFunctionData>[0];
-    const result = await simulateCall(
-      { rollup: chain.rollup, state: chain.memory.state, header: chain.head().header },
-      {
-        from: lower(ALICE.address),
-        to: GAS_PRICE_ORACLE,
-        data: fromHex(encodeFunctionData(request)),
-        value: 0n,
-        gasLimit: 1_000_000_000n,
-        gasPrice: 3n * GWEI,
-      },
-    );
+    const result = await callOn(chain, {
+      to: GAS_PRICE_ORACLE,
+      data: fromHex(encodeFunctionData(request)),
+      gasLimit: 1_000_000_000n,
+      feeCap: 3n * GWEI,
+    });
     if (!result.success) throw new Error(`${functionName}: ${String(result.error)}`);
     const answer = { abi: ABI, functionName, data: toHex(result.output) };
     return decodeFunctionResult(answer as Parameters<typeof decodeFunctionResult>[0]);

@@ -31,7 +31,9 @@ t.test("reverts are answered as geth does", (t) => {
     data: text,
   });
   const panic = encodeErrorResult({ abi, errorName: "Panic", args: [17n] });
-  t.equal(revertReason(fromHex(panic)), "panic 0x11");
+  t.equal(revertReason(fromHex(panic)), "arithmetic underflow or overflow");
+  const unknown = encodeErrorResult({ abi, errorName: "Panic", args: [0x99n] });
+  t.equal(revertReason(fromHex(unknown)), "unknown panic code: 0x99");
   const custom = encodeErrorResult({ abi, errorName: "Custom", args: [1n] });
   t.equal(revertReason(fromHex(custom)), null);
   t.same(toRpcError(new NodeError("EXECUTION_REVERTED", { output: "0x" })), {

@@ -7,7 +7,8 @@ import { fromHex, type Hex, toHex, ZERO_HASH } from "../../lanes/bytes.ts";
 import { parsePolicy } from "../../lanes/policy.ts";
 import { accept, refuse } from "../../lanes/verdict.ts";
 import { NodeError } from "../../node/errors.ts";
-import type { CallRequest, CallResult } from "../../node/execution/engine.ts";
+import type { CallRequest, CallResult } from "../../node/execution/call.ts";
+import type { CallFrame } from "../../node/execution/trace.ts";
 import type { BlockRef } from "../../node/primitives/block.ts";
 import {
   EMPTY_OMMERS_HASH,
@@ -25,7 +26,14 @@ import {
   type Transaction,
   type UserTransaction,
 } from "../../node/primitives/transaction.ts";
-import type { LogFilter, Reader } from "../../node/reader.ts";
+import {
+  type BlockId,
+  type CallOptions,
+  type LogFilter,
+  type Reader,
+  resolveBlock,
+  type TraceLimits,
+} from "../../node/reader.ts";
 import { type RollupConfig, rollupConfigSchema } from "../../node/rollup-config.ts";
 import type { StateReader } from "../../node/storage/state.ts";
 import type { ChainReader, StoredBlock } from "../../node/storage/store.ts";
@@ -251,12 +259,15 @@ export interface FakeChain {
   grow(logs?: readonly Log[]): BlockRef;
   /** Takes the newest block away, and returns its reference. */
   shrink(): BlockRef;
-  /** Lets the head move between finding its number and reading its state, once. */
-  moveHeadOnce: boolean;
+  /** The oldest block whose state is kept. */
+  oldest: number;
   /** What `call` and `estimateGas` answer. */
   outcome: CallResult;
-  /** Requests that `call` and `estimateGas` have been given. */
-  readonly calls: CallRequest[];
+  /** What `trace` and `traceCall` answer for each transaction. */
+  frame: CallFrame;
+  /** What `call`, `estimateGas`, `traceCall` and `trace` have been given. */
+  readonly calls: (CallRequest & CallOptions & { readonly id: BlockId })[];
+  readonly traced: TraceLimits[];
 }
 
 const ATTRIBUTES = encodeDeposit({
@@ -269,6 +280,23 @@ const ATTRIBUTES = encodeDeposit({
   isSystemTx: false,
   data: fromHex("0x098999be"),
 });
+
+/** Stands for the RLP of a trie node. */
+const NODE = fromHex("0xc0");
+
+const FRAME: CallFrame = {
+  type: "CALL",
+  from: SENDER,
+  to: CONTRACT,
+  gas: 100_000n,
+  gasUsed: 21_000n,
+  input: fromHex("0x1234"),
+  output: new Uint8Array(0),
+  error: null,
+  value: 0n,
+  calls: [],
+  logs: [],
+};
 
 const CODE_HASH: Hex = `0x${"cd".repeat(32)}`;
 
@@ -337,19 +365,25 @@ export async function createFakeChain(): Promise<FakeChain> {
   const logs = [[], [LOG, LOG], [LOG], [], []];
   const first = makeEntry(1, genesis.stored.block.hash, [ATTRIBUTES, ...users], logs);
   const entries: Entry[] = [genesis, first];
-  const requireHead = (block: number): void => {
-    if (chain.moveHeadOnce) {
-      chain.moveHeadOnce = false;
-      chain.grow();
-    }
+  const requireState = (id: BlockId): number => {
+    const block = resolveBlock(chain.reader.chain, id);
+    if (block === null) throw new NodeError("BLOCK_NOT_FOUND");
     const head = entries.length - 1;
-    if (block !== head) throw new NodeError("STATE_NOT_AVAILABLE", { block, head });
+    const { oldest } = chain;
+    if (block < oldest) throw new NodeError("STATE_NOT_AVAILABLE", { block, oldest, head });
+    return block;
+  };
+  const note = (id: BlockId, request: CallRequest, options: CallOptions): void => {
+    requireState(id);
+    chain.calls.push({ ...request, ...options, id });
   };
   const chain: FakeChain = {
-    moveHeadOnce: false,
+    oldest: 1,
     block: first.stored.block,
     outcome: { success: true, output: fromHex("0x2a"), gasUsed: 21_000n, error: null },
+    frame: FRAME,
     calls: [],
+    traced: [],
     grow(grown = []) {
       const parent = refOf(entries.at(-1) as Entry).hash;
       const entry = makeEntry(entries.length, parent, [ATTRIBUTES], [grown]);
@@ -360,20 +394,38 @@ export async function createFakeChain(): Promise<FakeChain> {
     reader: {
       chain: makeChainReader(entries),
       logs: (filter) => findLogs(entries, filter),
-      stateAt(block, read) {
-        requireHead(block);
+      pending: { add: absent, sealed: absent },
+      stateAt(id, read) {
+        requireState(id);
         return read(STATE);
       },
-      async call(request, block) {
-        requireHead(block);
-        chain.calls.push(request);
-        return chain.outcome;
+      async call(id, request, options) {
+        note(id, request, options);
+        return accept(chain.outcome);
       },
-      async estimateGas(request, block) {
-        requireHead(block);
-        chain.calls.push(request);
+      async estimateGas(id, request, options) {
+        note(id, request, options);
         const { success, output, gasUsed } = chain.outcome;
         return success ? accept(gasUsed) : refuse("EXECUTION_REVERTED", { output: toHex(output) });
+      },
+      async traceCall(id, request, options) {
+        note(id, request, options);
+        chain.traced.push({ ...options.trace, timeoutMs: options.timeoutMs });
+        return accept(chain.frame);
+      },
+      async proof(id, address, slots) {
+        requireState(id);
+        const account = STATE.account(address);
+        const storage = slots.map((slot) => ({ value: BigInt(slot), proof: [NODE] }));
+        return { account, proof: [NODE, NODE], storage };
+      },
+      async trace(id, index, limits) {
+        const number = requireState(id);
+        chain.traced.push(limits);
+        const { transactions } = (entries[number] as Entry).stored.block;
+        if (number === 0) return null;
+        const frames = transactions.map(({ hash }) => ({ hash, frame: chain.frame }));
+        return index === null ? frames : frames.slice(index, index + 1);
       },
       close: () => Promise.resolve(),
     },

@@ -67,7 +67,13 @@ const TABLE: readonly (readonly [part: string, allowed: readonly string[]])[] = 
 ];
 
 /** Types that `reader.ts` hands to rpc, where they are declared. */
-const READER_TYPES = ["node/execution/engine.ts", "node/storage/store.ts", "node/storage/state.ts"];
+const READER_TYPES = [
+  "node/execution/call.ts",
+  "node/execution/proof.ts",
+  "node/execution/trace.ts",
+  "node/storage/store.ts",
+  "node/storage/state.ts",
+];
 
 function mayImport(file: string, { target, typeOnly }: Import): boolean {
   if (target === null) return true;

@@ -1,8 +1,8 @@
 /** EIP-3541 is about code: what initcode reverts with is not. op-geth agrees (test/parity). */
 import t from "tap";
 import { toHex } from "../../../lanes/bytes.ts";
-import { simulateCall } from "../../../node/execution/embedded/call.ts";
-import { ALICE, CONTRACTS, createChain, initCode, lower, sign } from "../fixtures/chain.ts";
+import { callOn } from "../fixtures/call.ts";
+import { ALICE, CONTRACTS, createChain, initCode, sign } from "../fixtures/chain.ts";
 
 /** `MSTORE8(0, 0xef)`, then one byte of memory as revert data, or as code. */
 const REVERTS_EF = "0x60ef60005360016000fd";
@@ -19,16 +19,8 @@ t.test("a creation that reverts with 0xef keeps its gas and its data", async (t)
   t.ok(reverted !== undefined && reverted.gasUsed < 60_000n, "unused gas goes back");
   t.match(refused, { status: 0, gasUsed: 200_000n }, "code that begins with 0xef costs everything");
 
-  const call = {
-    from: lower(ALICE.address),
-    to: null,
-    value: 0n,
-    gasLimit: 200_000n,
-    gasPrice: 0n,
-  };
-  const options = { rollup: chain.rollup, state: chain.memory.state, header: chain.head().header };
   const data = Uint8Array.from(Buffer.from(REVERTS_EF.slice(2), "hex"));
-  const result = await simulateCall(options, { ...call, data });
+  const result = await callOn(chain, { to: null, data, gasLimit: 200_000n });
   t.match({ ...result, output: toHex(result.output) }, { error: "revert", output: "0xef" });
 });
 
@@ -40,10 +32,7 @@ t.test("so does one inside a call, and later creations are not touched", async (
   );
   const { receipts } = await chain.block([await sign(ALICE, { to: null, data: factory })]);
   const to = receipts[0]?.contractAddress ?? CONTRACTS.reverter.address;
-  const options = { rollup: chain.rollup, state: chain.memory.state, header: chain.head().header };
-  const from = lower(ALICE.address);
-  const request = { from, to, value: 0n, gasLimit: 1_000_000n, gasPrice: 0n };
-  const result = await simulateCall(options, { ...request, data: new Uint8Array(0) });
+  const result = await callOn(chain, { to, gasLimit: 1_000_000n });
   t.equal(result.success, true);
   t.equal(BigInt(toHex(result.output.subarray(0, 32))), 1n, "the revert's one byte");
   t.equal(BigInt(toHex(result.output.subarray(32, 64))), 0n, "nothing is left of it");
@@ -62,19 +51,12 @@ t.test("initcode that looks like an EOF container runs, and fails at its first b
     const data = initCode(runtime as `0x${string}`);
     const { receipts } = await chain.block([await sign(ALICE, { to: null, data })]);
     const to = receipts[0]?.contractAddress ?? CONTRACTS.reverter.address;
-    const from = lower(ALICE.address);
     const { receipts: called } = await chain.block([
       await sign(ALICE, { nonce: 1, to, gas: 900_000n }),
     ]);
     // All but a 64th of the gas went into the creation.
     t.ok((called[0]?.gasUsed ?? 0n) > 850_000n, `${name} spends its gas`);
-    const options = {
-      rollup: chain.rollup,
-      state: chain.memory.state,
-      header: chain.head().header,
-    };
-    const request = { from, to, value: 0n, gasLimit: 900_000n, gasPrice: 0n };
-    const result = await simulateCall(options, { ...request, data: new Uint8Array(0) });
+    const result = await callOn(chain, { to, gasLimit: 900_000n });
     t.equal(BigInt(toHex(result.output.subarray(0, 32))), 0n, `${name} fails`);
     t.equal(chain.memory.state.account(to)?.nonce, 2n, `${name} raises the nonce`);
   }

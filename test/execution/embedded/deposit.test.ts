@@ -1,7 +1,7 @@
 import t from "tap";
 import { getContractAddress } from "viem";
 import { fromHex, toHex } from "../../../lanes/bytes.ts";
-import { simulateCall } from "../../../node/execution/embedded/call.ts";
+import { callOn } from "../fixtures/call.ts";
 import {
   BASE_FEE_VAULT,
   L1_BLOCK,
@@ -137,10 +137,7 @@ t.test("the attributes fill L1Block, and only the depositor may", async (t) => {
   t.equal(slot(7n), ORIGIN.blobBaseFee);
   t.equal(slot(8n), 5n);
   const call = (data: Uint8Array) =>
-    simulateCall(
-      { rollup, state, header: chain.head().header },
-      { from: poor, to: L1_BLOCK, data, value: 0n, gasLimit: 100_000n, gasPrice: 0n },
-    );
+    callOn(chain, { from: poor, to: L1_BLOCK, data, gasLimit: 100_000n });
   // baseFeeScalar(), sequenceNumber(), number()
   t.equal(toHex((await call(fromHex("0xc5985918"))).output), words(1368n));
   t.equal(toHex((await call(fromHex("0x64ca23ef"))).output), words(3n));

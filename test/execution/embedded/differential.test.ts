@@ -1,13 +1,11 @@
 /** Our transition against another client's: the same transactions on anvil (revm), Prague rules. */
-import { spawn } from "node:child_process";
-import { createRequire } from "node:module";
-import { createInterface } from "node:readline";
 import t from "tap";
 import { createTestClient, http, publicActions, toHex as quantity, walletActions } from "viem";
 import { type Hex, toHex } from "../../../lanes/bytes.ts";
 import { EMPTY_CODE_HASH } from "../../../node/execution/embedded/state.ts";
 import { SEQUENCER_FEE_VAULT } from "../../../node/execution/predeploys.ts";
 import type { UserTransaction } from "../../../node/primitives/transaction.ts";
+import { startAnvil } from "../fixtures/anvil.ts";
 import {
   ALICE,
   BOB,
@@ -16,7 +14,6 @@ import {
   CONTRACTS,
   createChain,
   ETHER,
-  GWEI,
   initCode,
   lower,
   receiptOf,
@@ -24,32 +21,7 @@ import {
   words,
 } from "../fixtures/chain.ts";
 
-const START_TIMEOUT_MS = 30_000;
 const TRANSACTIONS = 90;
-
-/** The platform binary itself: killing the npm shim would leave anvil behind. */
-async function startAnvil(teardown: (stop: () => void) => void): Promise<string> {
-  const arch = process.arch === "x64" ? "amd64" : process.arch;
-  const binary = createRequire(import.meta.url).resolve(
-    `@foundry-rs/anvil-${process.platform}-${arch}/bin/anvil`,
-  );
-  const rules = ["--hardfork", "prague", "--chain-id", String(CHAIN_ID), "--port", "0"];
-  const fees = ["--block-base-fee-per-gas", String(GWEI), "--gas-limit", "30000000"];
-  const child = spawn(binary, [...rules, ...fees], { stdio: ["ignore", "pipe", "inherit"] });
-  teardown(() => child.kill("SIGKILL"));
-  return new Promise((resolve, reject) => {
-    createInterface({ input: child.stdout }).on("line", (line) => {
-      const address = /^Listening on (\S+)$/.exec(line)?.[1];
-      if (address !== undefined) resolve(`http://${address}`);
-    });
-    child.once("exit", () => {
-      reject(new Error("anvil ended"));
-    });
-    AbortSignal.timeout(START_TIMEOUT_MS).addEventListener("abort", () => {
-      reject(new Error("anvil does not listen"));
-    });
-  });
-}
 
 /** mulberry32: the same transactions in every run. */
 function randomFrom(seed: number): (below: number) => number {

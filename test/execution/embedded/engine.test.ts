@@ -9,7 +9,7 @@ import {
   SEQUENCER_FEE_VAULT,
 } from "../../../node/execution/predeploys.ts";
 import { EMPTY_TRIE_ROOT, headerHash } from "../../../node/primitives/header.ts";
-import { simulateCall } from "../../../node/execution/embedded/call.ts";
+import { callOn } from "../fixtures/call.ts";
 import {
   ALICE,
   attributes,
@@ -343,19 +343,9 @@ t.test("EIP-4788 and EIP-2935 keep the beacon root and the parent hash", async (
   t.equal(state.slot(HISTORY_STORAGE, slot(0n)), BigInt(genesis.hash));
 
   await chain.block([]);
-  const { header } = chain.head();
   const ask = async (number: bigint): Promise<bigint> => {
-    const result = await simulateCall(
-      { rollup: chain.rollup, state, header },
-      {
-        from: ZERO_ADDRESS,
-        to: CONTRACTS.ancestor.address,
-        data: fromHex(words(number)),
-        value: 0n,
-        gasLimit: 100_000n,
-        gasPrice: 0n,
-      },
-    );
+    const to = CONTRACTS.ancestor.address;
+    const result = await callOn(chain, { to, data: fromHex(words(number)), gasLimit: 100_000n });
     return bytesToBigint(result.output);
   };
   t.equal(await ask(0n), BigInt(genesis.hash), "BLOCKHASH of an older block");

@@ -1,0 +1,169 @@
+/**
+ * The blocks that are not in the store yet, as a reader thread knows them: layers of what their
+ * flashblocks wrote, over the head of whatever snapshot is read.
+ *
+ * Owns the rule that a layer counts only over the very block it was built on (DESIGN 6), and bounds
+ * on what is kept. Where a slice is missing or too much, `pending` is the newest state that is
+ * whole, and `latest` at worst, until the next block begins. Does not own where slices come from.
+ */
+import { type Hex, ZERO_HASH } from "../../../lanes/bytes.ts";
+import type { PendingEnvironment, PendingSlice, PendingWrite } from "../../api.ts";
+import type { BlockRef } from "../../primitives/block.ts";
+import { EMPTY_TRIE_ROOT } from "../../primitives/header.ts";
+import type { StateReader } from "../../storage/state.ts";
+import { createLayer, createLayeredReader, type StateLayer } from "./state-layer.ts";
+import { SEALED_BLOCKS_MAX } from "../engine.ts";
+
+/** The open block, and those that are sealed and on their way to the store. */
+const BLOCKS_MAX = SEALED_BLOCKS_MAX + 1;
+/** Accounts and slots that the slices of a block write; a full block changes some 30,000. */
+const WRITES_MAX = 200_000;
+const CODE_BYTES_MAX = 16 * 1024 * 1024;
+
+/** The newest state there is, and the block that it is the state of. */
+export interface PendingView {
+  readonly environment: PendingEnvironment;
+  /** The zero hash while it is not known. */
+  readonly parentHash: Hex;
+  /** Good until the event loop has its turn: the next slice changes it. */
+  readonly state: StateReader;
+}
+
+export interface PendingBlocks {
+  add(slice: PendingSlice): void;
+  sealed(block: BlockRef): void;
+  /** What stands on `head`, whose state `state` reads; `null` where nothing does. */
+  over(head: BlockRef, state: StateReader): PendingView | null;
+}
+
+interface PendingBlock {
+  environment: PendingEnvironment;
+  parentHash: Hex | null;
+  hash: Hex | null;
+  readonly layer: StateLayer;
+  nextIndex: number;
+  writes: number;
+  codeBytes: number;
+  /** Something of it is missing: it cannot be read, and nothing that stands on it. */
+  broken: boolean;
+}
+
+function createBlock({ environment, parentHash }: PendingSlice): PendingBlock {
+  return {
+    environment,
+    parentHash,
+    hash: null,
+    layer: createLayer(),
+    nextIndex: 0,
+    writes: 0,
+    codeBytes: 0,
+    broken: false,
+  };
+}
+
+/** Starts with none, as it stays while no slice ever comes. */
+export function createPendingBlocks(): PendingBlocks {
+  /** Numbers ascend by one. */
+  let blocks: PendingBlock[] = [];
+
+  const begin = (slice: PendingSlice): PendingBlock => {
+    const { number } = slice.environment;
+    const block = createBlock(slice);
+    const below = blocks.filter(({ environment }) => environment.number < number);
+    const follows = below.at(-1)?.environment.number === number - 1;
+    blocks = [...(follows ? below.slice(1 - BLOCKS_MAX) : []), block];
+    block.parentHash ??= blocks.at(-2)?.hash ?? null;
+    return block;
+  };
+  const link = (block: PendingBlock, parentHash: Hex | null): void => {
+    block.parentHash ??= parentHash;
+    const below = blocks.at(-2);
+    if (below !== undefined) below.hash ??= block.parentHash;
+  };
+
+  return {
+    add(slice) {
+      const { number } = slice.environment;
+      const open = blocks.at(-1);
+      const block =
+        slice.index === 0 ? begin(slice) : open?.environment.number === number ? open : null;
+      // The beginning was missed, or the block has been left behind.
+      if (block === null) return;
+      if (slice.index !== block.nextIndex) block.broken = true;
+      block.nextIndex = slice.index + 1;
+      block.environment = slice.environment;
+      link(block, slice.parentHash);
+      if (!block.broken) extend(block, slice);
+    },
+
+    sealed({ number, hash }) {
+      for (const block of blocks) {
+        if (block.environment.number === number) block.hash = hash;
+        if (block.environment.number === number + 1) block.parentHash ??= hash;
+      }
+    },
+
+    over(head, state) {
+      let newest: PendingBlock | null = null;
+      let reader = state;
+      let on: { readonly number: number; readonly hash: Hex | null } = head;
+      for (const block of blocks) {
+        const { number } = block.environment;
+        if (number !== on.number + 1) continue;
+        // A hash that nobody knows yet is that of the block before in the list.
+        const fits = block.parentHash === on.hash && (on.hash !== null || newest !== null);
+        if (block.broken || !fits) break;
+        newest = block;
+        reader = readOver(block.layer, reader);
+        on = { number, hash: block.hash };
+      }
+      if (newest === null) return null;
+      const { environment, parentHash } = newest;
+      return { environment, parentHash: parentHash ?? ZERO_HASH, state: reader };
+    },
+  };
+}
+
+function extend(block: PendingBlock, { writes, codes }: PendingSlice): void {
+  const { layer } = block;
+  for (const write of writes) {
+    applyWrite(layer, write);
+    block.writes += 1 + write.slots.length;
+  }
+  for (const { hash, code } of codes) {
+    layer.codes.set(hash, code);
+    block.codeBytes += code.length;
+  }
+  if (block.writes <= WRITES_MAX && block.codeBytes <= CODE_BYTES_MAX) return;
+  block.broken = true;
+  for (const kept of [layer.accounts, layer.slots, layer.cleared, layer.codes]) kept.clear();
+}
+
+function applyWrite(layer: StateLayer, { address, after, storageCleared, slots }: PendingWrite) {
+  layer.accounts.set(address, after === null ? null : { ...after, storageRoot: EMPTY_TRIE_ROOT });
+  if (storageCleared || after === null) {
+    layer.cleared.add(address);
+    layer.slots.delete(address);
+  }
+  if (slots.length === 0) return;
+  const values = layer.slots.get(address) ?? new Map<Hex, bigint>();
+  layer.slots.set(address, values);
+  for (const { slot, value } of slots) values.set(slot, value);
+}
+
+/** Slices say nothing of storage roots: an account that keeps its storage keeps its root. */
+function readOver(layer: StateLayer, below: StateReader): StateReader {
+  const reader = createLayeredReader(below);
+  reader.pin(layer);
+  return {
+    account(address) {
+      const account = reader.account(address);
+      const isKept = account?.storageRoot === EMPTY_TRIE_ROOT && !layer.cleared.has(address);
+      if (!isKept) return account;
+      return { ...account, storageRoot: below.account(address)?.storageRoot ?? EMPTY_TRIE_ROOT };
+    },
+    slot: (address, slot) => reader.slot(address, slot),
+    slots: (address) => reader.slots(address),
+    code: (hash) => reader.code(hash),
+  };
+}
