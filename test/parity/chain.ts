@@ -16,6 +16,7 @@ import { lower, SENDERS } from "./accounts.ts";
 import { collisionAlloc } from "./collisions.ts";
 import { codeOfContract, contractAlloc } from "./contracts.ts";
 import { someDeposit } from "./deposits.ts";
+import { createInterruption, type Interruption } from "./interruption.ts";
 import { CHAIN_ID, type Place } from "./place.ts";
 import { createRandom, type Random } from "./random.ts";
 import { SCENARIOS } from "./scenarios.ts";
@@ -29,6 +30,8 @@ const BLOCKS_PER_ORIGIN = 6;
 const FEE_PERIOD = 40;
 /** Block from which on each scenario has a block, in order; after the last, chance picks them. */
 const SCENARIOS_FROM = 10;
+/** Polls of a transaction before it is interrupted. */
+const INTERRUPTED_AFTER_MAX = 40;
 /** Contracts that are remembered, to be called again. */
 const MADE_MAX = 48;
 /** The last scenarios leave room in the block. */
@@ -112,6 +115,7 @@ const GAS_LIMITS = [30_000_000n, 30_000_000n, 29_000_001n, 45_000_000n, 60_000_0
 interface Growth {
   readonly chain: TestChain;
   readonly random: Random;
+  readonly interruption: Interruption;
   readonly made: Hex[];
   sealing: Promise<ExecutedBlock> | null;
   /** Committed, to be handed out. */
@@ -130,7 +134,8 @@ async function settle(growth: Growth): Promise<void> {
 
 /**
  * The chain's blocks from number 1 on. Half of them are built as a sequencer builds them: opened
- * while the parent's roots are hashed, hashed in slices, the parent committed in the middle.
+ * while the parent's roots are hashed, hashed in slices, the parent committed in the middle. A
+ * third of the transactions are interrupted once, where they run long enough.
  */
 export async function* parityChain(
   rollup: RollupConfig,
@@ -138,8 +143,9 @@ export async function* parityChain(
   blocks: number,
 ): AsyncGenerator<ExecutedBlock> {
   const random = createRandom(seed);
-  const chain = createChain(rollup);
-  const growth: Growth = { chain, random, made: [], sealing: null, committed: [] };
+  const interruption = createInterruption();
+  const chain = createChain(rollup, { preemption: interruption });
+  const growth = { chain, random, interruption, made: [], sealing: null, committed: [] } as Growth;
   let origin = someOrigin(random, 11);
   let { system } = rollup;
   let { gasLimit, timestamp } = rollup.genesis;
@@ -212,10 +218,15 @@ const LEFT_OUT: ReadonlySet<RejectionCode> = new Set<RejectionCode>([
 ]);
 
 async function apply(growth: Growth, transaction: Transaction): Promise<void> {
-  const { chain, random } = growth;
-  // Neither may show in any block.
+  const { chain, random, interruption } = growth;
+  // None of this may show in any block.
   if (random.oneIn(6)) chain.engine.endSlice();
   if (random.oneIn(8)) await settle(growth);
+  if (random.oneIn(3)) {
+    interruption.arm(1 + random.below(INTERRUPTED_AFTER_MAX));
+    const { ok } = await chain.engine.apply(transaction, { preemptible: true });
+    if (ok) return;
+  }
   const result = await chain.engine.apply(transaction);
   if (result.ok || LEFT_OUT.has(result.code)) return;
   throw new Error(`${result.code}: ${transaction.hash} of type ${transaction.type}`);
