@@ -20,7 +20,7 @@ function someLeaves(seed: number, count: number): BulkLeaf[] {
   })).sort(byKey);
 }
 
-/** Leaves that differ in their last nibbles only: a long extension, and leaves that stand inline. */
+/** Leaves that differ in their last nibbles only: a long extension, and inline leaves. */
 function closeLeaves(): BulkLeaf[] {
   const key = keccak256(OWNER);
   return [0x10, 0x11, 0x1f, 0x20].map((last) => ({

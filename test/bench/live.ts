@@ -27,9 +27,8 @@ import { L1_CHAIN_ID, l1Block, l1Head, POLICY, ROLLUP, SEQUENCER_KEY } from "./r
 /** As `node/config.ts` has it by default. */
 const FLASHBLOCK_MS = 200;
 const VERIFY_EVERY = 1;
-const ACCOUNT_MAX = 256;
 /** More than the default: the whole flood lies in the pool before it begins. */
-const POOL_MAX = 65_536;
+const POOL_LIMITS = { globalMax: 65_536, accountMax: 256 };
 
 /** One call of the engine, in `processMs`. */
 export interface EngineCall {
@@ -74,13 +73,7 @@ export async function openLive(bench: BenchChain): Promise<LiveSequencer> {
   const arrivals = createArrivals(clock);
   const leaderEpoch = await store.raiseLeaderEpoch(chain.head().laneState.leaderEpoch);
   const admission = createAdmission(
-    {
-      chainId: CHAIN_ID,
-      policy: POLICY,
-      leaderEpoch,
-      globalMax: POOL_MAX,
-      accountMax: ACCOUNT_MAX,
-    },
+    { chainId: CHAIN_ID, policy: POLICY, leaderEpoch, ...POOL_LIMITS },
     {
       store,
       account: (address) => engine.account(address),

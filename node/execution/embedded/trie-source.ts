@@ -60,7 +60,7 @@ export interface NodeSource {
   path(key: Uint8Array, depth: number, nibbles: Uint8Array): Uint8Array;
 }
 
-/** For leaves that are guessed, wrongly perhaps: a state trie's are a key and an account at most. */
+/** For leaves that are guessed, maybe wrongly: a state trie's are a key and an account at most. */
 const scratch = new Uint8Array(256);
 const allocateScratch: Allocate = (length) =>
   length > scratch.length ? allocateAlone(length) : scratch.subarray(0, length);
