@@ -3,6 +3,7 @@ import t from "tap";
 import { bytesToBigint, fromHex, type Hex, ZERO_ADDRESS } from "../lanes/bytes.ts";
 import type { PendingSlice } from "../node/api.ts";
 import { keccakHex } from "../node/primitives/hash.ts";
+import { headerHash } from "../node/primitives/header.ts";
 import {
   type BlockId,
   type LogEntry,
@@ -335,6 +336,18 @@ function sliceOn(commits: readonly BlockCommit[], index: number, value: bigint):
   };
 }
 
+/** A block at the same height with another hash. */
+function otherThan(commit: BlockCommit): BlockCommit {
+  const { block } = commit.stored;
+  const header = { ...block.header, timestamp: block.header.timestamp + 1 };
+  const hash = headerHash(header);
+  return {
+    ...commit,
+    stored: { ...commit.stored, block: { ...block, hash, header } },
+    heads: { ...commit.heads, unsafe: { number: header.number, hash } },
+  };
+}
+
 t.test("pending is the open block over the very head it stands on", async (t) => {
   const { reader, store, commits, close } = await openChain(t.testdir(), 4, withContract);
   const pending: BlockId = { kind: "tag", tag: "pending" };
@@ -365,5 +378,8 @@ t.test("pending is the open block over the very head it stands on", async (t) =>
   t.equal(await ask(reader, pending), 4);
   await store.commitBlock(commits[4]!);
   t.equal(await ask(reader, pending), 41, "the same block is head again");
+  await store.rollback(3);
+  await store.commitBlock(otherThan(commits[4]!));
+  t.equal(await ask(reader, pending), 5, "another block of the same height is not");
   await close();
 });

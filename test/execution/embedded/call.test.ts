@@ -258,11 +258,9 @@ t.test("a call sees what it pretends, and the chain does not", async (t) => {
   const rich = { from: poor, to: store.address, value: 5n };
   t.equal((await callOn(chain, rich)).success, false);
   t.equal((await callOn(chain, rich, pretend({ balance: 5n }))).success, true);
-  t.match(
-    await estimateGas(simulationOn(chain, pretend({ balance: 5n })), makeRequest(rich), GAS_MAX),
-    { ok: true },
-    "in every run of an estimate",
-  );
+  const pretended = simulationOn(chain, pretend({ balance: 5n }));
+  const estimate = await estimateGas(pretended, makeRequest(rich), GAS_MAX);
+  t.ok(estimate.ok && estimate.value < 60_000n, "in every run of an estimate");
   // SLOAD(1) returned, in the place of an account without code.
   const load = {
     code: fromHex("0x60015460005260206000f3"),
