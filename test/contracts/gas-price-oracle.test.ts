@@ -95,7 +95,7 @@ t.test("the estimate is the formula that the node charges by", async (t) => {
       t.equal(await ask("getL1Fee", toHex(bytes)), l1Fee(size));
       t.equal(await ask("getL1GasUsed", toHex(bytes)), (sizeScaled(size) * 16n) / 1_000_000n);
     }),
-    { numRuns: 60, seed: 7 },
+    { numRuns: 30, seed: 7 },
   );
   // A repetition too far away to be found: pseudo-random bytes in between.
   const noise = Uint8Array.from(

@@ -2,12 +2,13 @@
  * The parity chain: blocks of the embedded engine with everything in them that a transaction can
  * do. Fixed by its seed. Executes in memory; no store, no lanes, no network.
  */
+import { setImmediate } from "node:timers/promises";
 import { type Hex, toHex } from "../../lanes/bytes.ts";
 import { attributesTransaction } from "../../node/chain/attributes.ts";
 import { predeployAlloc } from "../../node/chain/genesis.ts";
 import { loadArtifact } from "../../node/contracts/artifact.ts";
 import { MESSAGE_PASSER } from "../../node/execution/predeploys.ts";
-import type { ExecutedBlock, RejectionCode } from "../../node/execution/engine.ts";
+import type { ExecutedBlock, RejectionCode, RootHasher } from "../../node/execution/engine.ts";
 import type { L1Origin } from "../../node/primitives/l1-origin.ts";
 import type { Transaction } from "../../node/primitives/transaction.ts";
 import { type RollupConfig, rollupConfigSchema } from "../../node/rollup-config.ts";
@@ -122,6 +123,20 @@ interface Growth {
   readonly committed: ExecutedBlock[];
 }
 
+/**
+ * Roots of a block are there a turn of the event loop later: as long as nothing waits for them, the
+ * next block is executed without its parent's hash.
+ */
+function late(roots: RootHasher): RootHasher {
+  return {
+    ...roots,
+    async seal(lists) {
+      await setImmediate();
+      return roots.seal(lists);
+    },
+  };
+}
+
 /** Commits the sealed block, if there is one; the open block goes on. */
 async function settle(growth: Growth): Promise<void> {
   if (growth.sealing === null) return;
@@ -144,7 +159,7 @@ export async function* parityChain(
 ): AsyncGenerator<ExecutedBlock> {
   const random = createRandom(seed);
   const interruption = createInterruption();
-  const chain = createChain(rollup, { preemption: interruption });
+  const chain = createChain(rollup, { preemption: interruption, wrapRoots: late });
   const growth = { chain, random, interruption, made: [], sealing: null, committed: [] } as Growth;
   let origin = someOrigin(random, 11);
   let { system } = rollup;
@@ -161,6 +176,8 @@ export async function* parityChain(
     const parent = growth.sealing === null ? chain.head() : null;
     const environment = { parent, timestamp, gasLimit, prevRandao, parentBeaconBlockRoot };
     await chain.engine.open(environment);
+    // Not sooner: whoever takes the blocks may wait long.
+    yield* growth.committed.splice(0);
     const attributes = attributesTransaction({ ...rollup, system }, origin, BigInt(sequenceNumber));
     await apply(growth, attributes);
     await fill(growth, {
@@ -177,9 +194,10 @@ export async function* parityChain(
     });
     await settle(growth);
     growth.sealing = chain.engine.seal();
-    if (random.oneIn(2) || number === blocks) await settle(growth);
-    yield* growth.committed.splice(0);
+    if (random.oneIn(2)) await settle(growth);
   }
+  await settle(growth);
+  yield* growth.committed;
 }
 
 /** The contracts of a block join those before; the oldest go. */

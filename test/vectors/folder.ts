@@ -20,8 +20,9 @@ const FILE_BYTES_MAX = 256 * 1024 * 1024;
 /** Minutes each: begun first, they run beside everything else instead of alone at the end. */
 const HEAVY = /vmPerformance|stTimeConsuming|stQuadraticComplexityTest|50000/;
 
-/** Every JSON file to run: heavy ones first, else in the order of their paths. */
+/** Every JSON file to run: heavy ones first, else in the order of their paths. A file is itself. */
 export function listFiles(folder: string): string[] {
+  if (statSync(folder).isFile()) return [folder];
   const present = readdirSync(folder).filter((name) => KINDS.includes(name));
   const roots = present.length > 0 ? present.map((name) => join(folder, name)) : [folder];
   return roots
@@ -38,7 +39,7 @@ export function listFiles(folder: string): string[] {
  * cannot be read is a case that fails.
  */
 export function* casesOf(folder: string, path: string): Generator<Case, void> {
-  const file = relative(folder, path);
+  const file = relative(folder, path) || basename(path);
   const only = (outcome: Outcome): Case => ({ name: file, run: () => outcome });
   if (statSync(path).size > FILE_BYTES_MAX) {
     yield only(skipped("larger than 256 MiB"));

@@ -9,6 +9,9 @@ import { casesOf, listFiles } from "./folder.ts";
 import { type CaseResult, count, createTally, runCase } from "./outcome.ts";
 import { VECTORS } from "./place.ts";
 
+// A part of the suite and ten processes, on cores that other tests use too.
+t.setTimeout(120_000);
+
 const STATE_FILES = 40;
 /** Seconds or minutes each: for `npm run test:vectors` only. */
 const SLOW = /50000|Dosd|stQuadraticComplexityTest|stTimeConsuming|vmPerformance|1024PreCalls/;
@@ -234,7 +237,7 @@ t.test("the other kinds fail where anything is not as they say", async (t) => {
 function runProgram(folder: string): Promise<{ code: number; output: string }> {
   const program = fileURLToPath(new URL("./main.js", import.meta.url));
   return new Promise((resolve) => {
-    execFile(process.execPath, [program, folder], (error, stdout) => {
+    execFile(process.execPath, [program, folder, "--jobs", "1"], (error, stdout) => {
       resolve({ code: Number(error?.code ?? 0), output: stdout });
     });
   });
@@ -259,6 +262,8 @@ t.test("the program prints the counts and fails on any failure", async (t) => {
   const empty = await runProgram(`${folder}/empty`);
   t.equal(empty.code, 1);
   t.match(empty.output, "no test ran");
+  const single = await runProgram(`${folder}/bad/a.json`);
+  t.match(single.output, "failed: a.json: cat: decodes to another value");
   const missing = await runProgram(`${folder}/missing`);
   t.equal(missing.code, 0);
   t.match(missing.output, /^skipped: there is no folder .*missing$/m);
