@@ -7,7 +7,7 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { cp, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -35,7 +35,15 @@ export async function openFolder(
   keptIn: string | null,
 ): Promise<DataFolder> {
   const path = await mkdtemp(join(tmpdir(), "pricelane-bench-"));
-  const remove = (): Promise<void> => rm(path, { recursive: true, force: true });
+  // Also where the process ends on the way: it is hundreds of megabytes.
+  const removeNow = (): void => {
+    rmSync(path, { recursive: true, force: true });
+  };
+  process.once("exit", removeNow);
+  const remove = async (): Promise<void> => {
+    process.off("exit", removeNow);
+    await rm(path, { recursive: true, force: true });
+  };
   try {
     const kept = keptIn === null ? null : join(keptIn, stateName(population));
     if (kept !== null && existsSync(kept)) {
@@ -77,6 +85,11 @@ async function build(path: string, population: Population): Promise<void> {
   const program = fileURLToPath(new URL("./state-process.js", import.meta.url));
   const args = [...BUILDER_FLAGS, program, path, JSON.stringify(population)];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "inherit", "inherit"] });
+  const kill = (): void => {
+    child.kill("SIGKILL");
+  };
+  process.once("exit", kill);
   const [code] = (await once(child, "exit")) as [number | null];
+  process.off("exit", kill);
   if (code !== 0) throw new Error(`building the state ended with ${String(code)}`);
 }

@@ -47,6 +47,8 @@ function sizeOf(program: string): number {
   return program === "" ? 0 : (assemble(program).length - 2) / 2;
 }
 
+/** The loop whose contract has slots. */
+const COLD_READS = "sload-cold";
 const OFFSET = "0 CALLDATALOAD";
 
 const PROGRAMS: readonly (readonly [name: string, program: string, stride?: number])[] = [
@@ -57,7 +59,7 @@ const PROGRAMS: readonly (readonly [name: string, program: string, stride?: numb
     endless(`${PRIME} ${HEX_32_MAX} ${HEX_32_MAX - 1n}`, repeated("DUP3 DUP3 DUP3 MULMOD POP", 8)),
   ],
   ["exp", endless(`${HEX_32_MAX} ${HEX_32_MAX - 2n}`, "DUP2 DUP2 EXP POP")],
-  ["sload-cold", endless(OFFSET, "DUP1 SLOAD POP 1 ADD"), 7_900],
+  [COLD_READS, endless(OFFSET, "DUP1 SLOAD POP 1 ADD"), 7_900],
   ["balance-cold", endless(OFFSET, `DUP1 ${ADDRESS_FACTOR} MUL BALANCE POP 1 ADD`), 6_420],
   ["sstore-new", whileGas(OFFSET, "CALLER DUP2 SSTORE 1 ADD"), 760],
   ["sstore-dirty", endless("", "GAS 0 SSTORE")],
@@ -81,20 +83,28 @@ export function loopData({ stride }: Loop, call: number): Uint8Array {
   return bigintToBytes(BigInt(call * stride), 32);
 }
 
-/** The loops in the state; the one of cold reads finds `slots` slots written. */
-export function loopEntries(slots: number): AllocEntry[] {
-  const storage = new Map(
-    Array.from({ length: slots }, (_, slot) => [
+/**
+ * The loops in the state, those of `wanted` or all; the one of cold reads finds `slots` slots
+ * written.
+ */
+export function loopEntries(slots: number, wanted: ReadonlySet<Hex> | null = null): AllocEntry[] {
+  const isWanted = ({ address }: { readonly address: Hex }): boolean =>
+    wanted === null || wanted.has(address);
+  const codeOf = (program: string): Uint8Array => fromHex(assemble(program));
+  const sink = { address: SINK, nonce: 1n, code: codeOf("STOP") };
+  const loops = LOOPS.filter(isWanted).map(({ name, address }): AllocEntry => {
+    const [, program] = PROGRAMS.find(([each]) => each === name) ?? ["", ""];
+    const storage = name === COLD_READS ? { storage: writtenSlots(slots) } : {};
+    return { address, nonce: 1n, code: codeOf(program), ...storage };
+  });
+  return [...[sink].filter(isWanted), ...loops];
+}
+
+function writtenSlots(count: number): Map<Hex, bigint> {
+  return new Map(
+    Array.from({ length: count }, (_, slot) => [
       toHex(bigintToBytes(BigInt(slot), 32)),
       BigInt(slot + 1),
     ]),
   );
-  return [
-    { address: SINK, nonce: 1n, code: fromHex(assemble("STOP")) },
-    ...LOOPS.map(({ name, address }, index): AllocEntry => {
-      const [, program] = PROGRAMS[index] ?? ["", ""];
-      const code = fromHex(assemble(program));
-      return { address, nonce: 1n, code, ...(name === "sload-cold" ? { storage } : {}) };
-    }),
-  ];
 }

@@ -19,6 +19,13 @@ function progress(line: string): void {
   process.stderr.write(`${seconds.padStart(4)} s  ${line}\n`);
 }
 
+// So that what runs at the process's exit (folders, anvil) runs then too.
+for (const [signal, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const)
+  process.once(signal, () => process.exit(code));
+
 try {
   const options = parseOptions(process.argv.slice(2));
   const say = options.profile ? print : progress;

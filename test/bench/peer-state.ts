@@ -34,11 +34,11 @@ export function peerState(
     if (to === TOKEN) owners.add(tokenRecipient(data));
   }
   const wanted = new Set(contracts);
-  const all = [...contractEntries([...nonces.keys()], [...owners]), ...loopEntries(slots)];
   return [
     ...[...nonces].map(([address, nonce]) => ({ address, nonce, balance: SENDER_BALANCE })),
     ...[...paid].map((address) => ({ address, balance: PLAIN_BALANCE })),
-    ...all.filter(({ address }) => wanted.has(address)),
+    ...contractEntries([...nonces.keys()], [...owners], wanted),
+    ...loopEntries(slots, wanted),
   ];
 }
 

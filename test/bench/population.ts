@@ -78,27 +78,35 @@ export function statePlan(population: Population, senders: readonly Sender[]): S
 }
 
 /**
- * All contracts but the loops. Traders hold tokens and let the router take them; owners only hold.
+ * Contracts but the loops: those of `wanted`, or all. Traders hold tokens and let the router take
+ * them; owners only hold.
  */
-export function contractEntries(traders: readonly Hex[], owners: readonly Hex[]): AllocEntry[] {
-  const system = Object.entries(predeployAlloc((name) => loadArtifact(name).deployedBytecode)).map(
-    ([address, { nonce = 0, code = "0x" }]) => ({
-      address: address as Hex,
-      nonce: BigInt(nonce),
-      code: fromHex(code as Hex),
-    }),
-  );
-  const tokens = Array.from({ length: POOLS + 1 }, (_, index) =>
-    tokenEntry(index, traders, owners),
-  );
-  const pools = Array.from({ length: POOLS }, (_, index) => poolEntry(index));
-  return [
-    ...system,
-    ...tokens,
-    ...pools,
-    contract(ORACLE, "BenchOracle", oracleStorage()),
-    contract(ROUTER, "BenchRouter"),
-  ];
+export function contractEntries(
+  traders: readonly Hex[],
+  owners: readonly Hex[],
+  wanted: ReadonlySet<Hex> | null = null,
+): AllocEntry[] {
+  const makers = new Map<Hex, () => AllocEntry>([
+    [ORACLE, () => contract(ORACLE, "BenchOracle", oracleStorage())],
+    [ROUTER, () => contract(ROUTER, "BenchRouter")],
+  ]);
+  for (const entry of systemEntries()) makers.set(entry.address, () => entry);
+  for (let index = 0; index <= POOLS; index++)
+    makers.set(tokenAddress(index), () => tokenEntry(index, traders, owners));
+  for (let index = 0; index < POOLS; index++)
+    makers.set(poolAddress(index), () => poolEntry(index));
+  return [...makers]
+    .filter(([address]) => wanted === null || wanted.has(address))
+    .map(([, make]) => make());
+}
+
+function systemEntries(): AllocEntry[] {
+  const alloc = predeployAlloc((name) => loadArtifact(name).deployedBytecode);
+  return Object.entries(alloc).map(([address, { nonce = 0, code = "0x" }]) => ({
+    address: address as Hex,
+    nonce: BigInt(nonce),
+    code: fromHex(code as Hex),
+  }));
 }
 
 function contract(address: Hex, name: string, storage?: ReadonlyMap<Hex, bigint>): AllocEntry {

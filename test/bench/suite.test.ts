@@ -27,8 +27,7 @@ const TINY: BenchOptions = {
   // Not the flood: it runs in real time, and needs a machine that keeps up with it.
   isWanted: wanted(...ORDINARY, ...LOOPS, "heavy"),
   json: null,
-  /** Built by the first run, copied by the second. */
-  state: t.testdir(),
+  state: null,
   profile: false,
   peers: true,
 };
@@ -123,13 +122,4 @@ t.test("every row is there", async (t) => {
 
   t.equal(rowsOf(rows, "memory").length, 3);
   t.ok(said.includes("loop: jump on peers"), "progress is told");
-});
-
-t.test("a profile names functions instead of figures", async (t) => {
-  const said: string[] = [];
-  const options = { ...TINY, isWanted: wanted("transfers"), profile: true };
-  const rows = await runSuite(options, (line) => said.push(line));
-  t.same(rows, [], "no figures, and no state that was built: the kept one");
-  const table = said.find((line) => line.startsWith("self times of transfers")) ?? "";
-  t.match(table, /^ *\d+\.\d % +\d+ {2}\S/m);
 });
