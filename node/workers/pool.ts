@@ -54,6 +54,12 @@ export interface WorkerPool {
 /** After it, a thread that does not end by itself is terminated. */
 const END_TIMEOUT_MS = 10_000;
 
+/**
+ * The roots' thread makes thousands of trie nodes a block, most of which stay: in a young generation
+ * of the usual size each is copied twice on its way, at half the cost of hashing it.
+ */
+const ROOT_YOUNG_GENERATION_MB = 96;
+
 /** Raw transactions a recovery call carries: smaller calls interleave better with other work. */
 const RECOVER_CHUNK = 256;
 
@@ -145,7 +151,12 @@ function startThread(
   workerData: PoolWorkerData,
   onExit: (cause: unknown) => void,
 ): Promise<PoolThread> {
-  const worker = new Worker(new URL("./pool-worker.js", import.meta.url), { workerData });
+  const worker = new Worker(new URL("./pool-worker.js", import.meta.url), {
+    workerData,
+    resourceLimits: workerData.channels.includes("root")
+      ? { maxYoungGenerationSizeMb: ROOT_YOUNG_GENERATION_MB }
+      : {},
+  });
   return new Promise((resolve, reject) => {
     let failure: unknown;
     let up = false;

@@ -11,13 +11,14 @@ import type { TrieReader } from "../../storage/state.ts";
 import { type RootHasher, SEALED_BLOCKS_MAX } from "../engine.ts";
 import { listRoot } from "./list-root.ts";
 import { createStateTries, RESIDENT_NODES_MAX } from "./state-trie.ts";
+import { createScope } from "./trie-source.ts";
 
 /** A hasher whose base is what `trie` reads now; it keeps about `residentMax` nodes in memory. */
 export function createRootHasher(
   trie: TrieReader,
   residentMax: number = RESIDENT_NODES_MAX,
 ): RootHasher {
-  let tries = createStateTries(trie, residentMax);
+  let tries = createStateTries(createScope(trie), residentMax);
   /** Blocks that are sealed and not committed. */
   let sealed = 0;
   let failure: Error | null = null;
@@ -55,7 +56,7 @@ export function createRootHasher(
       });
     },
     async discard() {
-      tries = createStateTries(trie, residentMax);
+      tries = createStateTries(createScope(trie), residentMax);
       sealed = 0;
       failure = null;
     },

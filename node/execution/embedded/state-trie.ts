@@ -60,14 +60,17 @@ export interface StateTries {
   committed(): void;
 }
 
-/** The tries over the committed nodes of `reader`; the root node is taken as it stands there. */
-export function createStateTries(reader: TrieReader, residentMax: number): StateTries {
-  return new ResidentTries(reader, residentMax);
+/**
+ * The tries over the committed nodes of a new scope's reader; the root node is taken as it stands
+ * there. They keep about `residentMax` nodes in memory.
+ */
+export function createStateTries(scope: TrieScope, residentMax: number): StateTries {
+  return new ResidentTries(scope, residentMax);
 }
 
 /** Roots after one slice over the committed nodes of `reader`. */
 export function computeRoots(slice: StateSlice, reader: TrieReader): RootResult {
-  const tries = createStateTries(reader, RESIDENT_NODES_MAX);
+  const tries = createStateTries(createScope(reader), RESIDENT_NODES_MAX);
   tries.extend(slice);
   return tries.seal();
 }
@@ -104,19 +107,22 @@ class ResidentTries implements StateTries {
   readonly #touched = new Set<Storage>();
   #storageRoots = new Map<Hex, Hex>();
 
-  constructor(reader: TrieReader, residentMax: number) {
+  constructor(scope: TrieScope, residentMax: number) {
+    this.#scope = scope;
     this.#residentMax = residentMax;
-    this.#scope = createScope(reader);
   }
 
   extend(slice: StateSlice): void {
-    const addresses = new Set(slice.map(({ address }) => address));
-    assert.equal(addresses.size, slice.length, "a slice has each account once");
+    const writes = slice
+      .map((write) => ({ key: accountKey(write.address), write }))
+      // In the order of the trie: neighbours are read while their parents are at hand.
+      .sort((a, b) => compareKeys(a.key, b.key));
     const accounts = this.#accountTrie();
     // Values are copied into nodes.
     const { allocate } = createArena();
-    const updates = slice.map((write) => {
-      const key = accountKey(write.address);
+    const updates = writes.map(({ key, write }, index) => {
+      const next = writes[index + 1];
+      assert(next?.write.address !== write.address, "a slice has each account once");
       const old = accounts.get(key, guessAccount(write, allocate));
       const before = old === null ? EMPTY_ROOT : storageRootOf(old);
       const storageRoot = this.#extendStorage(write, key, before);
