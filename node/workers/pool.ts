@@ -55,8 +55,8 @@ export interface WorkerPool {
 const END_TIMEOUT_MS = 10_000;
 
 /**
- * The roots' thread makes thousands of trie nodes a block, most of which stay: in a young generation
- * of the usual size each is copied twice on its way, at half the cost of hashing it.
+ * The roots' thread makes thousands of trie nodes a block, most of which stay: in a young
+ * generation of the usual size each is copied twice on its way, at half the cost of hashing it.
  */
 const ROOT_YOUNG_GENERATION_MB = 96;
 
