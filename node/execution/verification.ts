@@ -36,7 +36,7 @@ export interface VerifiedBlock {
 export type VerifierService = {
   /** The parent must be the head of the store by now. */
   begin(block: VerifiedBlock): Promise<void>;
-  /** Re-executes the next slice, or takes its word. */
+  /** Re-executes the next slice, or takes its word where it can. */
   check(slice: BlockSlice, reexecute: boolean): Promise<Mismatch | null>;
   /** The lane rules over all slices so far. */
   verifyOrder(laneData: LaneData): Promise<Verdict<LaneResult>>;

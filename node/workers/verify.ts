@@ -65,7 +65,7 @@ export function createVerifierService(
       inTurn(() => {
         const { reexecution, transactions } = current();
         for (const transaction of slice.transactions) transactions.push(transaction);
-        if (reexecute) return reexecution.check(slice);
+        if (reexecute || reexecution.mustCheck(slice)) return reexecution.check(slice);
         reexecution.adopt(slice);
         return null;
       }),

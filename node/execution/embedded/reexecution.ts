@@ -6,7 +6,9 @@
  * overlay and machine are made anew for each block, so whatever a long-lived executor carries over
  * from one transaction to the next shows here. Does not own order, roots, or what follows.
  */
+import assert from "node:assert/strict";
 import { bytesEqual } from "../../../lanes/bytes.ts";
+import { DEPOSIT_TYPE } from "../../../lanes/transaction.ts";
 import { encodeReceipt, type Receipt } from "../../primitives/receipt.ts";
 import type { RollupConfig } from "../../rollup-config.ts";
 import type { AccountRecord, StateReader } from "../../storage/state.ts";
@@ -21,6 +23,11 @@ import { applyTransaction, type BlockProgress } from "./transition.ts";
 export interface Reexecution {
   /** Executes the block's next slice and compares; `null` where everything is equal. */
   check(slice: BlockSlice): Promise<Mismatch | null>;
+  /**
+   * Whether the next slice has to be executed: the L1 fees of a block are those before its first
+   * transaction that is not a deposit, which may stand in the middle of a slice.
+   */
+  mustCheck(slice: BlockSlice): boolean;
   /** Takes the next slice's word: what comes after it starts from what it says. */
   adopt(slice: BlockSlice): void;
 }
@@ -37,8 +44,11 @@ export async function startReexecution(
   const progress: BlockProgress = { machine, gasUsed: 0n, fees: null };
   await runSystemCalls(machine, environment.parentBeaconBlockRoot, parent.hash);
   let executed = 0;
+  const mustCheck = ({ transactions }: BlockSlice): boolean =>
+    progress.fees === null && transactions.some(({ type }) => type !== DEPOSIT_TYPE);
 
   return {
+    mustCheck,
     async check(slice) {
       const start = executed;
       executed += slice.transactions.length;
@@ -53,6 +63,7 @@ export async function startReexecution(
       return detail === null ? null : { transaction: start, part: "state", detail };
     },
     adopt(slice) {
+      assert(!mustCheck(slice), "this slice has to be executed");
       executed += slice.transactions.length;
       progress.gasUsed = slice.receipts.at(-1)?.cumulativeGasUsed ?? progress.gasUsed;
       working.beginTransaction();
