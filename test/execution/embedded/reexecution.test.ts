@@ -43,7 +43,7 @@ t.test("what the engine says is confirmed, whoever looks at which slice", async 
   const random = createRandom(3);
   const chain = createChain(ROLLUP);
   let adopted = 0;
-  for await (const { block } of parityChain(ROLLUP, 21, 50)) {
+  for await (const { block } of parityChain(ROLLUP, 21, 30)) {
     const slices = await executeInSlices(chain, block, random);
     const [all, some] = await Promise.all([start(chain, block), start(chain, block)]);
     for (const slice of slices) {
@@ -55,7 +55,7 @@ t.test("what the engine says is confirmed, whoever looks at which slice", async 
     }
     t.equal((await chain.close()).block.hash, block.hash);
   }
-  t.ok(adopted > 50, `${adopted} slices taken at their word`);
+  t.ok(adopted > 20, `${adopted} slices taken at their word`);
 });
 
 /** One thing in a slice changed as a fault of the executor would. */
