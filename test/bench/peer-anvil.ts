@@ -19,8 +19,6 @@ import type { AllocEntry } from "./state.ts";
 export const ANVIL = "anvil";
 
 const START_TIMEOUT_MS = 30_000;
-/** Transactions sent in one request. */
-const BATCH_SIZE = 500;
 
 export interface Anvil {
   /** Hands the transactions in, then mines one block of them. */
@@ -116,17 +114,12 @@ async function stopped(child: ChildProcess): Promise<void> {
 }
 
 async function mine(url: string, transactions: readonly UserTransaction[]): Promise<PeerBlock> {
-  for (let start = 0; start < transactions.length; start += BATCH_SIZE)
-    await request(
-      url,
-      transactions
-        .slice(start, start + BATCH_SIZE)
-        .map(({ raw }) => ["eth_sendRawTransaction", [toHex(raw)]] as const),
-    );
+  // One after another: calls of one batch would be taken in any order, and order is in the gas.
+  for (const { raw } of transactions) await request(url, "eth_sendRawTransaction", [toHex(raw)]);
   const startedMs = performance.now();
-  await request(url, [["evm_mine", []]]);
+  await request(url, "evm_mine", []);
   const ms = performance.now() - startedMs;
-  const [block] = await request(url, [["eth_getBlockByNumber", ["latest", false]]]);
+  const block = await request(url, "eth_getBlockByNumber", ["latest", false]);
   const { gasUsed, transactions: mined } = block as {
     readonly gasUsed: Hex;
     readonly transactions: readonly Hex[];
@@ -137,24 +130,17 @@ async function mine(url: string, transactions: readonly UserTransaction[]): Prom
 }
 
 interface Answer {
-  readonly id: number;
   readonly result?: unknown;
   readonly error?: { readonly message: string };
 }
 
-/** One JSON-RPC batch; throws where any call fails. */
-async function request(
-  url: string,
-  calls: readonly (readonly [method: string, params: readonly unknown[]])[],
-): Promise<unknown[]> {
-  const body = calls.map(([method, params], id) => ({ jsonrpc: "2.0", id, method, params }));
+async function request(url: string, method: string, params: readonly unknown[]): Promise<unknown> {
   const response = await fetch(url, {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
+    body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
   });
-  const answers = (await response.json()) as Answer[];
-  const failed = answers.find(({ error }) => error !== undefined);
-  if (failed?.error !== undefined) throw new Error(`anvil: ${failed.error.message}`);
-  return [...answers].sort((a, b) => a.id - b.id).map(({ result }) => result);
+  const { result, error } = (await response.json()) as Answer;
+  if (error !== undefined) throw new Error(`anvil: ${error.message}`);
+  return result;
 }
