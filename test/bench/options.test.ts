@@ -12,6 +12,8 @@ t.test("defaults are the full size", async (t) => {
     state: null,
   });
   t.ok(options.isWanted("loop: jump"));
+  t.notOk(options.isWanted("roots"), "takes minutes");
+  t.ok(parseOptions(["execution", "--only", "roots"]).isWanted("roots"));
 });
 
 t.test("flags", async (t) => {

@@ -1,8 +1,9 @@
 /**
  * All benchmarks of execution, one after another on one chain: the rows of the report.
  *
- * Owns the order and what `--only` and `--profile` leave out. The sequencer comes last: it moves the
- * chain on by blocks of its own.
+ * Owns the order and what `--profile` leaves out. The sequencer comes after what is measured block
+ * by block, because it moves the chain on by blocks of its own; single components, which have
+ * nothing to do with the chain, come after the look at the memory.
  */
 import { sign } from "./accounts.ts";
 import { boundaryRows } from "./boundary.ts";
@@ -94,7 +95,12 @@ class Suite {
     if (isWanted("heavy")) rows.push(...(await this.#heavy()));
     const flood = ordinary.find(({ name }) => name === "erc-20");
     if (isWanted("boundary") && flood !== undefined) rows.push(...(await this.#boundary(flood)));
-    return [...rows, ...this.#memory.rows()];
+    rows.push(...this.#memory.rows());
+    if (isWanted("precompiles"))
+      rows.push(...(await this.#component("precompiles", precompileRows)));
+    if (isWanted("roots"))
+      rows.push(...(await this.#component("roots", () => rootRows(population.accounts))));
+    return rows;
   }
 
   async #measure(
