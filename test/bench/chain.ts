@@ -40,6 +40,8 @@ export interface BlockTimes {
   readonly openMs: number;
   /** All user transactions, one after another. */
   readonly executeMs: number;
+  /** The same in time of the processor, which other processes do not stretch. */
+  readonly executeCpuMs: number;
   /** Diff, roots and header of the whole block; the roots are hashed in another thread. */
   readonly sealMs: number;
   /** `Store.commitBlock`. */
@@ -158,10 +160,13 @@ async function runBlock(
   const gasBefore = engine.gasUsed();
   const openMs = watch();
   let executeMs = 0;
+  let executeCpuMs = 0;
   await around(async () => {
+    const startedCpuMs = cpuMs();
     watch();
     for (const transaction of transactions) await applyOne(engine, transaction, status);
     executeMs = watch();
+    executeCpuMs = cpuMs() - startedCpuMs;
   });
   watch();
   const gasUsed = engine.gasUsed() - gasBefore;
@@ -177,6 +182,7 @@ async function runBlock(
     dirtyLeaves: countLeaves(executed.diff),
     openMs,
     executeMs,
+    executeCpuMs,
     sealMs,
     commitMs,
     committedMs,
@@ -261,6 +267,12 @@ async function executeInTurns(
     await setImmediate();
     turnMs = performance.now();
   }
+}
+
+/** Of all threads: while one executes, the others of this process have nothing to do. */
+export function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }
 
 /** Milliseconds since the call before. */

@@ -5,7 +5,7 @@
  */
 import { writeFile } from "node:fs/promises";
 import { parseOptions, UsageError } from "./options.ts";
-import { formatRows } from "./report.ts";
+import { describeMachine, formatRows } from "./report.ts";
 import { runSuite } from "./suite.ts";
 
 function print(text: string): void {
@@ -29,9 +29,12 @@ for (const [signal, code] of [
 try {
   const options = parseOptions(process.argv.slice(2));
   const say = options.profile ? print : progress;
+  const machine = describeMachine();
   const rows = await runSuite(options, say);
+  print(machine);
   if (rows.length > 0) print(formatRows(rows));
-  if (options.json !== null) await writeFile(options.json, JSON.stringify(rows, null, 2));
+  if (options.json !== null)
+    await writeFile(options.json, JSON.stringify({ machine, rows }, null, 2));
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;
   print(error.message);

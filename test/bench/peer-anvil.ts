@@ -126,7 +126,7 @@ async function mine(url: string, transactions: readonly UserTransaction[]): Prom
   };
   if (mined.length !== transactions.length)
     throw new Error(`anvil mined ${mined.length} of ${transactions.length} transactions`);
-  return { gasUsed: BigInt(gasUsed), ms };
+  return { gasUsed: BigInt(gasUsed), ms, cpuMs: null };
 }
 
 interface Answer {

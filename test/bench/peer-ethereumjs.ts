@@ -14,6 +14,7 @@ import { bigintToMinimalBytes, fromHex, type Hex } from "../../lanes/bytes.ts";
 import { gasCost, settleGas } from "../../node/execution/embedded/gas.ts";
 import type { UserTransaction } from "../../node/primitives/transaction.ts";
 import { CHAIN_ID } from "./accounts.ts";
+import { cpuMs } from "./chain.ts";
 import { type PeerBlock, peerState } from "./peer-state.ts";
 import type { AllocEntry } from "./state.ts";
 
@@ -29,10 +30,12 @@ export async function runOnEthereumJs(
 ): Promise<PeerBlock> {
   let gasUsed = 0n;
   let ms = 0;
+  let cpu = 0;
   for (let start = 0; start < transactions.length; start += GROUP_SIZE) {
     const group = transactions.slice(start, start + GROUP_SIZE);
     const evm = await createPeer(peerState(group, contracts, slots));
     const calls = group.map(toCall);
+    const startedCpuMs = cpuMs();
     const startedMs = performance.now();
     for (const { options, intrinsic, floor } of calls) {
       const { execResult } = await evm.runCall(options);
@@ -43,8 +46,9 @@ export async function runOnEthereumJs(
       evm.stateManager.originalStorageCache.clear();
     }
     ms += performance.now() - startedMs;
+    cpu += cpuMs() - startedCpuMs;
   }
-  return { gasUsed, ms };
+  return { gasUsed, ms, cpuMs: cpu };
 }
 
 async function createPeer(entries: readonly AllocEntry[]): Promise<EVM> {

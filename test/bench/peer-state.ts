@@ -16,6 +16,8 @@ import type { AllocEntry } from "./state.ts";
 export interface PeerBlock {
   readonly gasUsed: bigint;
   readonly ms: number;
+  /** Processor time, where the peer runs in this process. */
+  readonly cpuMs: number | null;
 }
 
 /** The accounts and contracts of these transactions. `slots` is of the loop of cold reads. */

@@ -3,11 +3,11 @@
  * ours, and that both sides used the same gas: a peer that did something else is no peer.
  */
 import type { UserTransaction } from "../../node/primitives/transaction.ts";
-import { WHOLE_BLOCK, type WorkloadRun } from "./execution.ts";
+import { PROCESSOR_TIME, WHOLE_BLOCK, type WorkloadRun } from "./execution.ts";
 import { ANVIL, startAnvil } from "./peer-anvil.ts";
 import { ETHEREUMJS, runOnEthereumJs } from "./peer-ethereumjs.ts";
 import { type PeerBlock, peerState } from "./peer-state.ts";
-import { comparedTo, type Row } from "./row.ts";
+import { comparedTo, type PeerFigure, type Row } from "./row.ts";
 
 /** A peer's blocks, in the order of ours that count. */
 export interface PeerRun {
@@ -69,9 +69,13 @@ function checked(
   return { peer, blocks: done.slice(1) };
 }
 
+/** Measures that peers have too. */
+const COMPARED: ReadonlySet<string> = new Set(["execution", PROCESSOR_TIME, WHOLE_BLOCK]);
+
 /**
- * Our rows with the peers' figures beside those that both have: execution beside execution, and the
- * whole block beside what a node does for a block.
+ * Our rows with the peers' figures beside those that both have: execution beside execution, by
+ * processor time where the peer runs in this process, and the whole block beside what a node does
+ * for a block.
  */
 export function withPeers(
   rows: readonly Row[],
@@ -80,17 +84,19 @@ export function withPeers(
 ): Row[] {
   const count = times[0]?.transactions ?? 0;
   return rows.map((row) => {
-    const isCompared = row.measure === "execution" || row.measure === WHOLE_BLOCK;
-    if (!isCompared) return row;
-    const figures = peers
-      .filter(({ peer }) => row.measure === "execution" || peer === ANVIL)
-      .map(({ peer, blocks }) => comparedTo(row.figure, peer, blocks.map(rateIn(row.unit, count))));
+    if (!COMPARED.has(row.measure)) return row;
+    const figures = peers.flatMap(({ peer, blocks }): PeerFigure[] => {
+      if (row.measure === WHOLE_BLOCK && peer !== ANVIL) return [];
+      const samples = blocks.flatMap((block) => {
+        const ms = row.measure === PROCESSOR_TIME ? block.cpuMs : block.ms;
+        return ms === null ? [] : [rateIn(row.unit, count, block.gasUsed, ms)];
+      });
+      return samples.length === 0 ? [] : [comparedTo(row.figure, peer, samples)];
+    });
     return { ...row, peers: figures };
   });
 }
 
-function rateIn(unit: Row["unit"], transactions: number): (block: PeerBlock) => number {
-  return unit === "tx/s"
-    ? ({ ms }) => (1000 * transactions) / ms
-    : ({ ms, gasUsed }) => Number(gasUsed) / (1000 * ms);
+function rateIn(unit: Row["unit"], transactions: number, gasUsed: bigint, ms: number): number {
+  return unit === "tx/s" ? (1000 * transactions) / ms : Number(gasUsed) / (1000 * ms);
 }

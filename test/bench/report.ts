@@ -1,10 +1,18 @@
 /** The report of a run: a table to read and the same as JSON. Owns the form only. */
+import { cpus, loadavg } from "node:os";
 import { type Figure, isMet, type Row } from "./row.ts";
 import type { SelfTime } from "./profile.ts";
 
 const SELF_TIMES_SHOWN = 25;
 
 type Cells = readonly string[];
+
+/** What the figures were measured on. */
+export function describeMachine(): string {
+  const [model = { model: "unknown processor" }] = cpus();
+  const load = loadavg().map((value) => value.toFixed(1));
+  return `node ${process.version}, ${cpus().length} × ${model.model}, load average ${load.join(" ")}`;
+}
 
 /** The rows as a table with aligned columns, notes below. */
 export function formatRows(rows: readonly Row[]): string {

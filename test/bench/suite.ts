@@ -121,7 +121,7 @@ class Suite {
     this.#memory.sample(run.blocks.length);
     this.#loopMs.set(workload.name, figureOf(run.times.map((each) => each.executeMs)).median);
     const rows = rowsOf(workload.name, run.times);
-    if (run.workload.isOrdinary) rows.splice(2, 0, ...(await this.#stream(workload, runs)));
+    if (run.workload.isOrdinary) rows.splice(3, 0, ...(await this.#stream(workload, runs)));
     if (!peers) return rows;
     this.#say(`${workload.name} on peers`);
     return withPeers(rows, await runPeers(run, population.slots), run);
