@@ -2,16 +2,14 @@
  * Where the sequencing thread's time goes: V8's sampling profiler around a piece of work, its
  * samples summed by function.
  *
- * Self time only: what a function itself ran, not what it called. Native calls count for the
- * JavaScript function that stands nearest.
+ * Self time only: what a function itself ran, not what it called; native functions count for the
+ * JavaScript that called them.
  */
 import { type Profiler, Session } from "node:inspector/promises";
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const SAMPLING_INTERVAL_US = 200;
-/** Nobody's work: waiting, and the profiler's own starting and stopping. */
-const NO_WORK: ReadonlySet<string> = new Set(["(idle)", "dispatch"]);
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 
 export interface SelfTime {
@@ -47,7 +45,7 @@ export async function createProfile(): Promise<Profile> {
     },
     selfTimes() {
       const all = [...byPlace.values()].filter(
-        ({ name, place }) => place !== "" || !NO_WORK.has(name),
+        ({ name, place }) => name !== "(idle)" && !place.startsWith("node:inspector"),
       );
       const total = all.reduce((sum, { ms }) => sum + ms, 0);
       return all.map((each) => ({ ...each, share: each.ms / total })).sort((a, b) => b.ms - a.ms);
@@ -62,10 +60,11 @@ function addSamples(
   byPlace: Map<string, { name: string; place: string; ms: number }>,
   { nodes, samples = [], timeDeltas = [] }: Profiler.Profile,
 ): void {
-  const frames = new Map(nodes.map(({ id, callFrame }) => [id, callFrame]));
+  const frameOf = createFrames(nodes);
   for (const [index, id] of samples.entries()) {
-    const frame = frames.get(id);
-    if (frame === undefined) continue;
+    // Before the first sample the profiler itself was at work.
+    if (index === 0) continue;
+    const frame = frameOf(id);
     const name = frame.functionName === "" ? "(anonymous)" : frame.functionName;
     const place = placeOf(frame);
     const key = `${name} ${place}`;
@@ -75,8 +74,28 @@ function addSamples(
   }
 }
 
+type Node = Profiler.Profile["nodes"][number];
+
+/**
+ * What counts a node's time: itself, or its nearest caller with a source. V8 gives native functions
+ * names, but of other ones: a read of LevelDB shows as `Secp256k1Addon`.
+ */
+function createFrames(nodes: readonly Node[]): (id: number) => Node["callFrame"] {
+  const byId = new Map(nodes.map((node) => [node.id, node]));
+  const callers = new Map<number, Node>();
+  for (const node of nodes) for (const child of node.children ?? []) callers.set(child, node);
+  return (id) => {
+    const node = byId.get(id);
+    if (node === undefined) throw new Error("a sample of no node");
+    let at: Node | undefined = node;
+    while (at !== undefined && at.callFrame.url === "") at = callers.get(at.id);
+    // V8's own: it has no caller.
+    return (at ?? node).callFrame;
+  };
+}
+
 /** As a reader finds it: the source for our own code, the package for what is in one. */
-function placeOf({ url, lineNumber }: Profiler.Profile["nodes"][number]["callFrame"]): string {
+function placeOf({ url, lineNumber }: Node["callFrame"]): string {
   if (url === "") return "";
   const inPackage = url.lastIndexOf("node_modules/");
   if (inPackage >= 0) return `${url.slice(inPackage + "node_modules/".length)}:${lineNumber + 1}`;
