@@ -21,7 +21,8 @@ const EXECUTION_TARGETS: Readonly<Record<string, Target>> = {
 const ROOT_MS_MAX = 40;
 const GAS_PER_MGAS = 1_000_000;
 export const PROCESSOR_TIME = "execution, by processor time";
-const PROCESSOR_NOTE = "what it would be on a processor of its own: other processes do not count";
+const PROCESSOR_NOTE =
+  "of all threads, the collector's and LevelDB's too, as if on one core; other processes do not count";
 export const WHOLE_BLOCK = "blocks in a stream";
 const ROOTS_NOTE =
   "time of `seal` without slices: diff, state roots and the lists' roots in their thread, both ways";

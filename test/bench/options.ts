@@ -44,7 +44,7 @@ const ACCOUNTS_MIN = 2_000;
 const RUNS_DEFAULT = 5;
 const LOOP_RUNS_MAX = 3;
 const FLOOD_BLOCKS = 4;
-const PROBES = 40;
+const PROBES = 60;
 const SENDERS_MAX = 20_000;
 const HOLDERS_MAX = 100_000;
 /** What the loop of cold reads goes through in all its runs. */

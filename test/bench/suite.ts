@@ -88,10 +88,6 @@ class Suite {
     for (const workload of loops.filter(({ name }) => isWanted(name)))
       rows.push(...(await this.#measure(workload, loopRuns, loopRows)));
     if (profile) return [];
-    if (isWanted("precompiles"))
-      rows.push(...(await this.#component("precompiles", precompileRows)));
-    if (isWanted("roots"))
-      rows.push(...(await this.#component("roots", () => rootRows(population.accounts))));
     if (isWanted("heavy")) rows.push(...(await this.#heavy()));
     const flood = ordinary.find(({ name }) => name === "erc-20");
     if (isWanted("boundary") && flood !== undefined) rows.push(...(await this.#boundary(flood)));
@@ -147,10 +143,9 @@ class Suite {
       const heavy = sign(sender, loopCall(loop, 0, this.#options.loopGas));
       return { name, heavy, durationMs: this.#loopMs.get(name) ?? Infinity };
     });
-    const idle: HeavyCase = { name: "nothing", heavy: null, durationMs: Infinity };
     const report = oracleReport(feedId(0), 1_000_000n, FAST_REPORT_MS);
     const fast = sign(this.#reporters.next(), report);
-    return heavyRows(this.#chain, [idle, ...loops], fast, this.#options.probes);
+    return heavyRows(this.#chain, loops, fast, this.#options.probes);
   }
 
   #boundary(flood: Workload): Promise<Row[]> {
