@@ -226,7 +226,6 @@ class Batch {
 
   /** The node with nibbles before it, at `depth` of `key`; it stood that much below. */
   #prepend(nibbles: Uint8Array, node: TrieNode, key: Uint8Array, depth: number): TrieNode {
-    node.seen = this.#block;
     if (node.kind !== "branch" && node.base !== null)
       this.#place.onVacated(this.#source.path(key, depth, nibbles), node.base);
     return this.#admit(prependNibbles(nibbles, node, this.#block, this.#allocate));
