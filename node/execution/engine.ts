@@ -105,8 +105,8 @@ export interface AccountWrite {
   /** The account now, its `storageRoot` as committed; `null` where there is none. */
   readonly after: AccountRecord | null;
   /**
-   * What flat state holds of it, where that is at hand. Only saves the hasher a read of the trie,
-   * which may have moved on; it believes nothing that does not hash to what the trie says.
+   * What it was before the block, where that is at hand. Only saves the hasher a read of the trie:
+   * it believes nothing that does not hash to what the trie says.
    */
   readonly committed?: AccountRecord | null;
   /** What stood in the account's storage before the slice is gone; `slots` come after that. */

@@ -41,6 +41,7 @@ import {
   type LayeredReader,
   type StateLayer,
   toDiff,
+  withCommitted,
 } from "./state-layer.ts";
 import { applyTransaction, type BlockProgress } from "./transition.ts";
 
@@ -191,7 +192,7 @@ class EmbeddedEngine implements Engine {
     if (open.parent.hash === null) return null;
     const { writes, codes } = this.#state.takeSlice();
     // A failure shows again at the seal.
-    this.#roots.extend(writes).catch(() => undefined);
+    this.#roots.extend(withCommitted(writes, this.#layers)).catch(() => undefined);
     const from = open.sliced;
     open.sliced = open.receipts.length;
     return {

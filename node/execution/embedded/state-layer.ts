@@ -16,6 +16,7 @@ import type {
   StateDiff,
   StateReader,
 } from "../../storage/state.ts";
+import type { StateSlice } from "../engine.ts";
 
 export type Slots = Map<Hex, bigint>;
 
@@ -99,6 +100,24 @@ export function* layerChanges(layer: StateLayer, below: StateReader): Generator<
     const change = accountChange(layer, below, address);
     if (change !== null) yield change;
   }
+}
+
+/** A slice with what `below`, the state before the block, holds of everything that it writes. */
+export function withCommitted(slice: StateSlice, below: StateReader): StateSlice {
+  return slice.map((write) => {
+    const { address, slots } = write;
+    const committed = below.account(address);
+    const empty = (committed?.storageRoot ?? EMPTY_TRIE_ROOT) === EMPTY_TRIE_ROOT;
+    return {
+      ...write,
+      committed,
+      slots: slots.map(({ slot, value }) => ({
+        slot,
+        value,
+        committed: empty ? 0n : below.slot(address, slot),
+      })),
+    };
+  });
 }
 
 /** The whole diff of `changes`, with the code that they bring. */

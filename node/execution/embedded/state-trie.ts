@@ -117,22 +117,18 @@ class ResidentTries implements StateTries {
       .map((write) => ({ key: accountKey(write.address), write }))
       // In the order of the trie: neighbours are read while their parents are at hand.
       .sort((a, b) => compareKeys(a.key, b.key));
-    const accounts = this.#accountTrie();
     // Values are copied into nodes.
     const { allocate } = createArena();
     const updates = writes.map(({ key, write }, index) => {
       const next = writes[index + 1];
       assert(next?.write.address !== write.address, "a slice has each account once");
-      const old = accounts.get(key, guessAccount(write, allocate));
-      const before = old === null ? EMPTY_ROOT : storageRootOf(old);
-      const storageRoot = this.#extendStorage(write, key, before);
-      if (write.after === null) {
-        this.#storageRoots.delete(write.address);
-        return { key, value: null };
-      }
-      this.#storageRoots.set(write.address, rootHex(storageRoot));
-      return { key, value: encodeAccount(write.after, storageRoot, allocate) };
+      return {
+        key,
+        guess: guessAccount(write, allocate),
+        value: (old: Uint8Array | null) => this.#write(write, key, old, allocate),
+      };
     });
+    const accounts = this.#accountTrie();
     accounts.update(updates);
     accounts.root();
   }
@@ -163,6 +159,23 @@ class ResidentTries implements StateTries {
   #accountTrie(): Trie {
     this.#accounts ??= openTrie(this.#scope, ACCOUNT_TRIE, null);
     return this.#accounts;
+  }
+
+  /** What the account trie holds after a write, its storage root included. */
+  #write(
+    write: AccountWrite,
+    key: Uint8Array,
+    old: Uint8Array | null,
+    allocate: Allocate,
+  ): Uint8Array | null {
+    const before = old === null ? EMPTY_ROOT : storageRootOf(old);
+    const storageRoot = this.#extendStorage(write, key, before);
+    if (write.after === null) {
+      this.#storageRoots.delete(write.address);
+      return null;
+    }
+    this.#storageRoots.set(write.address, rootHex(storageRoot));
+    return encodeAccount(write.after, storageRoot, allocate);
   }
 
   /** Root of the account's storage after the write. */

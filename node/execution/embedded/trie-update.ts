@@ -39,8 +39,8 @@ import type { NodeSource, TrieScope } from "./trie-source.ts";
 
 export interface TrieUpdate {
   readonly key: Uint8Array;
-  /** Not empty; `null` deletes. */
-  readonly value: Uint8Array | null;
+  /** Not empty; `null` deletes. A function is called once, with what the key holds. */
+  readonly value: Uint8Array | null | ((old: Uint8Array | null) => Uint8Array | null);
   /** What the key may hold in the store, as far as the caller knows: saves a read if it does. */
   readonly guess?: Uint8Array | null;
 }
@@ -67,6 +67,10 @@ export function updateNodes(
   place: UpdatePlace,
 ): TrieNode | null {
   return updates.length === 0 ? root : new Batch(sortUpdates(updates), place).applyTo(root);
+}
+
+function newValue({ value }: TrieUpdate, old: Uint8Array | null): Uint8Array | null {
+  return typeof value === "function" ? value(old) : value;
 }
 
 class Batch {
@@ -107,17 +111,18 @@ class Batch {
   #applyToLeaf(leaf: Leaf, depth: number, from: number, to: number): TrieNode | null {
     const first = this.#update(from);
     if (to - from === 1 && isLeafSuffix(leafCompact(leaf), first.key, depth))
-      return this.#withValue(leaf, first.value);
+      return this.#withValue(leaf, newValue(first, leafValue(leaf)));
     // The leaf is one more entry among those of the batch, unless one of them replaces it.
     const own = { key: leafKey(leafCompact(leaf), first.key, depth), value: leafValue(leaf) };
     const entries: Entry[] = [];
     let waiting = true;
     for (let i = from; i < to; i++) {
-      const { key, value } = this.#update(i);
-      const order = waiting ? compareKeys(key, own.key) : 1;
+      const update = this.#update(i);
+      const order = waiting ? compareKeys(update.key, own.key) : 1;
       if (waiting && order > 0) entries.push(own);
       if (order >= 0) waiting = false;
-      if (value !== null) entries.push({ key, value });
+      const value = newValue(update, order === 0 ? own.value : null);
+      if (value !== null) entries.push({ key: update.key, value });
     }
     if (waiting) entries.push(own);
     const [only] = entries;
@@ -180,10 +185,11 @@ class Batch {
     const first = this.#update(from);
     if (nibbleCount(first.key) === depth) {
       at += 1;
-      if (!equalValues(branch.value, first.value)) {
-        branch.value = first.value;
+      const value = newValue(first, branch.value);
+      if (!equalValues(branch.value, value)) {
+        branch.value = value;
         branch.dirty = true;
-        shrunk = first.value === null;
+        shrunk = value === null;
       }
     }
     while (at < to) {
@@ -226,7 +232,6 @@ class Batch {
 
   /** The node with nibbles before it, at `depth` of `key`; it stood that much below. */
   #prepend(nibbles: Uint8Array, node: TrieNode, key: Uint8Array, depth: number): TrieNode {
-    node.seen = this.#block;
     if (node.kind !== "branch" && node.base !== null)
       this.#place.onVacated(this.#source.path(key, depth, nibbles), node.base);
     return this.#admit(prependNibbles(nibbles, node, this.#block, this.#allocate));
@@ -236,8 +241,9 @@ class Batch {
   #insert(depth: number, from: number, to: number): TrieNode | null {
     const entries: Entry[] = [];
     for (let i = from; i < to; i++) {
-      const { key, value } = this.#update(i);
-      if (value !== null) entries.push({ key, value });
+      const update = this.#update(i);
+      const value = newValue(update, null);
+      if (value !== null) entries.push({ key: update.key, value });
     }
     return entries.length === 0 ? null : this.#build(entries, depth, 0, entries.length);
   }

@@ -15,23 +15,12 @@ import { bytesEqual, concatBytes, fromHex } from "../../../lanes/bytes.ts";
 import { keccak256 } from "../../primitives/hash.ts";
 import { EMPTY_TRIE_ROOT } from "../../primitives/header.ts";
 import type { TrieNodeChange } from "../../storage/state.ts";
-import { isLeafSuffix, matchingNibbles, nibbleAt, nibbleCount } from "./trie-codec.ts";
 import { countNodes, isOld, pruneNodes } from "./trie-memory.ts";
-import {
-  BRANCH_WIDTH,
-  encodeNode,
-  isInline,
-  leafCompact,
-  leafValue,
-  type TrieNode,
-  UNLOADED,
-} from "./trie-node.ts";
+import { BRANCH_WIDTH, encodeNode, isInline, type TrieNode, UNLOADED } from "./trie-node.ts";
 import { createNodeSource, type NodeSource, type TrieScope } from "./trie-source.ts";
 import { type TrieUpdate, updateNodes } from "./trie-update.ts";
 
 export interface Trie {
-  /** Value of a key, or `null`; the array is a view of a node. `guess` as in an update. */
-  get(key: Uint8Array, guess?: Uint8Array | null): Uint8Array | null;
   /** Sets or deletes keys, in any order; a later entry for a key wins. */
   update(updates: readonly TrieUpdate[]): void;
   /** Deletes everything, reading every stored node once. */
@@ -88,27 +77,6 @@ class PathTrie implements Trie {
     if (root !== null && bytesEqual(root, EMPTY_ROOT)) return;
     this.#root = this.#source.root(root);
     if (this.#root !== null) this.#hash = root ?? keccak256(this.#root.rlp);
-  }
-
-  get(key: Uint8Array, guess?: Uint8Array | null): Uint8Array | null {
-    let node = this.#root;
-    let depth = 0;
-    while (node !== null) {
-      node.seen = this.#scope.block;
-      if (node.kind === "leaf")
-        return isLeafSuffix(leafCompact(node), key, depth) ? leafValue(node) : null;
-      if (node.kind === "extension") {
-        if (matchingNibbles(node.key, key, depth) < node.key.length) return null;
-        const child = this.#source.below(node, key, depth);
-        depth += node.key.length;
-        node = child;
-      } else {
-        if (depth === nibbleCount(key)) return node.value;
-        node = this.#source.child(node, nibbleAt(key, depth), key, depth, guess);
-        depth += 1;
-      }
-    }
-    return null;
   }
 
   update(updates: readonly TrieUpdate[]): void {

@@ -1,6 +1,7 @@
 import t from "tap";
 import { bytesToBigint, fromHex, type Hex, toHex, ZERO_ADDRESS } from "../../../lanes/bytes.ts";
 import { NodeError } from "../../../node/errors.ts";
+import type { StateSlice } from "../../../node/execution/engine.ts";
 import { nextBaseFee } from "../../../node/primitives/base-fee.ts";
 import {
   BASE_FEE_VAULT,
@@ -444,4 +445,34 @@ t.test("a read that fails in the middle of a transaction leaves nothing of it", 
   t.equal(engine.account(store).balance, 0n);
   t.equal(engine.gasUsed(), 0n);
   t.equal(receiptOf(await engine.apply(next)).status, 1, "and the block goes on");
+});
+
+t.test("the hasher hears what was there before, so that it need not read leaves", async (t) => {
+  const slices: StateSlice[] = [];
+  const chain = createChain(makeConfig(), {
+    wrapRoots: (roots) => ({
+      ...roots,
+      extend(slice) {
+        slices.push(slice);
+        return roots.extend(slice);
+      },
+    }),
+  });
+  const { state } = chain.memory;
+  for (const value of [2n, 3n]) {
+    const data = words(1n, value);
+    const nonce = Number(value) - 2;
+    await chain.engine.open(chain.environment());
+    const call = await sign(ALICE, { nonce, to: CONTRACTS.store.address, data });
+    receiptOf(await chain.engine.apply(call));
+    chain.engine.endSlice();
+    for (const { address, committed, slots } of slices.flat()) {
+      t.same(committed, state.account(address), address);
+      for (const { slot, committed: was } of slots) t.equal(was, state.slot(address, slot));
+    }
+    slices.length = 0;
+    await chain.close();
+    slices.length = 0;
+  }
+  t.equal(state.slot(CONTRACTS.store.address, words(1n)), 3n);
 });

@@ -20,17 +20,23 @@ function accounts(from: number, to: number, balance: number): StateSlice {
   }));
 }
 
-/** Tries over a store, committed block by block. */
+/** Tries over a store, committed block by block; counts reads of storage roots by themselves. */
 function createRig(residentMax: number) {
   const store = createNodeStore();
-  const scope = createScope(store.reader);
+  const rootsRead = { count: 0 };
+  const scope = createScope({
+    node(path) {
+      if (path.length === 32) rootsRead.count += 1;
+      return store.reader.node(path);
+    },
+  });
   const tries = createStateTries(scope, residentMax);
   const block = (slice: StateSlice): void => {
     tries.extend(slice);
     store.apply(tries.seal().nodes);
     tries.committed();
   };
-  return { store, scope, block };
+  return { store, scope, rootsRead, block };
 }
 
 t.test("nodes in memory stay within the bound, the ones used last among them", (t) => {
@@ -64,12 +70,18 @@ t.test("memory for nodes follows what is left of them, not what was written", (t
 });
 
 t.test("storage tries that nothing uses are given up as a whole", (t) => {
-  const { store, scope, block } = createRig(200);
-  for (let i = 0; i < 400; i++) {
-    const slots = [1, 2, 3].map((n) => ({ slot: toHex(bigintToBytes(BigInt(n), 32)), value: 1n }));
-    block([{ ...accounts(i, i + 1, 1)[0]!, slots }]);
-  }
+  const { store, scope, rootsRead, block } = createRig(200);
+  const touch = (index: number, value: bigint): void => {
+    const slots = [1, 2, 3].map((n) => ({ slot: toHex(bigintToBytes(BigInt(n), 32)), value }));
+    block([{ ...accounts(index, index + 1, 1)[0]!, slots }]);
+  };
+  for (let i = 0; i < 400; i++) touch(i, 1n);
   t.ok(store.nodes.size > 1200);
   t.ok(scope.resident <= 200, `${scope.resident} nodes`);
+  t.equal(rootsRead.count, 0, "all of them were new");
+  touch(399, 2n);
+  t.equal(rootsRead.count, 0, "the last one is there");
+  touch(0, 2n);
+  t.equal(rootsRead.count, 1, "the first one is read again");
   t.end();
 });

@@ -46,6 +46,29 @@ t.test("clearing deletes every node, also when new keys follow", (t) => {
   t.end();
 });
 
+t.test("an inline node over a path that loses its node is no change itself", (t) => {
+  const key = (hex: string): Uint8Array => Buffer.from(hex, "hex");
+  const long = new Uint8Array(40).fill(7);
+  const tiny = Uint8Array.of(1);
+  const rig = createTrieRig(OWNER);
+  rig.update(["1110", "1111", "2000"].map((hex) => ({ key: key(hex), value: long })));
+  rig.seal();
+  rig.commit();
+  t.ok(rig.store.nodes.has(pathKey(Buffer.concat([OWNER, key("010101")]))), "a branch is stored");
+  // Now a branch of two tiny leaves, one level above, which stands in its parent's RLP.
+  rig.update([
+    { key: key("1110"), value: tiny },
+    { key: key("1111"), value: null },
+    { key: key("1120"), value: tiny },
+  ]);
+  rig.seal();
+  t.doesNotThrow(() => {
+    rig.commit();
+  });
+  t.equal(rig.store.nodes.size, 2, "the root and the long leaf");
+  t.end();
+});
+
 /** A committed trie of 4096 keys, nothing of it in memory. */
 function wideTrie() {
   const keys = Array.from({ length: 4096 }, (_, i) => {
