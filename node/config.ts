@@ -141,7 +141,7 @@ const ROWS: readonly Row[] = [
   ["batcher.intervalMs", "BATCH_INTERVAL_MS", "--batch-interval-ms", "integer", "an integer from 100 to 3600000", "post a batch at the latest this many milliseconds after its first block (6000)"],
   ["txpool.globalMax", "TXPOOL_GLOBAL_MAX", "--txpool-global-max", "integer", "an integer from 1 to 1000000", "transactions the txpool holds (16384)"],
   ["txpool.accountMax", "TXPOOL_ACCOUNT_MAX", "--txpool-account-max", "integer", "an integer from 1 to 16384", "transactions the txpool holds of one account (256)"],
-  ["workers", "WORKERS", "--workers", "integer", "an integer from 1 to 64", "threads for signatures, roots and compression (2)"],
+  ["workers", "WORKERS", "--workers", "integer", "an integer from 1 to 64", "threads for signatures and roots (2)"],
   ["logLevel", "LOG_LEVEL", "--log-level", "text", LOG_LEVELS.join(", "), "least severe log level written to standard error (info)"],
   ["exitWithParent", "EXIT_WITH_PARENT", "--exit-with-parent", "switch", "true or false", "stop when standard input closes"],
 ];

@@ -1,6 +1,11 @@
 /**
  * KZG for blobs, as a service of a pool thread. Creating the context takes seconds: create the
- * service when the thread starts. Work runs on the runtime's own threads.
+ * service when the thread starts. Work blocks the thread for up to half a second a blob.
+ *
+ * Only the library's synchronous functions are used. Its asynchronous ones let go of their
+ * arguments in a thread of Rust's, by way of the first JavaScript thread that loaded the module:
+ * where another thread calls them, two threads change the same list of references, and the process
+ * dies (`free(): invalid pointer`; napi-rs 2.16 with `worker_threads`).
  */
 import { BYTES_PER_BLOB, DasContextJs } from "@crate-crypto/node-eth-kzg";
 import { createHash } from "node:crypto";
@@ -39,19 +44,21 @@ export function createKzgService(): KzgService {
   // Precomputation would cost more memory and start-up time than it saves for a few blobs a minute.
   const context = DasContextJs.create({ usePrecomp: false });
   return {
-    async blobToSidecar(blob) {
-      const commitment = await context.asyncBlobToKzgCommitment(blob);
-      const { proofs } = await context.asyncComputeCellsAndKzgProofs(blob);
-      return { commitment, proofs, versionedHash: versionedHash(commitment) };
+    blobToSidecar(blob) {
+      const commitment = context.blobToKzgCommitment(blob);
+      const { proofs } = context.computeCellsAndKzgProofs(blob);
+      return Promise.resolve({ commitment, proofs, versionedHash: versionedHash(commitment) });
     },
-    async blobToVersionedHash(blob) {
-      if (blob.length !== BYTES_PER_BLOB) return null;
-      try {
-        return versionedHash(await context.asyncBlobToKzgCommitment(blob));
-      } catch {
-        // The length is right, so what the library refuses is a field element.
-        return null;
-      }
-    },
+    blobToVersionedHash: (blob) => Promise.resolve(commitmentHash(context, blob)),
   };
+}
+
+function commitmentHash(context: DasContextJs, blob: Uint8Array): Hex | null {
+  if (blob.length !== BYTES_PER_BLOB) return null;
+  try {
+    return versionedHash(context.blobToKzgCommitment(blob));
+  } catch {
+    // The length is right, so what the library refuses is a field element.
+    return null;
+  }
 }

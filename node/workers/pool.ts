@@ -2,9 +2,9 @@
  * The pool of worker threads for what must never run on the sequencing thread: signature recovery,
  * trie hashing, compression, KZG (DESIGN I10).
  *
- * Owns: the threads and which service lives where. Roots need affinity (their thread caches the
- * trie), KZG blocks its thread for half a second a blob, so the two live at opposite ends and
- * recovery goes to the less loaded thread.
+ * Owns: the threads and which service lives where. Roots need affinity: their thread holds the
+ * trie. KZG blocks its thread for half a second a blob, so blobs have one of their own; recovery
+ * goes to the least loaded of the others.
  */
 import { once } from "node:events";
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
@@ -32,7 +32,7 @@ export interface AttachMessage {
 }
 
 export interface WorkerPoolOptions {
-  /** Threads, at least 1. */
+  /** Threads for recovery, at least 1; the first of them has the roots too. */
   readonly size: number;
   /** The store's folder; it must be open in this process. */
   readonly dataDir: string;
@@ -63,8 +63,7 @@ const ROOT_YOUNG_GENERATION_MB = 96;
 /** Raw transactions a recovery call carries: smaller calls interleave better with other work. */
 const RECOVER_CHUNK = 256;
 
-interface PoolThread {
-  readonly worker: Worker;
+interface RecoveringThread {
   readonly recover: PortClient<RecoverService>;
   /** Transactions handed to it and not yet answered. */
   load: number;
@@ -78,23 +77,26 @@ export async function createWorkerPool(
 ): Promise<WorkerPool> {
   let stopping = false;
   const { size, verifiers, dataDir, rollup } = options;
-  const start = (channels: readonly PoolChannel[], index: number): Promise<PoolThread> =>
+  const start = (channels: readonly PoolChannel[]): Promise<Worker> =>
     startThread({ channels, dataDir, rollup }, (cause) => {
       if (stopping) return;
-      log.error("pool thread stopped", { index, channels });
-      onFailed(new NodeError("WORKER_FAILED", { worker: `pool ${index}` }, cause));
+      log.error("pool thread stopped", { channels });
+      onFailed(new NodeError("WORKER_FAILED", { worker: `pool (${channels.join(", ")})` }, cause));
     });
-  const [threads, verifying] = await Promise.all([
-    Promise.all(Array.from({ length: size }, (_, index) => start(channelsOf(index, size), index))),
-    Promise.all(Array.from({ length: verifiers }, (_, index) => start(["verify"], size + index))),
+  const [first, blobs, others, verifying] = await Promise.all([
+    start(["recover", "root"]),
+    start(["compress", "kzg"]),
+    Promise.all(Array.from({ length: size - 1 }, () => start(["recover"]))),
+    Promise.all(Array.from({ length: verifiers }, () => start(["verify"]))),
   ]);
-  const checks = verifying.map(({ worker }) => connect<VerifierService>(worker, "verify"));
-  const first = threads[0] as PoolThread;
-  const last = threads[threads.length - 1] as PoolThread;
-  const roots = connect<RootService>(first.worker, "root");
+  const checks = verifying.map((worker) => connect<VerifierService>(worker, "verify"));
+  const roots = connect<RootService>(first, "root");
+  const recovering = [first, ...others].map((worker): RecoveringThread => {
+    return { recover: connect<RecoverService>(worker, "recover"), load: 0 };
+  });
 
-  const leastLoaded = (): PoolThread =>
-    threads.reduce((least, other) => (other.load < least.load ? other : least));
+  const leastLoaded = (): RecoveringThread =>
+    recovering.reduce((least, other) => (other.load < least.load ? other : least));
   const recoverChunk = async (raws: readonly Uint8Array[]): Promise<readonly (Hex | null)[]> => {
     const thread = leastLoaded();
     thread.load += raws.length;
@@ -117,16 +119,15 @@ export async function createWorkerPool(
     connectPort() {
       const { port1, port2 } = new MessageChannel();
       const message: AttachMessage = { kind: "attach", port: port1 };
-      last.worker.postMessage(message, [port1]);
+      blobs.postMessage(message, [port1]);
       return port2;
     },
     async stop() {
       stopping = true;
       roots.close();
       for (const check of checks) check.close();
-      const all = [...threads, ...verifying];
-      for (const thread of all) thread.recover.close();
-      await Promise.all(all.map(({ worker }) => endThread(worker)));
+      for (const { recover } of recovering) recover.close();
+      await Promise.all([first, blobs, ...others, ...verifying].map(endThread));
     },
   };
 }
@@ -140,17 +141,10 @@ async function endThread(worker: Worker): Promise<void> {
   clearTimeout(timer);
 }
 
-function channelsOf(index: number, size: number): PoolChannel[] {
-  const channels: PoolChannel[] = ["recover"];
-  if (index === 0) channels.push("root");
-  if (index === size - 1) channels.push("compress", "kzg");
-  return channels;
-}
-
 function startThread(
   workerData: PoolWorkerData,
   onExit: (cause: unknown) => void,
-): Promise<PoolThread> {
+): Promise<Worker> {
   const worker = new Worker(new URL("./pool-worker.js", import.meta.url), {
     workerData,
     resourceLimits: workerData.channels.includes("root")
@@ -172,7 +166,7 @@ function startThread(
       if (message.kind !== "up") return;
       up = true;
       worker.off("message", onMessage);
-      resolve({ worker, recover: connect<RecoverService>(worker, "recover"), load: 0 });
+      resolve(worker);
     };
     worker.on("message", onMessage);
   });
