@@ -6,8 +6,7 @@
 import type { Hex } from "../lanes/bytes.ts";
 import type { ErrorCode, ErrorData } from "./errors.ts";
 import type { BlockRef } from "./primitives/block.ts";
-import type { Receipt } from "./primitives/receipt.ts";
-import type { Transaction, UserTransaction } from "./primitives/transaction.ts";
+import type { UserTransaction } from "./primitives/transaction.ts";
 
 /** Channel names of `port.ts` between the sequencing thread and an RPC thread. */
 export const NODE_API_CHANNEL = "node";
@@ -64,34 +63,25 @@ export interface PendingEnvironment {
   readonly prevRandao: Hex;
 }
 
-/** An account that a flashblock wrote, with its values at its end. */
-export interface PendingWrite {
-  readonly address: Hex;
-  /** `null` where it no longer exists: its storage is gone with it. */
-  readonly after: {
-    readonly nonce: bigint;
-    readonly balance: bigint;
-    readonly codeHash: Hex;
-  } | null;
-  /** Everything its storage held before is gone; `slots` come after that. */
-  readonly storageCleared: boolean;
-  /** Slots written, each once; 0 deletes. */
-  readonly slots: readonly { readonly slot: Hex; readonly value: bigint }[];
+/**
+ * What was executed, and what that wrote, in memory that threads share (`execution/slice-codec.ts`).
+ * Structured-cloneable, without copying the bytes.
+ */
+export interface PackedSlice {
+  /** What was written, and code. */
+  readonly state: Uint8Array;
+  /** Transactions and receipts. */
+  readonly results: Uint8Array;
 }
 
-/** A flashblock of the open block: what was executed, and what that wrote. */
+/** A flashblock of the open block. */
 export interface PendingSlice {
   readonly environment: PendingEnvironment;
   /** `null` while the block before is sealed and has no hash yet: `pendingSealed` will tell. */
   readonly parentHash: Hex | null;
   /** Counts the slices of the block from 0; from 0 again where it is built anew. */
   readonly index: number;
-  readonly writes: readonly PendingWrite[];
-  /** Code that accounts of `writes` may have, beside what was known before. */
-  readonly codes: readonly { readonly hash: Hex; readonly code: Uint8Array }[];
-  readonly transactions: readonly Transaction[];
-  /** One a transaction. */
-  readonly receipts: readonly Receipt[];
+  readonly slice: PackedSlice;
 }
 
 /** Pushed to every RPC thread. */

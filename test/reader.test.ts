@@ -2,8 +2,9 @@ import fc from "fast-check";
 import t from "tap";
 import { bytesToBigint, fromHex, type Hex, ZERO_ADDRESS } from "../lanes/bytes.ts";
 import type { PendingSlice } from "../node/api.ts";
+import { packSlice } from "../node/execution/slice-codec.ts";
 import { keccakHex } from "../node/primitives/hash.ts";
-import { headerHash } from "../node/primitives/header.ts";
+import { EMPTY_TRIE_ROOT, headerHash } from "../node/primitives/header.ts";
 import {
   type BlockId,
   type LogEntry,
@@ -322,17 +323,19 @@ function sliceOn(commits: readonly BlockCommit[], index: number, value: bigint):
     },
     parentHash: block.hash,
     index,
-    writes: [
-      {
-        address: CONTRACT,
-        after: { nonce: 1n, balance: 0n, codeHash: CODE_HASH },
-        storageCleared: false,
-        slots: [{ slot: SLOT_ZERO, value }],
-      },
-    ],
-    codes: [],
-    transactions: [],
-    receipts: [],
+    slice: packSlice({
+      writes: [
+        {
+          address: CONTRACT,
+          after: { nonce: 1n, balance: 0n, codeHash: CODE_HASH, storageRoot: EMPTY_TRIE_ROOT },
+          storageCleared: false,
+          slots: [{ slot: SLOT_ZERO, value }],
+        },
+      ],
+      codes: [],
+      transactions: [],
+      receipts: [],
+    }),
   };
 }
 

@@ -6,7 +6,8 @@ import type { Hex } from "../../lanes/bytes.ts";
 import type { LaneData } from "../../lanes/lane-data.ts";
 import type { LaneResult } from "../../lanes/verify.ts";
 import type { Verdict } from "../../lanes/verdict.ts";
-import type { BlockEnvironment, BlockSlice, ParentHeader } from "./engine.ts";
+import type { PackedSlice } from "../api.ts";
+import type { BlockEnvironment, ParentHeader } from "./engine.ts";
 
 /** What a block starts from. */
 export interface ReexecutionStart {
@@ -37,7 +38,7 @@ export type VerifierService = {
   /** The parent must be the head of the store by now. */
   begin(block: VerifiedBlock): Promise<void>;
   /** Re-executes the next slice, or takes its word where it can. */
-  check(slice: BlockSlice, reexecute: boolean): Promise<Mismatch | null>;
+  check(slice: PackedSlice, reexecute: boolean): Promise<Mismatch | null>;
   /** The lane rules over all slices so far. */
   verifyOrder(laneData: LaneData): Promise<Verdict<LaneResult>>;
   /** Forgets the block. */

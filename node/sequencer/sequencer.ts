@@ -13,11 +13,12 @@ import { laneDataHash, type LaneData } from "../../lanes/lane-data.ts";
 import { encodeLaneState } from "../../lanes/lane-state.ts";
 import type { Verdict } from "../../lanes/verdict.ts";
 import type { LaneResult } from "../../lanes/verify.ts";
-import type { PendingSlice } from "../api.ts";
+import type { PackedSlice, PendingSlice } from "../api.ts";
 import { type Chain, type ChainTip, GENESIS_TERM } from "../chain/chain.ts";
 import type { L1View } from "../chain/l1-view.ts";
 import { NodeError } from "../errors.ts";
 import type { BlockSlice, ExecutedBlock } from "../execution/engine.ts";
+import { packSlice } from "../execution/slice-codec.ts";
 import { SEQUENCER_FEE_VAULT } from "../execution/predeploys.ts";
 import type { VerifiedBlock } from "../execution/verification.ts";
 import type { Logger } from "../log.ts";
@@ -153,8 +154,9 @@ class SequencingLoop implements Sequencer {
       }, ignore);
     let index = 0;
     const onSlice = (slice: BlockSlice): void => {
-      check.push(slice);
-      this.#announce(plan, index++, slice);
+      const packed = packSlice(slice);
+      check.push(packed);
+      this.#announce(plan, index++, packed);
     };
     const stopping = (): boolean => this.#isEnding();
     const built = await buildBlock(plan, this.#tip, { ...builder, stopping, onSlice, log });
@@ -179,7 +181,7 @@ class SequencingLoop implements Sequencer {
   }
 
   /** Tells the RPC threads of the next slice of the open block. */
-  #announce({ timestamp, origin }: BlockPlan, index: number, slice: BlockSlice): void {
+  #announce({ timestamp, origin }: BlockPlan, index: number, slice: PackedSlice): void {
     const { chain, builder } = this.#deps;
     const { number, isCommitted } = this.#tip;
     this.#deps.onPendingSlice({
@@ -193,7 +195,7 @@ class SequencingLoop implements Sequencer {
       },
       parentHash: isCommitted ? chain.head().hash : null,
       index,
-      ...slice,
+      slice,
     });
   }
 
@@ -284,7 +286,7 @@ class SequencingLoop implements Sequencer {
         index += 1;
       }
       const slice = engine.endSlice();
-      if (slice !== null) check.push(slice);
+      if (slice !== null) check.push(packSlice(slice));
     }
     const sealing = engine.seal();
     const [executed, { mismatch, order }] = await Promise.all([sealing, check.finish(laneData)]);

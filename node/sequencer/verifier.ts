@@ -10,7 +10,7 @@
 import type { LaneData } from "../../lanes/lane-data.ts";
 import type { LaneResult } from "../../lanes/verify.ts";
 import type { Verdict } from "../../lanes/verdict.ts";
-import type { BlockSlice } from "../execution/engine.ts";
+import type { PackedSlice } from "../api.ts";
 import type { Mismatch, VerifiedBlock, VerifierService } from "../execution/verification.ts";
 import type { Remote } from "../port.ts";
 
@@ -27,7 +27,7 @@ export interface BlockVerdict {
 /** The check of one block. */
 export interface BlockCheck {
   /** The next slice of the block, as soon as it is executed. */
-  push(slice: BlockSlice): void;
+  push(slice: PackedSlice): void;
   /** The parent is the head of the store: from now on slices are looked at. */
   start(block: VerifiedBlock): void;
   /** The verdict over the whole block; call after `start` and the last `push`. */
@@ -50,14 +50,14 @@ export function createVerifier(
 
   return {
     begin() {
-      let waiting: BlockSlice[] | null = [];
+      let waiting: PackedSlice[] | null = [];
       const checks: Promise<Mismatch | null>[] = [];
       const keep = (check: Promise<Mismatch | null>): void => {
         // A failure shows when the block is finished.
         check.catch(() => undefined);
         checks.push(check);
       };
-      const look = (slice: BlockSlice): void => {
+      const look = (slice: PackedSlice): void => {
         const turn = slices % sampleEvery === 0 ? (slices / sampleEvery) % threads.length : null;
         slices += 1;
         threads.forEach((thread, index) => {

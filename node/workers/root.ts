@@ -6,7 +6,8 @@
  * a view takes the whole buffer behind it along; a block has ten thousand of them.
  */
 import assert from "node:assert/strict";
-import type { RootHasher, SealedRoots, StateSlice } from "../execution/engine.ts";
+import type { RootHasher, SealedRoots } from "../execution/engine.ts";
+import { packWrites, unpackWrites } from "../execution/slice-codec.ts";
 import { createRootHasher } from "../execution/embedded/root-hasher.ts";
 import type { Remote } from "../port.ts";
 import type { TrieNodeChange, TrieReader } from "../storage/state.ts";
@@ -23,7 +24,9 @@ interface PackedRoots extends Omit<SealedRoots, "nodes"> {
 }
 
 /** `RootHasher` as `serve` takes it. */
-export type RootService = Omit<{ [K in keyof RootHasher]: RootHasher[K] }, "seal"> & {
+export type RootService = Pick<RootHasher, "committed" | "discard"> & {
+  /** Writes as `slice-codec.ts` packs them. */
+  extend(writes: Uint8Array): Promise<void>;
   seal(lists: readonly Packed[]): Promise<PackedRoots>;
 };
 
@@ -34,7 +37,7 @@ const ARRAYS_A_NODE = 3;
 export function createRootService(trie: TrieReader): RootService {
   const hasher = createRootHasher(trie);
   return {
-    extend: (slice: StateSlice) => hasher.extend(slice),
+    extend: (writes) => hasher.extend(unpackWrites(writes)),
     async seal(lists) {
       const { nodes, ...roots } = await hasher.seal(lists.map(unpackList));
       return {
@@ -50,7 +53,7 @@ export function createRootService(trie: TrieReader): RootService {
 /** The hasher behind a port. */
 export function createRootClient(remote: Remote<RootService>): RootHasher {
   return {
-    extend: (slice) => remote.extend(slice),
+    extend: (slice) => remote.extend(packWrites(slice)),
     async seal(lists) {
       const { nodes, ...roots } = await remote.seal(lists.map(pack));
       return { ...roots, nodes: unpackNodes(nodes) };

@@ -8,6 +8,7 @@ import type { Policy } from "../../lanes/policy.ts";
 import { verifyLanes } from "../../lanes/verify.ts";
 import { NodeError } from "../errors.ts";
 import { type Reexecution, startReexecution } from "../execution/embedded/reexecution.ts";
+import { unpackSlice } from "../execution/slice-codec.ts";
 import type { VerifiedBlock, VerifierService } from "../execution/verification.ts";
 import { laneTransaction, type Transaction } from "../primitives/transaction.ts";
 import type { RollupConfig } from "../rollup-config.ts";
@@ -61,9 +62,10 @@ export function createVerifierService(
           throw error;
         }
       }),
-    check: (slice, reexecute) =>
+    check: (packed, reexecute) =>
       inTurn(() => {
         const { reexecution, transactions } = current();
+        const slice = unpackSlice(packed);
         for (const transaction of slice.transactions) transactions.push(transaction);
         if (reexecute || reexecution.mustCheck(slice)) return reexecution.check(slice);
         reexecution.adopt(slice);

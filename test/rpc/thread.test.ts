@@ -9,6 +9,7 @@ import {
   type NodeEvents,
   type PendingSlice,
 } from "../../node/api.ts";
+import { packSlice } from "../../node/execution/slice-codec.ts";
 import { connect, type Remote, serve } from "../../node/port.ts";
 import { PreemptionSignal } from "../../node/preemption-signal.ts";
 import { createRpcThread } from "../../rpc/thread.ts";
@@ -185,23 +186,25 @@ t.test("pending is what the sequencing thread tells, and latest without it", asy
     },
     parentHash: hash,
     index,
-    writes: [
-      {
-        address: STORE,
-        after: { ...chain.store.state.account(STORE)! },
-        storageCleared: false,
-        slots: [{ slot: SLOT, value }],
-      },
-      {
-        address: READER,
-        after: { ...chain.store.state.account(READER)!, balance: value },
-        storageCleared: false,
-        slots: [],
-      },
-    ],
-    codes: [],
-    transactions: [],
-    receipts: [],
+    slice: packSlice({
+      writes: [
+        {
+          address: STORE,
+          after: { ...chain.store.state.account(STORE)! },
+          storageCleared: false,
+          slots: [{ slot: SLOT, value }],
+        },
+        {
+          address: READER,
+          after: { ...chain.store.state.account(READER)!, balance: value },
+          storageCleared: false,
+          slots: [],
+        },
+      ],
+      codes: [],
+      transactions: [],
+      receipts: [],
+    }),
   });
   // A call over the port is answered, so the slice is there when it resolves.
   await events.pendingSlice(sliceOf(0, 40n));

@@ -7,12 +7,13 @@
  * whole, and `latest` at worst, until the next block begins. Does not own where slices come from.
  */
 import { type Hex, ZERO_HASH } from "../../../lanes/bytes.ts";
-import type { PendingEnvironment, PendingSlice, PendingWrite } from "../../api.ts";
+import type { PendingEnvironment, PendingSlice } from "../../api.ts";
 import type { BlockRef } from "../../primitives/block.ts";
 import { EMPTY_TRIE_ROOT } from "../../primitives/header.ts";
 import type { StateReader } from "../../storage/state.ts";
 import { createLayer, createLayeredReader, type StateLayer } from "./state-layer.ts";
-import { SEALED_BLOCKS_MAX } from "../engine.ts";
+import { type AccountWrite, type BlockSlice, SEALED_BLOCKS_MAX } from "../engine.ts";
+import { unpackState } from "../slice-codec.ts";
 
 /** The open block, and those that are sealed and on their way to the store. */
 const BLOCKS_MAX = SEALED_BLOCKS_MAX + 1;
@@ -93,7 +94,7 @@ export function createPendingBlocks(): PendingBlocks {
       block.nextIndex = slice.index + 1;
       block.environment = slice.environment;
       link(block, slice.parentHash);
-      if (!block.broken) extend(block, slice);
+      if (!block.broken) extend(block, unpackState(slice.slice));
     },
 
     sealed({ number, hash }) {
@@ -124,7 +125,10 @@ export function createPendingBlocks(): PendingBlocks {
   };
 }
 
-function extend(block: PendingBlock, { writes, codes }: PendingSlice): void {
+function extend(
+  block: PendingBlock,
+  { writes, codes }: Pick<BlockSlice, "writes" | "codes">,
+): void {
   const { layer } = block;
   for (const write of writes) {
     applyWrite(layer, write);
@@ -139,7 +143,7 @@ function extend(block: PendingBlock, { writes, codes }: PendingSlice): void {
   for (const kept of [layer.accounts, layer.slots, layer.cleared, layer.codes]) kept.clear();
 }
 
-function applyWrite(layer: StateLayer, { address, after, storageCleared, slots }: PendingWrite) {
+function applyWrite(layer: StateLayer, { address, after, storageCleared, slots }: AccountWrite) {
   layer.accounts.set(address, after === null ? null : { ...after, storageRoot: EMPTY_TRIE_ROOT });
   if (storageCleared || after === null) {
     layer.cleared.add(address);
