@@ -4,8 +4,8 @@ import type { Clock } from "../clock.ts";
 export interface Arrivals {
   /** Something became executable. */
   notify(): void;
-  /** Resolves at the next `notify`, or after `delayMs`. One waiter at a time. */
-  wait(delayMs: number): Promise<void>;
+  /** Resolves at the next `notify`, or after `delayMs` where it is given. One waiter at a time. */
+  wait(delayMs?: number): Promise<void>;
 }
 
 export function createArrivals(clock: Clock): Arrivals {
@@ -21,7 +21,8 @@ export function createArrivals(clock: Clock): Arrivals {
           wake = null;
           resolve();
         };
-        const cancel = clock.after(Math.max(0, delayMs), finish);
+        const cancel =
+          delayMs === undefined ? () => undefined : clock.after(Math.max(0, delayMs), finish);
         wake = finish;
       });
     },

@@ -58,6 +58,11 @@ export interface BuilderDeps {
   yieldTurn(): Promise<void>;
   /** Whether the open block ends at once. */
   stopping(): boolean;
+  /**
+   * Whether the block before is done with. Until then a block whose time is over stays open, for
+   * the fast lane alone; `arrivals` is notified when it changes.
+   */
+  maySeal(): boolean;
   /** A part of the block has been executed. */
   onSlice(slice: BlockSlice): void;
   readonly log: Logger;
@@ -156,13 +161,15 @@ class BlockBuilding {
     const { clock, arrivals } = this.#deps;
     const { sealAtMs } = this.#plan;
     await this.#fillFlashblock();
-    for (let now = clock.nowMs(); now < sealAtMs; now = clock.nowMs()) {
-      if (this.#deps.stopping()) return;
-      const waitMs = this.#openedAtMs + this.#paceMs(sealAtMs - now) - now;
+    while (!this.#deps.stopping()) {
+      const nowMs = clock.nowMs();
+      const leftMs = sealAtMs - nowMs;
+      if (leftMs <= 0 && this.#deps.maySeal()) return;
+      const waitMs = this.#openedAtMs + this.#paceMs(leftMs) - nowMs;
       if (waitMs <= 0) {
         this.#openFlashblock();
         await this.#fillFlashblock();
-      } else await arrivals.wait(Math.min(waitMs, sealAtMs - now));
+      } else await (leftMs > 0 ? arrivals.wait(Math.min(waitMs, leftMs)) : arrivals.wait());
     }
   }
 
@@ -171,10 +178,13 @@ class BlockBuilding {
     const { flashblockMs, policy } = this.#deps;
     const { maxFlashblocks } = policy.document;
     const left = maxFlashblocks - this.#flashblocks.length;
+    if (left <= 0) return Infinity;
+    const isOver = untilSealMs <= 0;
     // Once half are spent, the rest is spread over what is left of the block.
-    const spreadMs = 2 * left > maxFlashblocks ? 0 : untilSealMs / left;
-    if (this.#hasFast() || (this.#isSliceFull && this.#hasNormal())) return spreadMs;
-    return this.#hasNormal() ? Math.max(spreadMs, flashblockMs) : Infinity;
+    const spreadMs = isOver || 2 * left > maxFlashblocks ? 0 : untilSealMs / left;
+    if (this.#hasFast()) return spreadMs;
+    if (isOver || !this.#hasNormal()) return Infinity;
+    return this.#isSliceFull ? spreadMs : Math.max(spreadMs, flashblockMs);
   }
 
   /** What was built; the block stays open in the engine until it is sealed. */
@@ -246,7 +256,7 @@ class BlockBuilding {
     const startedMs = clock.monotonicMs();
     let turnMs = startedMs;
     this.#isSliceFull = false;
-    for (;;) {
+    while (clock.nowMs() < this.#plan.sealAtMs) {
       const item = pool.best(NORMAL_RANK);
       if (item === undefined) return;
       const { gasLimit } = item.transaction;
@@ -262,7 +272,6 @@ class BlockBuilding {
       turnMs = clock.monotonicMs();
       this.#isSliceFull = turnMs - startedMs >= FLASHBLOCK_WORK_MS;
       if (this.#hasFast() || this.#isSliceFull) return;
-      if (clock.nowMs() >= this.#plan.sealAtMs) return;
     }
   }
 

@@ -43,7 +43,7 @@ export interface SequencerDeps {
   readonly store: Store;
   readonly l1: L1View;
   readonly admission: Admission;
-  readonly builder: Omit<BuilderDeps, "stopping" | "onSlice" | "log">;
+  readonly builder: Omit<BuilderDeps, "stopping" | "maySeal" | "onSlice" | "log">;
   readonly verifier: Verifier;
   readonly signer: Signer;
   /** Hands an encoded signed block to the network; does not wait for it. */
@@ -72,6 +72,7 @@ class SequencingLoop implements Sequencer {
   #stopping = false;
   /** The sealed block on its way to its signature. */
   #finishing: Promise<void> = Promise.resolve();
+  #isFinishing = false;
   /** A sealed block whose results turned out wrong. */
   #wrong: BuiltBlock | null = null;
   #hasFailed = false;
@@ -159,7 +160,9 @@ class SequencingLoop implements Sequencer {
       this.#announce(plan, index++, packed);
     };
     const stopping = (): boolean => this.#isEnding();
-    const built = await buildBlock(plan, this.#tip, { ...builder, stopping, onSlice, log });
+    const maySeal = (): boolean => !this.#isFinishing;
+    const deps = { ...builder, stopping, maySeal, onSlice, log };
+    const built = await buildBlock(plan, this.#tip, deps);
     await this.#finishing;
     if (this.#isEnding()) {
       await engine.discard();
@@ -173,11 +176,16 @@ class SequencingLoop implements Sequencer {
     const sealing = engine.seal();
     admission.pool.blockSealed();
     this.#tip = tipOf(built, this.#tip);
+    this.#isFinishing = true;
     this.#finishing = this.#finish(built, check, sealing);
-    this.#finishing.catch(() => {
-      this.#hasFailed = true;
-      builder.arrivals.notify();
-    });
+    void this.#finishing
+      .catch(() => {
+        this.#hasFailed = true;
+      })
+      .finally(() => {
+        this.#isFinishing = false;
+        builder.arrivals.notify();
+      });
   }
 
   /** Tells the RPC threads of the next slice of the open block. */

@@ -12,6 +12,9 @@ import { createVerifier, type Verifier } from "../../node/sequencer/verifier.ts"
 import type { StateReader } from "../../node/storage/state.ts";
 import {
   ACCOUNTS,
+  FAST_SELECTOR,
+  FEED,
+  GENESIS_TIME,
   localVerifier,
   openRig,
   openSequencer,
@@ -217,6 +220,40 @@ t.test("nothing is committed or published before its verdict", async (t) => {
   held.release();
   await building;
   t.equal(published.length, 2);
+});
+
+t.test("a block whose time is over takes the fast lane until its parent is done", async (t) => {
+  const dir = t.testdir({ leader: {}, follower: {} });
+  const rig = await openRig(join(dir, "leader"));
+  const follower = await openRig(join(dir, "follower"));
+  t.teardown(() => Promise.all([rig.close(), follower.close()]));
+  const held = holdFirst(createVerifier([localVerifier(rig)], { sampleEvery: 1 }));
+  const { admission, published, build, clock } = await openSequencer(rig, {
+    verifier: held.verifier,
+  });
+  const building = build(3);
+  await held.asked;
+  const untilTrue = async (holds: () => boolean): Promise<void> => {
+    for (let turn = 0; turn < 10_000 && !holds(); turn++)
+      await new Promise((resolve) => setImmediate(resolve));
+  };
+  const secondEndsMs = (GENESIS_TIME + 2) * 1000;
+  await untilTrue(() => clock.nowMs() >= secondEndsMs);
+  t.equal(clock.nowMs(), secondEndsMs);
+  const normal = await signed(0, { nonce: 0, value: 1n });
+  const fast = await signed(1, { nonce: 0, to: FEED, data: `${FAST_SELECTOR}00` });
+  await admission.submit(normal);
+  await admission.submit(fast);
+  await untilTrue(() => rig.engine.account(sender(1)).nonce === 1n);
+  t.equal(rig.engine.account(sender(1)).nonce, 1n, "executed while the first block waits");
+  t.equal(rig.engine.account(sender(0)).nonce, 0n, "the normal lane waits for the next block");
+  t.equal(published.length, 0);
+  held.release();
+  await building;
+  const blocks = published.map(decoded);
+  const orders = blocks.map(({ transactions }) => transactions.slice(1).map(({ hash }) => hash));
+  t.same(orders, [[], [fast.hash], [normal.hash]]);
+  for (const block of blocks) t.match(await follower.chain.importSigned(block), { ok: true });
 });
 
 for (const sampleEvery of [1, 3])
