@@ -25,7 +25,9 @@ export class ByteWriter {
   #length = 0;
 
   u8(value: number): void {
-    this.#bytes[this.#take(1)] = value;
+    // Taken first: it may put another array in the place of this one.
+    const at = this.#take(1);
+    this.#bytes[at] = value;
   }
 
   u32(value: number): void {

@@ -143,6 +143,41 @@ t.test("what cannot be told apart, or does not end, asserts", async (t) => {
   }, /256 bits/);
 });
 
+t.test("every form can be the one that the buffer grows for", async (t) => {
+  const COUNT = 60_000;
+  const forms: readonly ((out: ByteWriter) => void)[] = [
+    (out) => {
+      out.u8(200);
+    },
+    (out) => {
+      out.u32(4_000_000_000);
+    },
+    (out) => {
+      out.uint(2n ** 64n - 1n);
+    },
+    (out) => {
+      out.uint(2n ** 255n);
+    },
+    (out) => {
+      out.hex("0xabcdef");
+    },
+    (out) => {
+      out.bytes(Uint8Array.of(1, 2, 3));
+    },
+  ];
+  const parts = forms.map((form) => {
+    const out = new ByteWriter();
+    form(out);
+    return out.toShared().slice();
+  });
+  for (const [index, form] of forms.entries()) {
+    const out = new ByteWriter();
+    for (let i = 0; i < COUNT; i++) form(out);
+    const part = Buffer.from(parts[index]!);
+    t.ok(Buffer.concat(Array.from({ length: COUNT }, () => part)).equals(out.toShared()));
+  }
+});
+
 t.test("bytes of any length, past every size of the buffer", async (t) => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 0, max: 40_000 }), { maxLength: 6 }), (lengths) => {
