@@ -2,9 +2,9 @@
  * The sequencer under a flood of token transfers: how long no fast transaction can be executed
  * around the end of a block, and how long fast ones that arrive from another thread wait.
  *
- * A block's stall begins with the end of its last transaction, or at its time where that is later
- * (until then the builder listens), and ends when the next one has its attributes, the first thing
- * in a block: from then on the builder applies fast ones.
+ * A block's stall begins with the end of its last transaction, or where that is later at its time or
+ * when the block before is published (until then the builder listens), and ends when the next one
+ * has its attributes, the first thing in a block: from then on the builder applies fast ones.
  */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Transaction, UserTransaction } from "../../node/primitives/transaction.ts";
@@ -188,7 +188,7 @@ interface Stall {
   readonly commitMs: number;
 }
 
-function stallsOf({ calls, sealAtMs }: LiveSequencer): Stall[] {
+function stallsOf({ calls, publishedMs, sealAtMs }: LiveSequencer): Stall[] {
   const of = (kind: EngineCall["kind"]): EngineCall[] =>
     calls.filter((call) => call.kind === kind).sort((a, b) => a.startMs - b.startMs);
   const kinds = { open: of("open"), attributes: of("attributes"), committed: of("committed") };
@@ -202,7 +202,9 @@ function stallsOf({ calls, sealAtMs }: LiveSequencer): Stall[] {
     const lastMs = Math.max(
       ...applies.filter(({ endMs }) => endMs <= seal.startMs).map(({ endMs }) => endMs),
     );
-    const endedMs = Math.min(seal.startMs, Math.max(lastMs, sealAtMs(index)));
+    // Until the block before was published, this one was open to the fast lane.
+    const freedMs = publishedMs.findLast((at) => at <= seal.startMs) ?? 0;
+    const endedMs = Math.min(seal.startMs, Math.max(lastMs, sealAtMs(index), freedMs));
     stalls.push({
       wholeMs: ready.endMs - endedMs,
       untilSealMs: seal.startMs - endedMs,

@@ -45,6 +45,8 @@ export interface LiveSequencer {
   readonly calls: readonly EngineCall[];
   /** In `processMs`: when a transaction was durable and in the pool. */
   readonly acceptedMs: ReadonlyMap<Hex, number>;
+  /** In `processMs`: when each block was done with. */
+  readonly publishedMs: readonly number[];
   /** In `processMs`: when the block that is built as this one, from 0 on, has to end. */
   sealAtMs(index: number): number;
   /** Builds blocks until that many are published, and the loop has ended. */
@@ -56,6 +58,7 @@ export async function openLive(bench: BenchChain): Promise<LiveSequencer> {
   const { store, pool, signal } = bench;
   const calls: EngineCall[] = [];
   const acceptedMs = new Map<Hex, number>();
+  const publishedMs: number[] = [];
   const engine = watched(bench.engine, calls);
   const recoverSenders = (raws: readonly Uint8Array[]) => pool.recoverSenders(raws);
   const chain = new Chain({
@@ -116,6 +119,7 @@ export async function openLive(bench: BenchChain): Promise<LiveSequencer> {
     onPendingSlice: () => undefined,
     onPendingSealed: () => undefined,
     publish() {
+      publishedMs.push(processMs());
       left -= 1;
       if (left === 0) sequencer.stop();
     },
@@ -125,6 +129,7 @@ export async function openLive(bench: BenchChain): Promise<LiveSequencer> {
     admission,
     calls,
     acceptedMs,
+    publishedMs,
     sealAtMs(index) {
       const stored = store.headerByNumber(firstNumber + index);
       const timestamp = stored?.header.timestamp ?? Infinity;
