@@ -40,8 +40,8 @@ export const sha256 = hashing("sha256", 60, 12);
 
 export const ripemd160 = hashing("ripemd160", 600, 120);
 
-/** Not copied: the EVM gives each call bytes of its own, and writes neither them nor the output. */
+/** A copy: the input is a view of the caller's memory, which may change before the output is read. */
 export const identity: Precompile = {
   gas: gasByWords(15, 3),
-  run: (input) => input,
+  run: (input) => new Uint8Array(input),
 };

@@ -1,6 +1,9 @@
 import fc from "fast-check";
 import t from "tap";
 import { toHex } from "../../../../lanes/bytes.ts";
+import { ethereumPrecompiles } from "../../../../node/execution/embedded/precompiles/ethereum.ts";
+import type { Installed } from "../../../../node/execution/embedded/precompiles/precompile.ts";
+import { NEVER } from "../../../../node/execution/embedded/preemption.ts";
 import { agrees, callEthereum } from "../../fixtures/precompiles.ts";
 
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
@@ -19,6 +22,18 @@ t.test("known answers", async (t) => {
   });
   t.same(callEthereum(0x04, text("abc")), { gas: 18n, output: toHex(text("abc")), failed: false });
 });
+
+t.test(
+  "IDENTITY returns what its input was, whatever becomes of the caller's memory",
+  async (t) => {
+    const input = text("abc");
+    const call = { data: input, gasLimit: 100n } as Parameters<Installed["function"]>[0];
+    const [identity] = ethereumPrecompiles(NEVER).filter(({ address }) => BigInt(address) === 4n);
+    const { returnValue } = await identity!.function(call);
+    input.fill(0);
+    t.same(returnValue, text("abc"));
+  },
+);
 
 for (const index of [0x02, 0x03, 0x04])
   t.test(`0x0${index} agrees with the reference`, async (t) => {
