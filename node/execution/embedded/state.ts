@@ -320,7 +320,10 @@ class Overlay implements WorkingState {
     if (entry.kind === "account") {
       restore(accounts, address, entry.was);
     } else if (entry.kind === "slot") {
-      restore(mapAt(slots, address), entry.slot, entry.was);
+      const values = mapAt(slots, address);
+      restore(values, entry.slot, entry.was);
+      // No trace: an empty map would make the next `clearStorage` one that clears something.
+      if (values.size === 0) slots.delete(address);
     } else {
       restore(slots, address, entry.was);
       if (!entry.cleared) cleared.delete(address);

@@ -11,7 +11,16 @@ import {
 import type { Block } from "../../../node/primitives/block.ts";
 import { parityChain, parityRollup } from "../../parity/chain.ts";
 import { createRandom, type Random } from "../../parity/random.ts";
-import { createChain, receiptOf, type TestChain } from "../fixtures/chain.ts";
+import { assemble } from "../../parity/assembler.ts";
+import {
+  ALICE,
+  createChain,
+  lower,
+  makeConfig,
+  receiptOf,
+  sign,
+  type TestChain,
+} from "../fixtures/chain.ts";
 
 const ROLLUP = parityRollup();
 
@@ -56,6 +65,37 @@ t.test("what the engine says is confirmed, whoever looks at which slice", async 
     t.equal((await chain.close()).block.hash, block.hash);
   }
   t.ok(adopted > 20, `${adopted} slices taken at their word`);
+});
+
+/** Creates a contract that writes a slot; all of it is reverted where there is calldata. */
+const MAKER = {
+  address: "0xc000000000000000000000000000000000000011",
+  code: assemble(
+    `:6360015f555f52 0 4 28 0 CREATE2 POP
+     CALLDATASIZE ISZERO PC 8 ADD JUMPI 0 0 REVERT JUMPDEST STOP`,
+  ),
+} as const;
+
+t.test("what was reverted in a slice taken at its word is not missed later", async (t) => {
+  const rollup = makeConfig({ alloc: { [MAKER.address]: { nonce: 1, code: MAKER.code } } });
+  const chain = createChain(rollup);
+  const environment = chain.environment();
+  const parent = chain.head();
+  await chain.engine.open(environment);
+  const check = await startReexecution(rollup, chain.memory.state, { parent, environment });
+  const slices: BlockSlice[] = [];
+  for (const data of [null, "0x01", "0x"] as const) {
+    const to = data === null ? lower(ALICE.address) : MAKER.address;
+    const transaction = await sign(ALICE, { to, data: data ?? "0x", nonce: slices.length });
+    receiptOf(await chain.engine.apply(transaction));
+    slices.push(chain.engine.endSlice()!);
+  }
+  const [first, reverted, created] = slices;
+  t.equal(await check.check(first!), null);
+  t.equal(reverted?.receipts[0]?.status, 0);
+  check.adopt(reverted!);
+  t.equal(created?.writes.filter(({ slots }) => slots.length > 0).length, 1);
+  t.equal(await check.check(created!), null);
 });
 
 /** One thing in a slice changed as a fault of the executor would. */
