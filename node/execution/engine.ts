@@ -18,7 +18,10 @@ export type ParentHeader = Pick<Header, "number" | "gasLimit" | "gasUsed" | "bas
 
 /** What a block is executed in. The rest of the header follows from execution. */
 export interface BlockEnvironment {
-  /** The committed head; `null` for the block sealed last, whose hash may not be there yet. */
+  /**
+   * The committed head; `null` for the block sealed last, whose hash may not be there yet, and which
+   * may be committed at any moment.
+   */
   readonly parent: { readonly hash: Hex; readonly header: Header } | null;
   /** Unix seconds. */
   readonly timestamp: number;

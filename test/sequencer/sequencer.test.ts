@@ -2,8 +2,10 @@
  * The sequencing loop on a real engine and store: what it builds, followers accept, bit for bit.
  */
 import { join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 import t from "tap";
 import { classify } from "../../lanes/classify.ts";
+import type { PendingSlice } from "../../node/api.ts";
 import { decodeSignedBlock, type UnverifiedBlock } from "../../node/primitives/block.ts";
 import { laneTransaction, type UserTransaction } from "../../node/primitives/transaction.ts";
 import { checkSignedBlock } from "../../node/p2p/gossip.ts";
@@ -58,6 +60,31 @@ t.test("blocks are built, signed, and accepted by a follower with equal hashes",
   t.equal(hashes.size, 0, "every acknowledged transaction is in a block");
   t.equal(follower.chain.head().hash, leader.chain.head().hash);
   t.same(await leader.store.loadJournal(), [], "included transactions leave the journal");
+});
+
+t.test("the block before may become the head while the next one is planned", async (t) => {
+  const rig = await openRig(t.testdir());
+  t.teardown(() => rig.close());
+  const head = (): number => rig.store.heads().unsafe.number;
+  let built = 0;
+  let overtaken = 0;
+  // L1 takes as long to answer as the block before takes to be durable, and some turns more.
+  const askingL1 = async (): Promise<void> => {
+    if (head() >= built) return;
+    while (head() < built) await turn();
+    for (let turns = 0; turns < overtaken; turns++) await turn();
+    overtaken += 1;
+  };
+  const pending = {
+    add: (slice: PendingSlice) => {
+      built = slice.environment.number;
+    },
+    sealed: () => undefined,
+  };
+  const { build, published } = await openSequencer(rig, { askingL1, pending });
+  await build(8);
+  t.equal(published.length, 8);
+  t.ok(overtaken > 4, `${overtaken} blocks were the head before the next one was opened`);
 });
 
 t.test("in every flashblock the fast lane comes first", async (t) => {

@@ -126,7 +126,9 @@ class EmbeddedEngine implements Engine {
     return this.#exclusive(async () => {
       assert(this.#open === null, "a block is already open");
       const parent = this.#sealed?.tip ?? { ...this.#head };
-      assert.equal(environment.parent?.hash ?? null, this.#sealed === null ? parent.hash : null);
+      // Without a parent it stands on the block sealed last, which may be the head by now.
+      if (environment.parent !== null)
+        assert.equal(environment.parent.hash, this.#sealed === null ? parent.hash : null);
       const context = contextOf(this.#rollup, parent.header, environment, () => {
         if (parent.hash === null) throw new SlotUnknown();
         return parent.hash;
