@@ -88,8 +88,7 @@ export async function buildBlock(
 ): Promise<BuiltBlock> {
   const building = new BlockBuilding(plan, tip, deps);
   await building.open();
-  if (plan.depositOnly) await deps.arrivals.wait(plan.sealAtMs - deps.clock.nowMs());
-  else await building.fill();
+  await building.fill();
   return building.finish();
 }
 
@@ -156,11 +155,11 @@ class BlockBuilding {
     this.#take(transaction);
   }
 
-  /** Builds flashblocks until the block's end. */
+  /** Builds flashblocks until the block's end; in a deposit-only block its time passes, no less. */
   async fill(): Promise<void> {
     const { clock, arrivals } = this.#deps;
     const { sealAtMs } = this.#plan;
-    await this.#fillFlashblock();
+    if (!this.#plan.depositOnly) await this.#fillFlashblock();
     while (!this.#deps.stopping()) {
       const nowMs = clock.nowMs();
       const leftMs = sealAtMs - nowMs;
@@ -178,7 +177,7 @@ class BlockBuilding {
     const { flashblockMs, policy } = this.#deps;
     const { maxFlashblocks } = policy.document;
     const left = maxFlashblocks - this.#flashblocks.length;
-    if (left <= 0) return Infinity;
+    if (left <= 0 || this.#plan.depositOnly) return Infinity;
     const isOver = untilSealMs <= 0;
     // Once half are spent, the rest is spread over what is left of the block.
     const spreadMs = isOver || 2 * left > maxFlashblocks ? 0 : untilSealMs / left;

@@ -9,11 +9,13 @@ import type { PendingSlice } from "../../node/api.ts";
 import { decodeSignedBlock, type UnverifiedBlock } from "../../node/primitives/block.ts";
 import { laneTransaction, type UserTransaction } from "../../node/primitives/transaction.ts";
 import { checkSignedBlock } from "../../node/p2p/gossip.ts";
+import { buildBlock, type BuilderDeps } from "../../node/sequencer/builder.ts";
 import { listRoot } from "../../node/execution/embedded/list-root.ts";
 import {
   CHAIN_ID,
   FAST_SELECTOR,
   FEED,
+  GENESIS_ORIGIN,
   LOOPER,
   openRig,
   openSequencer,
@@ -342,4 +344,39 @@ t.test("aborted three times it runs to its end, within the block's heavy gas", a
     "what gives no reason is not held up",
   );
   for (const block of blocks) t.match(await follower.chain.importSigned(block), { ok: true });
+});
+
+t.test("what arrives does not cut a deposit-only block short", async (t) => {
+  const rig = await openRig(t.testdir());
+  t.teardown(() => rig.close());
+  const { admission, clock } = await openSequencer(rig);
+  const sealAtMs = clock.nowMs() + 1000;
+  const timestamp = rig.chain.tip().timestamp + 1;
+  const plan = { timestamp, origin: GENESIS_ORIGIN, depositOnly: true, sealAtMs };
+  let wakes = 0;
+  const deps: BuilderDeps = {
+    ...rig,
+    clock,
+    pool: admission.pool,
+    // Something arrives long before the time is over.
+    arrivals: {
+      notify: () => undefined,
+      wait(delayMs = 0) {
+        wakes += 1;
+        clock.advance(Math.ceil(delayMs / 2));
+        return Promise.resolve();
+      },
+    },
+    isFastArriving: () => false,
+    yieldTurn: () => Promise.resolve(),
+    stopping: () => false,
+    maySeal: () => true,
+    onSlice: () => undefined,
+    leaderEpoch: 1,
+    flashblockMs: 50,
+  };
+  const built = await rig.chain.exclusive(() => buildBlock(plan, rig.chain.tip(), deps));
+  t.equal(built.transactions.length, 1);
+  t.ok(wakes > 2);
+  t.equal(clock.nowMs(), sealAtMs);
 });
