@@ -20,7 +20,8 @@ export const ATTRIBUTES_GAS = 1_000_000n;
 /**
  * Whether a block of this gas limit can hold what the policy lets through: a rule whose `maxGas`
  * is over its class's cap would close the class for good, and a normal transaction over the block's
- * gas would wait for ever. Errors: verdict `POLICY_INVALID` with the path.
+ * gas, or aborted too often and over its heavy gas, would wait for ever. Errors: verdict
+ * `POLICY_INVALID` with the path.
  */
 export function checkFits(
   policy: PolicyDocument,
@@ -37,8 +38,14 @@ export function checkFits(
         expected: `at most the class's share of a block, ${cap}`,
       });
   }
+  const { maxTxGas, heavyGas } = policy.normal;
+  if (heavyGas < maxTxGas)
+    return refuse("POLICY_INVALID", {
+      path: "normal.heavyGas",
+      expected: `at least normal.maxTxGas, ${maxTxGas}`,
+    });
   const free = gasLimit - ATTRIBUTES_GAS - BigInt(systemReserveGas);
-  if (BigInt(policy.normal.maxTxGas) > free)
+  if (BigInt(maxTxGas) > free)
     return refuse("POLICY_INVALID", {
       path: "normal.maxTxGas",
       expected: `at most what a block has for transactions, ${free}`,

@@ -42,7 +42,14 @@ t.test("a policy whose own limits no block can hold is refused by name", async (
     code: "POLICY_INVALID",
     data: { path: /maxGas$|maxTxGas$/ },
   });
-  const normal = { ...document.normal, maxTxGas: 59_000_000 };
+  const heavy = { ...document.normal, heavyGas: document.normal.maxTxGas };
+  t.match(checkFits({ ...document, normal: heavy }, 60_000_000n), { ok: true });
+  const light = { ...heavy, heavyGas: heavy.maxTxGas - 1 };
+  t.match(checkFits({ ...document, normal: light }, 60_000_000n), {
+    ok: false,
+    data: { path: "normal.heavyGas" },
+  });
+  const normal = { ...document.normal, maxTxGas: 59_000_000, heavyGas: 59_000_000 };
   t.match(checkFits({ ...document, normal }, 60_000_000n), {
     ok: false,
     data: { path: "normal.maxTxGas" },
