@@ -70,7 +70,7 @@ export function oldestAbove({ since, back }: Version, block: number): number {
 
 /** Bits of a number in one byte; the highest says that more follow. */
 const VARINT_BITS = 0x80;
-/** Bytes of a version at most: six numbers of up to 8 bytes, and their count. */
+/** Bytes of a version at most: as many numbers as groups and one, of up to 8 bytes, and a count. */
 const VERSION_BYTES_MAX = 8 * (GROUP_BLOCKS.length + 1) + 1;
 const scratch = new Uint8Array(VERSION_BYTES_MAX);
 
