@@ -4,7 +4,6 @@
  */
 import { fromHex, type Hex, ZERO_HASH } from "../../lanes/bytes.ts";
 import { makeHeader } from "../execution/embedded/block-header.ts";
-import { EMPTY_CODE_HASH } from "../execution/embedded/state.ts";
 import { computeRoots, diffToSlice } from "../execution/embedded/state-trie.ts";
 import {
   BEACON_ROOTS,
@@ -18,7 +17,13 @@ import { keccakHex } from "../primitives/hash.ts";
 import { EMPTY_TRIE_ROOT, type Header, headerHash } from "../primitives/header.ts";
 import { BLOOM_BYTES } from "../primitives/receipt.ts";
 import type { RollupConfig, RollupConfigFile } from "../rollup-config.ts";
-import type { AccountChange, SlotChange, StateDiff, TrieNodeChange } from "../storage/state.ts";
+import {
+  type AccountChange,
+  EMPTY_CODE_HASH,
+  type SlotChange,
+  type StateDiff,
+  type TrieNodeChange,
+} from "../storage/state.ts";
 
 export interface Genesis {
   readonly block: Block;

@@ -9,17 +9,17 @@ import { RLP } from "@ethereumjs/rlp";
 import { bigintToMinimalBytes, fromHex, type Hex, ZERO_HASH } from "../../lanes/bytes.ts";
 import { encodeLaneState, genesisLaneState } from "../../lanes/lane-state.ts";
 import { makeHeader } from "../../node/execution/embedded/block-header.ts";
-import { EMPTY_CODE_HASH } from "../../node/execution/embedded/state.ts";
 import type { Block } from "../../node/primitives/block.ts";
 import { keccak256, keccakHex } from "../../node/primitives/hash.ts";
 import { EMPTY_TRIE_ROOT, type Header, headerHash } from "../../node/primitives/header.ts";
 import { BLOOM_BYTES } from "../../node/primitives/receipt.ts";
 import type { RollupConfig } from "../../node/rollup-config.ts";
-import type {
-  AccountChange,
-  AccountRecord,
-  StateDiff,
-  TrieNodeChange,
+import {
+  type AccountChange,
+  type AccountRecord,
+  EMPTY_CODE_HASH,
+  type StateDiff,
+  type TrieNodeChange,
 } from "../../node/storage/state.ts";
 import type { Store } from "../../node/storage/store.ts";
 import {

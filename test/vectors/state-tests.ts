@@ -10,7 +10,7 @@ import { blobBaseFee } from "../../node/chain/attributes.ts";
 import { createCachedReader } from "../../node/execution/embedded/cached-reader.ts";
 import { createMachine, type Machine } from "../../node/execution/embedded/evm.ts";
 import type { BlockContext } from "../../node/execution/embedded/rules.ts";
-import { createWorkingState, EMPTY_CODE_HASH } from "../../node/execution/embedded/state.ts";
+import { createWorkingState } from "../../node/execution/embedded/state.ts";
 import { computeRoots, diffToSlice } from "../../node/execution/embedded/state-trie.ts";
 import { applyTransaction } from "../../node/execution/embedded/transition.ts";
 import { keccakHex } from "../../node/primitives/hash.ts";
@@ -18,7 +18,7 @@ import { EMPTY_TRIE_ROOT } from "../../node/primitives/header.ts";
 import type { Log } from "../../node/primitives/receipt.ts";
 import { recoverSender } from "../../node/primitives/signature.ts";
 import { decodeTransaction, type UserTransaction } from "../../node/primitives/transaction.ts";
-import type { AccountChange } from "../../node/storage/state.ts";
+import { type AccountChange, EMPTY_CODE_HASH } from "../../node/storage/state.ts";
 import { createMemoryState, type MemoryState } from "../execution/fixtures/state.ts";
 import {
   type BlobTransaction,

@@ -11,9 +11,10 @@ import { concatBytes, fromHex, type Hex, ZERO_ADDRESS } from "../../../lanes/byt
 import { recoverAuthority } from "../../primitives/signature.ts";
 import type { Log } from "../../primitives/receipt.ts";
 import type { AccessListEntry, Authorization } from "../../primitives/transaction.ts";
+import { EMPTY_CODE_HASH } from "../../storage/state.ts";
 import { addressOf, type Machine } from "./evm.ts";
 import { AUTHORIZATION_REFUND, type GasCost, settleGas } from "./gas.ts";
-import { EMPTY_ACCOUNT, EMPTY_CODE_HASH } from "./state.ts";
+import { EMPTY_ACCOUNT } from "./state.ts";
 import { hexOf } from "./state-manager.ts";
 
 export interface Message {

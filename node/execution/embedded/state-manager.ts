@@ -7,8 +7,8 @@ import type { StateManagerInterface } from "@ethereumjs/common";
 import { type Account, type Address, createAccount } from "@ethereumjs/util";
 import { bigintToMinimalBytes, bytesToBigint, fromHex, type Hex } from "../../../lanes/bytes.ts";
 import { EMPTY_TRIE_ROOT } from "../../primitives/header.ts";
-import type { AccountRecord } from "../../storage/state.ts";
-import { EMPTY_ACCOUNT, EMPTY_CODE_HASH, type WorkingState } from "./state.ts";
+import { type AccountRecord, EMPTY_CODE_HASH } from "../../storage/state.ts";
+import { EMPTY_ACCOUNT, type WorkingState } from "./state.ts";
 
 const EMPTY_CODE_HASH_BYTES = fromHex(EMPTY_CODE_HASH);
 const EMPTY_TRIE_ROOT_BYTES = fromHex(EMPTY_TRIE_ROOT);

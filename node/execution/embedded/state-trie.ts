@@ -15,9 +15,14 @@ import {
 } from "../../../lanes/bytes.ts";
 import { keccak256 } from "../../primitives/hash.ts";
 import { EMPTY_TRIE_ROOT } from "../../primitives/header.ts";
-import type { AccountRecord, StateDiff, TrieNodeChange, TrieReader } from "../../storage/state.ts";
+import {
+  type AccountRecord,
+  EMPTY_CODE_HASH,
+  type StateDiff,
+  type TrieNodeChange,
+  type TrieReader,
+} from "../../storage/state.ts";
 import type { AccountWrite, RootResult, SlotWrite, StateSlice } from "../engine.ts";
-import { EMPTY_CODE_HASH } from "./state.ts";
 import { type Allocate, createArena } from "./trie-arena.ts";
 import {
   compareKeys,

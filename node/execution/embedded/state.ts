@@ -11,13 +11,14 @@ import assert from "node:assert/strict";
 import type { Hex } from "../../../lanes/bytes.ts";
 import { keccakHex } from "../../primitives/hash.ts";
 import { EMPTY_TRIE_ROOT } from "../../primitives/header.ts";
-import type { AccountRecord, StateDiff, StateReader } from "../../storage/state.ts";
+import {
+  type AccountRecord,
+  EMPTY_CODE_HASH,
+  type StateDiff,
+  type StateReader,
+} from "../../storage/state.ts";
 import type { StateSlice } from "../engine.ts";
 import { createLayer, layerChanges, type Slots, type StateLayer, toDiff } from "./state-layer.ts";
-
-/** keccak256 of nothing: the code hash of an account without code. */
-export const EMPTY_CODE_HASH: Hex =
-  "0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470";
 
 export const EMPTY_ACCOUNT: AccountRecord = {
   nonce: 0n,
