@@ -1,6 +1,6 @@
 /** A poll that ends work in the EVM when it has taken too long: for readers, not for blocks. */
 import { NodeError } from "../../errors.ts";
-import type { Poll } from "./preemption.ts";
+import type { Poll } from "../poll.ts";
 
 /** Polls between two looks at the clock: polls are more frequent than a deadline needs. */
 const POLLS_A_LOOK = 32;

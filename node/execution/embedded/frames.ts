@@ -20,9 +20,9 @@ import {
 } from "@ethereumjs/evm";
 import { type Account, type Address, createAccount } from "@ethereumjs/util";
 import type { Hex } from "../../../lanes/bytes.ts";
+import type { Poll } from "../poll.ts";
 import { COUNTED_GAS_MAX, type OpcodeEntry, runCode, type RunState } from "./interpreter.ts";
 import type { StateJournal } from "./journal.ts";
-import type { Poll } from "./preemption.ts";
 import type { WorkingState } from "./state.ts";
 import { hexOf } from "./state-manager.ts";
 

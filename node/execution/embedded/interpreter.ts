@@ -12,7 +12,7 @@
  */
 import type { Common } from "@ethereumjs/common";
 import { EVMError } from "@ethereumjs/evm";
-import type { Poll } from "./preemption.ts";
+import type { Poll } from "../poll.ts";
 
 /** What opcodes work on: the library's own shape; the loop touches the first of it. */
 export interface RunState {

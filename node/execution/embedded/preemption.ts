@@ -7,12 +7,7 @@
  * Does not own who raises the signal, nor what becomes of the transaction.
  */
 import type { PreemptionSignal } from "../../preemption-signal.ts";
-
-/** Called between slices of long work; throws where the work must end now. */
-export type Poll = () => void;
-
-/** For work that nothing may interrupt. */
-export const NEVER: Poll = () => undefined;
+import type { Poll } from "../poll.ts";
 
 /** Age at which a transaction gives way. */
 const FAIR_START_MS = 2;

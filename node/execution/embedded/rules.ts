@@ -9,10 +9,10 @@ import { Hardfork } from "@ethereumjs/common";
 import type { CustomPrecompile } from "@ethereumjs/evm";
 import { bigintToBytes, type Hex, toHex } from "../../../lanes/bytes.ts";
 import { DEPOSIT_TYPE } from "../../../lanes/transaction.ts";
+import type { Poll } from "../poll.ts";
 import { BASE_FEE_VAULT, HISTORY_STORAGE } from "../predeploys.ts";
 import { readRollupFees, type RollupFees } from "./l1-fee.ts";
 import { rollupPrecompiles } from "./precompiles/rollup.ts";
-import type { Poll } from "./preemption.ts";
 import type { WorkingState } from "./state.ts";
 
 /** What opcodes see of the block. */

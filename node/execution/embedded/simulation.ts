@@ -15,11 +15,11 @@ import type {
   CallRequest,
   CallResult,
 } from "../call.ts";
+import type { Poll } from "../poll.ts";
 import { createCachedReader } from "./cached-reader.ts";
 import { createMachine, type Machine } from "./evm.ts";
 import { gasCost, INITCODE_BYTES_MAX } from "./gas.ts";
 import { runMessage } from "./message.ts";
-import type { Poll } from "./preemption.ts";
 import { type BlockContext, ISTHMUS } from "./rules.ts";
 import { createWorkingState, EMPTY_ACCOUNT, type WorkingState } from "./state.ts";
 

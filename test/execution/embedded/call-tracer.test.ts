@@ -2,7 +2,7 @@
 import t, { type Test } from "tap";
 import { createTestClient, http, publicActions, walletActions } from "viem";
 import { type Hex, toHex } from "../../../lanes/bytes.ts";
-import { NEVER } from "../../../node/execution/embedded/preemption.ts";
+import { NEVER } from "../../../node/execution/poll.ts";
 import { traceTransactions } from "../../../node/execution/embedded/replay.ts";
 import { traceCall } from "../../../node/execution/embedded/call.ts";
 import { SEQUENCER_FEE_VAULT } from "../../../node/execution/predeploys.ts";

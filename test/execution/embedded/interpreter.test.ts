@@ -12,7 +12,7 @@ import { createMachine } from "../../../node/execution/embedded/evm.ts";
 import { runCallsWith } from "../../../node/execution/embedded/frames.ts";
 import { StateJournal } from "../../../node/execution/embedded/journal.ts";
 import { ISTHMUS } from "../../../node/execution/embedded/rules.ts";
-import { NEVER, type Poll } from "../../../node/execution/embedded/preemption.ts";
+import { NEVER, type Poll } from "../../../node/execution/poll.ts";
 import { createWorkingState } from "../../../node/execution/embedded/state.ts";
 import { createStateManager } from "../../../node/execution/embedded/state-manager.ts";
 import { createRandom } from "../../parity/random.ts";

@@ -1,4 +1,5 @@
 /** Ethereum's precompiles as of Prague, at its gas. Owns which contract is at which address. */
+import type { Poll } from "../../poll.ts";
 import { blake2f } from "./blake2f.ts";
 import {
   bls12G1Add,
@@ -14,7 +15,7 @@ import { ecrecover } from "./ecrecover.ts";
 import { identity, ripemd160, sha256 } from "./hashes.ts";
 import { modexp } from "./modexp.ts";
 import { pointEvaluation } from "./point-evaluation.ts";
-import { install, type Installed, type Poll, type Precompile } from "./precompile.ts";
+import { install, type Installed, type Precompile } from "./precompile.ts";
 
 const PRECOMPILES: readonly (readonly [address: number, precompile: Precompile])[] = [
   [0x01, ecrecover],

@@ -3,7 +3,8 @@
  * Source: yellow paper, appendix E.
  */
 import { createHash, hash } from "node:crypto";
-import { gasByWords, type Poll, type Precompile } from "./precompile.ts";
+import type { Poll } from "../../poll.ts";
+import { gasByWords, type Precompile } from "./precompile.ts";
 
 const OUTPUT_BYTES = 32;
 
@@ -40,7 +41,7 @@ export const sha256 = hashing("sha256", 60, 12);
 
 export const ripemd160 = hashing("ripemd160", 600, 120);
 
-/** A copy: the input is a view of the caller's memory, which may change before the output is read. */
+/** A copy: the input is a view of the caller's memory, which may change before this is read. */
 export const identity: Precompile = {
   gas: gasByWords(15, 3),
   run: (input) => new Uint8Array(input),

@@ -5,9 +5,10 @@
  * allocated before its gas is charged, and the exponent, which may be free, never is.
  * Source: EIP-198; gas of EIP-2565.
  */
+import type { Poll } from "../../poll.ts";
 import { createModulus, type Modulus, readNumber, writeNumber } from "./modulus.ts";
 import { power64 } from "./power64.ts";
-import { NOTHING, type Poll, type Precompile, readPadded } from "./precompile.ts";
+import { NOTHING, type Precompile, readPadded } from "./precompile.ts";
 
 const GAS_MIN = 200n;
 const GAS_DIVISOR = 3n;

@@ -5,7 +5,7 @@
  * factors are taken in chunks, from the top: each is multiplied, added to what there is, reduced.
  * Owns slicing and polling. Does not own the exponent.
  */
-import type { Poll } from "./precompile.ts";
+import type { Poll } from "../../poll.ts";
 
 export interface Modulus {
   /** A number of any length, big-endian. */

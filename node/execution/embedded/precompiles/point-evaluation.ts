@@ -7,9 +7,10 @@
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { bigintToBytes, bytesEqual, concatBytes, fromHex } from "../../../../lanes/bytes.ts";
+import type { Poll } from "../../poll.ts";
 import { BLS12_381, createGroup, type Place } from "./mcl.ts";
 import { createPairingProduct } from "./pairing.ts";
-import type { Poll, Precompile } from "./precompile.ts";
+import type { Precompile } from "./precompile.ts";
 
 const GAS = 50_000n;
 const INPUT_BYTES = 192;

@@ -5,8 +5,8 @@
  * A modulus is an odd number times a power of two. The odd part wants Montgomery's form, the other
  * nothing at all, and both results together give the one modulo the whole.
  */
+import type { Poll } from "../../poll.ts";
 import { type Kernel, loadKernel } from "./kernel.ts";
-import type { Poll } from "./precompile.ts";
 
 const WORD_BITS = 64;
 const R = 1n << 64n;

@@ -6,12 +6,7 @@
  * Invariants: a precompile is synchronous, and keeps nothing between two calls.
  */
 import { EVMError, type ExecResult, type PrecompileFunc } from "@ethereumjs/evm";
-
-/**
- * Called between slices of long work, every fraction of a millisecond. What it throws passes
- * through the precompile untouched: `preemption.ts`.
- */
-export type Poll = () => void;
+import type { Poll } from "../../poll.ts";
 
 /** Why input is invalid, in the EVM's words. */
 export type Fault = EVMError["error"];

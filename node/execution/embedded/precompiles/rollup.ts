@@ -3,9 +3,10 @@
  * prove, and P256VERIFY.
  * Source: OP Stack specs, fjord, granite and isthmus exec-engine.md.
  */
+import type { Poll } from "../../poll.ts";
 import { ethereumPrecompiles } from "./ethereum.ts";
 import { p256Verify } from "./p256.ts";
-import { addressOf, fail, install, type Installed, type Poll } from "./precompile.ts";
+import { addressOf, fail, install, type Installed } from "./precompile.ts";
 
 const P256_VERIFY_ADDRESS = 0x100;
 

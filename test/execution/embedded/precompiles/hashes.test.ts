@@ -3,7 +3,7 @@ import t from "tap";
 import { toHex } from "../../../../lanes/bytes.ts";
 import { ethereumPrecompiles } from "../../../../node/execution/embedded/precompiles/ethereum.ts";
 import type { Installed } from "../../../../node/execution/embedded/precompiles/precompile.ts";
-import { NEVER } from "../../../../node/execution/embedded/preemption.ts";
+import { NEVER } from "../../../../node/execution/poll.ts";
 import { agrees, callEthereum } from "../../fixtures/precompiles.ts";
 
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
