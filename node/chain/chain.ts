@@ -52,7 +52,7 @@ export interface ChainTip {
   readonly timestamp: number;
   readonly origin: OriginPosition;
   /** Time of its last flashblock, Unix milliseconds. */
-  readonly flashblockMs: number;
+  readonly timestampMs: number;
   readonly isCommitted: boolean;
 }
 
@@ -98,7 +98,7 @@ export class Chain {
   tip(): ChainTip {
     const { header, laneState, origin } = this.#head;
     const { number, timestamp } = header;
-    return { number, timestamp, origin, flashblockMs: laneState.timestampMs, isCommitted: true };
+    return { number, timestamp, origin, timestampMs: laneState.timestampMs, isCommitted: true };
   }
 
   get gasLimit(): bigint {

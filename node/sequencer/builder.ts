@@ -123,7 +123,8 @@ class BlockBuilding {
   #startedAtMs = 0;
   /** The last flashblock ended with normal work left over: the next one follows at once. */
   #isSliceFull = false;
-  #flashblockMs: number;
+  /** Time of the flashblock opened last. */
+  #timestampMs: number;
   #openedAtMs = 0;
 
   constructor(plan: BlockPlan, tip: ChainTip, deps: BuilderDeps) {
@@ -131,7 +132,7 @@ class BlockBuilding {
     this.#tip = tip;
     this.#deps = deps;
     this.#attributes = deps.chain.attributes(plan.origin, tip.origin);
-    this.#flashblockMs = tip.flashblockMs;
+    this.#timestampMs = tip.timestampMs;
     this.#heavyGasLeft = BigInt(deps.policy.document.normal.heavyGas);
   }
 
@@ -206,9 +207,9 @@ class BlockBuilding {
   #openFlashblock(): void {
     const nowMs = this.#deps.clock.nowMs();
     this.#openedAtMs = nowMs;
-    this.#flashblockMs = flashblockTime(
+    this.#timestampMs = flashblockTime(
       nowMs,
-      this.#flashblockMs,
+      this.#timestampMs,
       this.#tip.timestamp,
       this.#plan.timestamp,
     );
@@ -219,7 +220,7 @@ class BlockBuilding {
   #closeFlashblock(): void {
     if (this.#txCount === 0) return;
     const { leaderEpoch } = this.#deps;
-    const timestampMs = this.#flashblockMs;
+    const timestampMs = this.#timestampMs;
     this.#flashblocks.push({ txCount: this.#txCount, timestampMs, leaderEpoch });
     this.#txCount = 0;
     const slice = this.#deps.engine.endSlice();

@@ -346,7 +346,7 @@ function tipOf({ plan, position, laneData }: BuiltBlock, parent: ChainTip): Chai
     number: parent.number + 1,
     timestamp: plan.timestamp,
     origin: position,
-    flashblockMs: laneData.flashblocks.at(-1)?.timestampMs ?? parent.flashblockMs,
+    timestampMs: laneData.flashblocks.at(-1)?.timestampMs ?? parent.timestampMs,
     isCommitted: false,
   };
 }
