@@ -41,14 +41,25 @@ function givesStorage({ slots }: StateLayer, address: Hex): boolean {
   return false;
 }
 
-/** Reads a sealed layer over `below`. */
+/** Reads a layer, which does not change any more, over `below`. */
 function createLayerReader(layer: StateLayer, below: StateReader): StateReader {
+  /** Asked for with every read of an account or slot, and long to find where all is zero. */
+  const withStorage = new Map<Hex, boolean>();
+  const hasStorage = (address: Hex): boolean => {
+    if (!layer.slots.has(address)) return false;
+    let known = withStorage.get(address);
+    if (known === undefined) {
+      known = givesStorage(layer, address);
+      withStorage.set(address, known);
+    }
+    return known;
+  };
   return {
     account(address) {
       const written = layer.accounts.get(address);
       const account = written === undefined ? below.account(address) : written;
       if (account === null) return null;
-      if (givesStorage(layer, address)) return { ...account, storageRoot: UNKNOWN_ROOT };
+      if (hasStorage(address)) return { ...account, storageRoot: UNKNOWN_ROOT };
       return layer.cleared.has(address) ? { ...account, storageRoot: EMPTY_TRIE_ROOT } : account;
     },
     slot(address, slot) {

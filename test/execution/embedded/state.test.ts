@@ -9,6 +9,7 @@ import {
   EMPTY_ACCOUNT,
   type WorkingState,
 } from "../../../node/execution/embedded/state.ts";
+import { createLayer, createLayeredReader } from "../../../node/execution/embedded/state-layer.ts";
 import { EMPTY_TRIE_ROOT } from "../../../node/primitives/header.ts";
 import type { StateDiff } from "../../../node/storage/state.ts";
 import { words } from "../fixtures/chain.ts";
@@ -192,4 +193,25 @@ t.test("a new account has no storage to delete", (t) => {
   state.setAccount(of, { ...EMPTY_ACCOUNT, nonce: 2n });
   t.equal(state.diff().accounts[0]?.after?.storageRoot, EMPTY_TRIE_ROOT);
   t.end();
+});
+
+t.test("a sealed account's slots are looked through once, however often it is read", async (t) => {
+  const layer = createLayer();
+  const [of] = ADDRESSES as [Hex];
+  const zeros = new Map(SLOTS.map((slot) => [slot, 0n]));
+  let looks = 0;
+  zeros.values = () => {
+    looks += 1;
+    return Map.prototype.values.call(zeros) as MapIterator<bigint>;
+  };
+  layer.accounts.set(of, EMPTY_ACCOUNT);
+  layer.slots.set(of, zeros);
+  const reader = createLayeredReader(createMemoryState().state);
+  reader.pin(layer);
+  const state = createWorkingState(reader);
+  for (const slot of SLOTS) {
+    t.equal(state.account(of)?.storageRoot, EMPTY_TRIE_ROOT);
+    t.equal(state.slot(of, slot), 0n);
+  }
+  t.equal(looks, 1);
 });
