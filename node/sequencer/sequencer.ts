@@ -171,8 +171,10 @@ class SequencingLoop implements Sequencer {
       this.#tip = this.#deps.chain.tip();
       return;
     }
+    // What was executed before the parent's hash was known, if no slice has had it since. An empty
+    // one would take a real one's turn to be looked at.
     const rest = engine.endSlice();
-    if (rest !== null) onSlice(rest);
+    if (rest !== null && rest.transactions.length > 0) onSlice(rest);
     const sealing = engine.seal();
     admission.pool.blockSealed();
     this.#tip = tipOf(built, this.#tip);
