@@ -1,9 +1,11 @@
 /**
  * Re-execution against the engine: what the engine says is confirmed slice by slice, in any mix of
- * checked and adopted slices; and whatever is changed in what it says is found.
+ * checked and adopted slices, though blocks were begun on sealed ones and transactions aborted; and
+ * whatever is changed in what it says is found.
  */
 import t from "tap";
-import type { BlockSlice } from "../../../node/execution/engine.ts";
+import type { BlockSlice, ExecutedBlock } from "../../../node/execution/engine.ts";
+import { Preempted, type Preemption } from "../../../node/execution/embedded/preemption.ts";
 import {
   type Reexecution,
   startReexecution,
@@ -48,12 +50,36 @@ function start(chain: TestChain, { header }: Block): Promise<Reexecution> {
   return startReexecution(ROLLUP, chain.memory.state, { parent: chain.head(), environment });
 }
 
+/** Aborts every third preemptible transaction at one of its first polls. */
+function aborting(random: Random): Preemption {
+  let left = Infinity;
+  return {
+    begin(preemptible) {
+      left = preemptible && random.oneIn(3) ? 1 + random.below(30) : Infinity;
+    },
+    poll() {
+      if (--left <= 0) throw new Preempted();
+    },
+  };
+}
+
+interface Sealed {
+  readonly block: Block;
+  readonly slices: readonly BlockSlice[];
+  readonly sealing: Promise<ExecutedBlock>;
+}
+
 t.test("what the engine says is confirmed, whoever looks at which slice", async (t) => {
   const random = createRandom(3);
-  const chain = createChain(ROLLUP);
+  const chain = createChain(ROLLUP, { preemption: aborting(random) });
+  const { engine } = chain;
+  let sealed: Sealed | null = null;
   let adopted = 0;
-  for await (const { block } of parityChain(ROLLUP, 21, 30)) {
-    const slices = await executeInSlices(chain, block, random);
+  /** Checks the sealed block on the state before it, by which it was not built, and commits it. */
+  const check = async (): Promise<void> => {
+    if (sealed === null) return;
+    const { block, slices, sealing } = sealed;
+    sealed = null;
     const [all, some] = await Promise.all([start(chain, block), start(chain, block)]);
     for (const slice of slices) {
       t.equal(await all.check(slice), null);
@@ -62,8 +88,29 @@ t.test("what the engine says is confirmed, whoever looks at which slice", async 
         adopted += 1;
       } else t.equal(await some.check(slice), null);
     }
-    t.equal((await chain.close()).block.hash, block.hash);
+    const executed = await sealing;
+    t.equal(executed.block.hash, block.hash);
+    await chain.commit(executed);
+  };
+  for await (const { block } of parityChain(ROLLUP, 21, 30)) {
+    const { timestamp, prevRandao, parentBeaconBlockRoot, gasLimit } = block.header;
+    const parent = sealed === null ? chain.head() : null;
+    await engine.open({ parent, timestamp, prevRandao, parentBeaconBlockRoot, gasLimit });
+    const slices: BlockSlice[] = [];
+    const take = (slice: BlockSlice | null): void => {
+      if (slice !== null) slices.push(slice);
+    };
+    const last = random.below(block.transactions.length);
+    for (const [index, transaction] of block.transactions.entries()) {
+      const first = await engine.apply(transaction, { preemptible: true });
+      if (!first.ok) receiptOf(await engine.apply(transaction));
+      if (index === last) await check();
+      if (random.oneIn(3)) take(engine.endSlice());
+    }
+    take(engine.endSlice());
+    sealed = { block, slices, sealing: engine.seal() };
   }
+  await check();
   t.ok(adopted > 20, `${adopted} slices taken at their word`);
 });
 
