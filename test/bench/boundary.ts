@@ -2,9 +2,9 @@
  * The sequencer under a flood of token transfers: how long no fast transaction can be executed
  * around the end of a block, and how long fast ones that arrive from another thread wait.
  *
- * A block's stall begins with the end of its last transaction, or where that is later at its time or
- * when the block before is published (until then the builder listens), and ends when the next one
- * has its attributes, the first thing in a block: from then on the builder applies fast ones.
+ * A block's stall begins with the end of its last transaction, or where that is later at its time
+ * or when the block before is published (until then the builder listens), and ends when the next
+ * one has its attributes, the first thing in a block: from then on the builder applies fast ones.
  */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Transaction, UserTransaction } from "../../node/primitives/transaction.ts";
