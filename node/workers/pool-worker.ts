@@ -2,7 +2,6 @@
  * Entry of a pool thread. Which services it hosts is in `workerData`; ports of other threads are
  * attached by message and get the same services.
  */
-import { setPriority } from "node:os";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { parsePolicy } from "../../lanes/policy.ts";
 import { NodeError } from "../errors.ts";
@@ -14,12 +13,6 @@ import type { AttachMessage, PoolChannel, PoolWorkerData } from "./pool.ts";
 import { createRecoverService } from "./recover.ts";
 import { createRootService } from "./root.ts";
 import { createVerifierService } from "./verify.ts";
-
-/**
- * How far these threads stand behind the sequencing thread where processors are short: the kernel
- * gives it three times the time of one of them, and wakes it at once.
- */
-const NICENESS = 5;
 
 const { channels, dataDir, rollup } = workerData as PoolWorkerData;
 
@@ -43,8 +36,6 @@ async function createService(channel: PoolChannel): Promise<Service> {
 
 async function main(): Promise<void> {
   if (parentPort === null) throw new Error("pool-worker runs as a worker thread only");
-  // On Linux it is the calling thread's priority; elsewhere it would be the whole process's.
-  if (process.platform === "linux") setPriority(NICENESS);
   const services = new Map<PoolChannel, Service>();
   for (const channel of channels) services.set(channel, await createService(channel));
   const serveAll = (port: PortLike): void => {

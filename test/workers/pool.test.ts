@@ -1,5 +1,4 @@
-/** The pool of threads over a real store: who does what, and at which priority. */
-import { readdirSync, readFileSync } from "node:fs";
+/** The pool of threads over a real store: who does what. */
 import { join } from "node:path";
 import t from "tap";
 import { silentLogger } from "../../node/log.ts";
@@ -9,15 +8,7 @@ import { KZG_CHANNEL, type KzgService } from "../../node/workers/kzg.ts";
 import { createWorkerPool } from "../../node/workers/pool.ts";
 import { ACCOUNTS, openRig, signed } from "../sequencer/fixtures/rig.ts";
 
-/** Niceness of each thread of this process. Source: proc(5), field 19 of `stat`. */
-function niceness(): number[] {
-  return readdirSync("/proc/self/task").map((id) => {
-    const stat = readFileSync(`/proc/self/task/${id}/stat`, "utf8");
-    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16]);
-  });
-}
-
-t.test("threads recover, compress and hash blobs, behind the one that asks", async (t) => {
+t.test("threads recover, compress and hash blobs", async (t) => {
   const dir = t.testdir();
   const rig = await openRig(dir);
   const failures: unknown[] = [];
@@ -44,13 +35,5 @@ t.test("threads recover, compress and hash blobs, behind the one that asks", asy
   for (const each of [compress, kzg]) each.close();
   port.close();
 
-  await t.test(
-    "priorities",
-    { skip: process.platform === "linux" ? false : "threads have priorities on Linux only" },
-    async (t) => {
-      const behind = niceness().filter((nice) => nice > niceness()[0]!);
-      t.equal(behind.length, 4, "two that recover, one for blobs, one that verifies");
-    },
-  );
   t.same(failures, []);
 });
