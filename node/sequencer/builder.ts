@@ -300,12 +300,15 @@ class BlockBuilding {
     if (this.#deps.isFastArriving()) preemption.raise();
   }
 
-  /** Begins nothing before the fast transaction that asked for it can be built. */
+  /**
+   * Begins nothing before a fast transaction can be built. Not before none is on its way: under a
+   * steady stream there is always one, and those that are there would wait for it.
+   */
   async #giveWay(): Promise<void> {
     const { arrivals, clock } = this.#deps;
     await this.#takeTurn();
     for (let nowMs = clock.nowMs(); nowMs < this.#plan.sealAtMs; nowMs = clock.nowMs()) {
-      if (!this.#deps.isFastArriving()) return;
+      if (this.#hasFast() || !this.#deps.isFastArriving()) return;
       await arrivals.wait(this.#plan.sealAtMs - nowMs);
     }
   }

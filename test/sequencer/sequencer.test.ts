@@ -314,6 +314,26 @@ t.test("a fast arrival aborts a heavy transaction, which comes after it", async 
   t.same(await rig.store.loadJournal(), []);
 });
 
+t.test("one that is there does not wait for those that are on their way", async (t) => {
+  const rig = await openRig(t.testdir());
+  t.teardown(() => rig.close());
+  const ready = await fast(1, 0);
+  let turns = 0;
+  const onTurn = async (): Promise<void> => {
+    if (turns++ === 0) await admission.submit(ready);
+  };
+  const { admission, published, build } = await openSequencer(rig, {
+    onTurn,
+    isFastArriving: () => true,
+  });
+  const aborted = await heavy(0);
+  await admission.submit(aborted);
+  rig.preemption.raise();
+  await build(1);
+  t.ok(indexOf(decoded(published[0]), ready) > 0, "built in the block that was open");
+  t.equal(indexOf(decoded(published[0]), aborted), -1, "what gave way, waits for the others");
+});
+
 t.test("aborted three times it runs to its end, within the block's heavy gas", async (t) => {
   const dir = t.testdir({ leader: {}, follower: {} });
   const rig = await openRig(join(dir, "leader"));
