@@ -12,6 +12,7 @@ import type { Hex } from "../../../lanes/bytes.ts";
 import { keccakHex } from "../../primitives/hash.ts";
 import { EMPTY_TRIE_ROOT } from "../../primitives/header.ts";
 import type { AccountRecord, StateDiff, StateReader } from "../../storage/state.ts";
+import { atOnce } from "../../turns.ts";
 import type { StateSlice } from "../engine.ts";
 import { createLayer, layerChanges, type Slots, type StateLayer, toDiff } from "./state-layer.ts";
 
@@ -235,7 +236,7 @@ class Overlay implements WorkingState {
 
   diff(): StateDiff {
     assert(this.#deferred === null, "a slot has no value yet");
-    return toDiff([...layerChanges(this.#layer, this.#reader)], this.#layer);
+    return atOnce(toDiff(atOnce(layerChanges(this.#layer, this.#reader)), this.#layer));
   }
 
   detach(): StateLayer {
