@@ -8,7 +8,14 @@
  */
 import { bigintToMinimalBytes, fromHex, type Hex, toHex } from "./bytes.ts";
 import { keccak } from "./keccak.ts";
-import { decodeRlp, encodeRlp, isRlpList, rlpInteger, type RlpItem, rlpSafeInteger } from "./rlp.ts";
+import {
+  decodeRlp,
+  encodeRlp,
+  isRlpList,
+  rlpInteger,
+  type RlpItem,
+  rlpSafeInteger,
+} from "./rlp.ts";
 import { accept, refuse, type Verdict } from "./verdict.ts";
 
 /** Flashblocks in a block, whatever the policy says; a policy's own limit is at most this. */

@@ -6,7 +6,14 @@
  */
 import { bigintToMinimalBytes, fromHex, type Hex, toHex, ZERO_HASH } from "./bytes.ts";
 import { NUMBER_BYTES } from "./lane-data.ts";
-import { decodeRlp, encodeRlp, isRlpList, rlpInteger, type RlpItem, rlpSafeInteger } from "./rlp.ts";
+import {
+  decodeRlp,
+  encodeRlp,
+  isRlpList,
+  rlpInteger,
+  type RlpItem,
+  rlpSafeInteger,
+} from "./rlp.ts";
 import { accept, refuse, type Verdict } from "./verdict.ts";
 
 const RANK_MAX = 255;

@@ -4,7 +4,14 @@
  */
 import { bytesEqual, concatBytes, type Hex, toHex } from "../../lanes/bytes.ts";
 import { decodeLaneData, encodeLaneData, type LaneData } from "../../lanes/lane-data.ts";
-import { decodeRlp, encodeRlp, isRlpList, type RlpItem, rlpListHead, rlpListItems } from "../../lanes/rlp.ts";
+import {
+  decodeRlp,
+  encodeRlp,
+  isRlpList,
+  type RlpItem,
+  rlpListHead,
+  rlpListItems,
+} from "../../lanes/rlp.ts";
 import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
 import { accept, refuse, type Verdict } from "../../lanes/verdict.ts";
 import { atOnce, type Steps } from "../turns.ts";
@@ -48,7 +55,7 @@ const NO_SIGNATURE = new Uint8Array(0);
 const BLOCK_PARTS = 4;
 /** Microseconds to encode one transaction's numbers, and its bytes. */
 const NUMBERS_COST = 0.4;
-const RAW_COST = 0.1;
+const RAW_COST = 0.3;
 /** A transaction takes at least this much gas, so a 60M block holds fewer than this many. */
 const TRANSACTIONS_MAX = 16_384;
 /** Lists in lists: the parts, and the header or the transactions. */

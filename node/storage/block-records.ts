@@ -35,9 +35,9 @@ const BLOOM_OFFSET = 3 + 2 * 33 + 21 + 3 * 33 + 3;
 
 /** Microseconds of the steps: to encode a sender, a location, a log, the rest of a receipt. */
 const SENDER_COST = 0.5;
-const LOCATION_COST = 1;
-const LOG_COST = 2;
-const RECEIPT_COST = 3;
+const LOCATION_COST = 3;
+const LOG_COST = 3;
+const RECEIPT_COST = 5;
 
 export interface StoredHeader {
   readonly hash: Hex;

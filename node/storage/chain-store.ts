@@ -31,11 +31,7 @@ import { readMany } from "./read-many.ts";
 import { checkChain } from "./scan.ts";
 import { decodeTombstones, encodeTombstones, stateChanges } from "./state-changes.ts";
 import type { BlockCommit, DerivationCursor, Heads, Store, StoredBlock } from "./store.ts";
-import {
-  removeUndoOperations,
-  restoreOperations,
-  undoOperations,
-} from "./undo.ts";
+import { removeUndoOperations, restoreOperations, undoOperations } from "./undo.ts";
 import { decodeVersioned } from "./versions.ts";
 import { createWriter, type Writer } from "./writer.ts";
 

@@ -12,7 +12,7 @@ import { dirname, join, resolve } from "node:path";
 import { Level } from "level";
 import { NodeError } from "../errors.ts";
 import { inTurns, type Steps } from "../turns.ts";
-import { openRecord, sealRecord } from "./checksum.ts";
+import { createSealer, openRecord, sealRecord } from "./checksum.ts";
 import { META } from "./keys.ts";
 import { checkLogs } from "./write-ahead-log.ts";
 
@@ -227,6 +227,7 @@ export async function openSharedDatabase(dataDir: string): Promise<Omit<Database
 
 /** A record that is large is sealed in one step and copied into the batch in the next. */
 function* putAll(batch: Batch, operations: readonly Operation[]): Steps<void> {
+  const seal = createSealer();
   for (const { key, payload } of operations) {
     if (payload === null) {
       batch.del(key);
@@ -234,9 +235,9 @@ function* putAll(batch: Batch, operations: readonly Operation[]): Steps<void> {
       continue;
     }
     const cost = payload.length / BYTES_A_COST;
-    const record = sealRecord(key, payload);
+    const record = seal(key, payload);
     yield cost;
-    batch.put(key, record);
+    batch.put(record.key, record.value);
     yield PUT_COST + cost;
   }
 }

@@ -8,7 +8,7 @@ import type { Database } from "./database.ts";
 /** Records that arrive together: in one piece, which no turn can break up. */
 const RECORDS_A_READ = 256;
 /** Microseconds for a record to arrive. */
-const ARRIVAL_COST = 2;
+const ARRIVAL_COST = 1.5;
 
 /** What to do with a record, or where there is none, and the microseconds it takes. */
 interface RecordWork<T> {
@@ -25,7 +25,8 @@ export async function readMany<T>(
 ): Promise<void> {
   const readFrom = (from: number) => {
     const some = items.slice(from, from + RECORDS_A_READ);
-    const payloads = some.length === 0 ? null : database.getMany(some.map(work.keyOf));
+    const payloads =
+      some.length === 0 ? null : database.getMany(some.map((item) => work.keyOf(item)));
     // Whoever awaits it gets the error; when an earlier one has failed, nobody does.
     payloads?.catch(() => undefined);
     return { some, payloads };

@@ -26,7 +26,7 @@ const ACCOUNT_COST = 3;
 const SLOT_COST = 1;
 const TRIE_COST = 0.5;
 const READ_COST = 20;
-const VERSION_COST = 3;
+const VERSION_COST = 1;
 /** Microseconds to copy the key of a tombstone. */
 const TOMBSTONE_COST = 0.2;
 

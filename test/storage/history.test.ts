@@ -164,8 +164,7 @@ function longChain(changes: (block: number) => boolean): { view: RecordView; loo
     if (changes(block)) version = nextVersion(version, block);
     const payload = version && encodeVersioned(version, new TextEncoder().encode(String(block)));
     const change = changes(block) ? [{ key, before, payload }] : [];
-    for (const operation of [...atOnce(undoOperations(block, change)), ...change])
-      put(operation);
+    for (const operation of [...atOnce(undoOperations(block, change)), ...change]) put(operation);
   }
   let count = 0;
   const view: RecordView = {

@@ -10,7 +10,8 @@ import {
   restoreOperations,
   undoOperations,
 } from "../../node/storage/undo.ts";
-import { atOnce } from "../../node/turns.ts";
+import { atOnce, COST_A_TURN, inTurns } from "../../node/turns.ts";
+import { watchTurns } from "../fixtures/turn-watch.ts";
 import { createRandom } from "./fixtures/chain.ts";
 
 function viewOf(operations: readonly Operation[]): RecordView & { readonly sizes: number[] } {
@@ -67,6 +68,14 @@ t.test("a page holds some 8 KiB, however large the block", async (t) => {
   const { sizes } = viewOf(atOnce(undoOperations(7, changes)));
   t.ok(sizes.length > 256);
   t.ok(Math.max(...sizes) < 2 * 8192, `${Math.max(...sizes)} bytes`);
+});
+
+t.test("a large reverse diff is made in turns", async (t) => {
+  const watch = watchTurns();
+  const changes = watch.counted("changes", makeChanges(3, 20_000));
+  const most = await watch.during(() => inTurns(undoOperations(7, changes)));
+  // Looking at its size costs least: a tenth of a microsecond.
+  t.ok((most["changes"] ?? 0) <= 10 * COST_A_TURN, `${most["changes"]} between two turns`);
 });
 
 t.test("a missing page is damage", async (t) => {

@@ -14,7 +14,7 @@ import { EMPTY_TRIE_ROOT, type Header, headerHash } from "../../primitives/heade
 import { addBloom, BLOOM_BYTES, encodeReceipt, type Receipt } from "../../primitives/receipt.ts";
 import type { Transaction } from "../../primitives/transaction.ts";
 import type { RollupConfig } from "../../rollup-config.ts";
-import type { AccountChange, StateReader } from "../../storage/state.ts";
+import type { AccountChange, AccountRecord, StateReader } from "../../storage/state.ts";
 import { inTurns, type Steps } from "../../turns.ts";
 import type {
   ApplyOptions,
@@ -63,7 +63,7 @@ export interface BlockHead {
 /** Stands in the history contract until the parent's hash is known; nobody ever reads it. */
 const UNKNOWN_HASH: Hex = `0x${"ff".repeat(32)}`;
 /** Microseconds to give an account its storage root. */
-const ROOT_COST = 0.5;
+const ROOT_COST = 1;
 
 interface OpenBlock {
   readonly environment: BlockEnvironment;
@@ -366,14 +366,22 @@ function* withStorageRoots(
 ): Steps<AccountChange[]> {
   const rooted: AccountChange[] = [];
   for (const change of accounts) {
-    const { address, after } = change;
-    if (after === null) rooted.push(change);
-    else {
-      const storageRoot = storageRoots.get(address);
-      assert(storageRoot !== undefined, "the hasher left an account out");
-      rooted.push({ ...change, after: { ...after, storageRoot } });
-    }
+    rooted.push(
+      change.after === null ? change : withStorageRoot(change, change.after, storageRoots),
+    );
     yield ROOT_COST;
   }
   return rooted;
+}
+
+/** Written out: spreading the objects takes three times as long. */
+function withStorageRoot(
+  { address, before, storageCleared, slots }: AccountChange,
+  { nonce, balance, codeHash }: AccountRecord,
+  storageRoots: SealedRoots["storageRoots"],
+): AccountChange {
+  const storageRoot = storageRoots.get(address);
+  assert(storageRoot !== undefined, "the hasher left an account out");
+  const after = { nonce, balance, codeHash, storageRoot };
+  return { address, before, after, storageCleared, slots };
 }

@@ -18,7 +18,6 @@ import type {
 } from "../../storage/state.ts";
 import type { Steps } from "../../turns.ts";
 import type { StateSlice } from "../engine.ts";
-import { sorted } from "./sorting.ts";
 
 export type Slots = Map<Hex, bigint>;
 
@@ -97,17 +96,24 @@ export function createLayeredReader(below: StateReader): LayeredReader {
 }
 
 /**
- * The difference a layer makes to what `below` reads, account by account in the order of their
- * addresses; `storageRoot`s still those below. The layer must not change meanwhile.
+ * The difference a layer makes to what `below` reads, account by account; `storageRoot`s still
+ * those below. The layer must not change meanwhile.
  */
 export function* layerChanges(layer: StateLayer, below: StateReader): Steps<AccountChange[]> {
   const changes: AccountChange[] = [];
-  for (const address of yield* sorted([layer.accounts.keys(), layer.slots.keys(), layer.cleared])) {
+  for (const address of writtenAccounts(layer)) {
     const change = yield* accountChange(layer, below, address);
     if (change !== null) changes.push(change);
     yield ACCOUNT_COST;
   }
   return changes;
+}
+
+/** Each account once that the layer says anything about. */
+function* writtenAccounts({ accounts, slots, cleared }: StateLayer): Generator<Hex> {
+  yield* accounts.keys();
+  for (const address of slots.keys()) if (!accounts.has(address)) yield address;
+  for (const address of cleared) if (!accounts.has(address) && !slots.has(address)) yield address;
 }
 
 /** A slice with what `below`, the state before the block, holds of everything that it writes. */
@@ -140,7 +146,7 @@ export function* toDiff(
   }
   return {
     accounts,
-    codes: [...hashes].sort().flatMap((hash) => {
+    codes: [...hashes].flatMap((hash) => {
       const code = codes.get(hash);
       return code === undefined ? [] : [{ hash, code }];
     }),
@@ -177,11 +183,15 @@ function* slotChanges(
   if (storageCleared) for (const { slot, value } of below.slots(address)) old.set(slot, value);
   const empty = (below.account(address)?.storageRoot ?? EMPTY_TRIE_ROOT) === EMPTY_TRIE_ROOT;
   const changes: SlotChange[] = [];
-  for (const slot of yield* sorted([old.keys(), written?.keys() ?? []])) {
-    const was = storageCleared ? (old.get(slot) ?? 0n) : empty ? 0n : below.slot(address, slot);
-    const now = written?.get(slot) ?? 0n;
-    // A cleared account lists all its old slots, also those that were written again.
-    if (was !== now || old.has(slot)) changes.push({ slot, before: was, after: now });
+  // A cleared account lists all its old slots, also those that were written again.
+  for (const [slot, before] of old) {
+    changes.push({ slot, before, after: written?.get(slot) ?? 0n });
+    yield SLOT_COST;
+  }
+  for (const [slot, after] of written ?? []) {
+    if (old.has(slot)) continue;
+    const before = storageCleared || empty ? 0n : below.slot(address, slot);
+    if (before !== after) changes.push({ slot, before, after });
     yield SLOT_COST;
   }
   return changes;
