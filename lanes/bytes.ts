@@ -56,9 +56,20 @@ export function bigintToBytes(value: bigint, size: number): Uint8Array {
   return hexToBytes(digits);
 }
 
+const wordBytes = new Uint8Array(8);
+const word = new DataView(wordBytes.buffer);
+const WORD_END = 2n ** 64n;
+
 /** Big-endian, no leading zero; zero is the empty array (RLP's integer form). */
 export function bigintToMinimalBytes(value: bigint): Uint8Array {
   if (value === 0n) return new Uint8Array(0);
+  // Almost all are small, and a block has tens of thousands of them.
+  if (value > 0n && value < WORD_END) {
+    word.setBigUint64(0, value);
+    let first = 0;
+    while (wordBytes[first] === 0) first++;
+    return wordBytes.slice(first);
+  }
   const digits = value.toString(16);
   return hexToBytes(digits.length % 2 === 0 ? digits : `0${digits}`);
 }

@@ -6,10 +6,16 @@
  *
  * This version has no reports: `conflicts` and `epoch` are empty lists, and any other is refused.
  */
-import { RLP } from "@ethereumjs/rlp";
 import { bigintToMinimalBytes, fromHex, type Hex, toHex } from "./bytes.ts";
 import { keccak } from "./keccak.ts";
-import { decodeRlp, isRlpList, rlpInteger, type RlpItem, rlpSafeInteger } from "./rlp.ts";
+import {
+  decodeRlp,
+  encodeRlp,
+  isRlpList,
+  rlpInteger,
+  type RlpItem,
+  rlpSafeInteger,
+} from "./rlp.ts";
 import { accept, refuse, type Verdict } from "./verdict.ts";
 
 /** Flashblocks in a block, whatever the policy says; a policy's own limit is at most this. */
@@ -48,7 +54,7 @@ export interface LaneData {
 
 /** Canonical RLP. */
 export function encodeLaneData(data: LaneData): Uint8Array {
-  return RLP.encode([
+  return encodeRlp([
     fromHex(data.policyHash),
     data.flashblocks.map((flashblock) => [
       integerBytes(flashblock.txCount),

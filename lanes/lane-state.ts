@@ -4,10 +4,16 @@
  *
  *   rlp([blockNumber, timestamp, timestampMs, orderHash, lastForced, leaderEpoch, [[rank, ready]…]])
  */
-import { RLP } from "@ethereumjs/rlp";
 import { bigintToMinimalBytes, fromHex, type Hex, toHex, ZERO_HASH } from "./bytes.ts";
 import { NUMBER_BYTES } from "./lane-data.ts";
-import { decodeRlp, isRlpList, rlpInteger, type RlpItem, rlpSafeInteger } from "./rlp.ts";
+import {
+  decodeRlp,
+  encodeRlp,
+  isRlpList,
+  rlpInteger,
+  type RlpItem,
+  rlpSafeInteger,
+} from "./rlp.ts";
 import { accept, refuse, type Verdict } from "./verdict.ts";
 
 const RANK_MAX = 255;
@@ -54,7 +60,7 @@ export function genesisLaneState(timestamp: number): LaneState {
 /** Canonical RLP. */
 export function encodeLaneState(state: LaneState): Uint8Array {
   const integer = (value: number) => bigintToMinimalBytes(BigInt(value));
-  return RLP.encode([
+  return encodeRlp([
     integer(state.blockNumber),
     integer(state.timestamp),
     integer(state.timestampMs),

@@ -2,12 +2,19 @@
  * A block and what travels with it. Owns the wire form of a signed block (gossip, request/response,
  * store). A block with its LaneData is at most `BLOCK_BYTES_MAX`. PROTOCOL 4, 6.
  */
-import { RLP } from "@ethereumjs/rlp";
 import { bytesEqual, concatBytes, type Hex, toHex } from "../../lanes/bytes.ts";
 import { decodeLaneData, encodeLaneData, type LaneData } from "../../lanes/lane-data.ts";
-import { decodeRlp, isRlpList, type RlpItem } from "../../lanes/rlp.ts";
+import {
+  decodeRlp,
+  encodeRlp,
+  isRlpList,
+  type RlpItem,
+  rlpListHead,
+  rlpListItems,
+} from "../../lanes/rlp.ts";
 import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
 import { accept, refuse, type Verdict } from "../../lanes/verdict.ts";
+import { atOnce, type Steps } from "../turns.ts";
 import { keccak256 } from "./hash.ts";
 import { encodeHeader, type Header, headerFromRlp } from "./header.ts";
 import {
@@ -43,6 +50,12 @@ export interface BlockRef {
 }
 
 const SIGNATURE_BYTES = 65;
+const NO_SIGNATURE = new Uint8Array(0);
+/** Header, transactions, LaneData, signature. */
+const BLOCK_PARTS = 4;
+/** Microseconds to encode one transaction's numbers, and its bytes. */
+const NUMBERS_COST = 0.4;
+const RAW_COST = 0.3;
 /** A transaction takes at least this much gas, so a 60M block holds fewer than this many. */
 const TRANSACTIONS_MAX = 16_384;
 /** Lists in lists: the parts, and the header or the transactions. */
@@ -53,29 +66,42 @@ const DEPTH_MAX = 2;
  * strings.
  */
 export function encodeSignedBlock(
-  block: Pick<Block, "header"> & { readonly transactions: readonly { readonly raw: Uint8Array }[] },
+  block: EncodableBlock,
   laneData: LaneData,
   signature: Uint8Array | null,
 ): Uint8Array {
+  return atOnce(signedBlockSteps(block, laneData, signature));
+}
+
+interface EncodableBlock extends Pick<Block, "header"> {
+  readonly transactions: readonly { readonly raw: Uint8Array }[];
+}
+
+/** As `encodeSignedBlock`. The caps on a block bound each step. */
+export function* signedBlockSteps(
+  block: EncodableBlock,
+  laneData: LaneData,
+  signature: Uint8Array | null,
+): Steps<Uint8Array> {
+  const lane = encodeRlp(encodeLaneData(laneData));
+  yield laneData.numbers.length * NUMBERS_COST;
   // The parts are spliced as encoded, so that a large block is not copied field by field.
   const header = encodeHeader(block.header);
-  const transactions = RLP.encode(block.transactions.map(({ raw }) => raw));
-  const tail = RLP.encode([encodeLaneData(laneData), signature ?? new Uint8Array(0)]);
-  const tailItems = tail.subarray(listPrefixBytes(tail));
-  const length = header.length + transactions.length + tailItems.length;
-  return concatBytes(listPrefix(length), header, transactions, tailItems);
+  const transactions = encodeRlp(block.transactions.map(({ raw }) => raw));
+  yield block.transactions.length * RAW_COST;
+  return encodeParts([header, transactions, lane, encodeRlp(signature ?? NO_SIGNATURE)]);
 }
 
-function listPrefix(length: number): Uint8Array {
-  if (length < 56) return Uint8Array.of(0xc0 + length);
-  const size: number[] = [];
-  for (let rest = length; rest > 0; rest = Math.floor(rest / 256)) size.unshift(rest % 256);
-  return Uint8Array.of(0xf7 + size.length, ...size);
+/** An encoded block with another signature, nothing of it decoded; `null` for other bytes. */
+export function replaceSignature(encoded: Uint8Array, signature: Uint8Array): Uint8Array | null {
+  const parts = rlpListItems(encoded);
+  if (parts?.length !== BLOCK_PARTS) return null;
+  return encodeParts([...parts.slice(0, -1), encodeRlp(signature)]);
 }
 
-function listPrefixBytes(encoded: Uint8Array): number {
-  const first = encoded[0] ?? 0xc0;
-  return first < 0xf8 ? 1 : 1 + first - 0xf7;
+function encodeParts(parts: readonly Uint8Array[]): Uint8Array {
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  return concatBytes(rlpListHead(length), ...parts);
 }
 
 /**
@@ -89,7 +115,7 @@ export function decodeSignedBlock(
   if (bytes.length > BLOCK_BYTES_MAX) return refuse("BLOCK_TOO_LARGE", { bytes: bytes.length });
   const fields = decodeRlp(bytes, DEPTH_MAX);
   if (fields === null) return refuse("BLOCK_MALFORMED", { field: "encoding" });
-  if (!isRlpList(fields) || fields.length !== 4)
+  if (!isRlpList(fields) || fields.length !== BLOCK_PARTS)
     return refuse("BLOCK_MALFORMED", { field: "block" });
   const [headerFields, rawTransactions, laneBytes, signature] = fields;
   const header = headerFromRlp(headerFields);

@@ -2,8 +2,8 @@
  * Receipts and log blooms. Source: yellow paper 4.4.1; OP Stack specs, deposits.md (deposit nonce
  * and version appended to a deposit's receipt since Canyon).
  */
-import { RLP } from "@ethereumjs/rlp";
 import { bigintToMinimalBytes, concatBytes, fromHex, type Hex } from "../../lanes/bytes.ts";
+import { encodeRlp, type RlpItem } from "../../lanes/rlp.ts";
 import { keccak256 } from "./hash.ts";
 
 export interface Log {
@@ -59,7 +59,7 @@ export function addBloom(bloom: Uint8Array, other: Uint8Array): void {
 
 /** EIP-2718 envelope of a receipt, as the receipts trie holds it. */
 export function encodeReceipt(receipt: Receipt): Uint8Array {
-  const fields: (Uint8Array | (Uint8Array | Uint8Array[])[][])[] = [
+  const fields: RlpItem[] = [
     bigintToMinimalBytes(BigInt(receipt.status)),
     bigintToMinimalBytes(receipt.cumulativeGasUsed),
     receipt.logsBloom,
@@ -68,6 +68,6 @@ export function encodeReceipt(receipt: Receipt): Uint8Array {
   if (receipt.depositNonce !== undefined) fields.push(bigintToMinimalBytes(receipt.depositNonce));
   if (receipt.depositReceiptVersion !== undefined)
     fields.push(bigintToMinimalBytes(receipt.depositReceiptVersion));
-  const body = RLP.encode(fields);
+  const body = encodeRlp(fields);
   return receipt.type === 0 ? body : concatBytes(Uint8Array.of(receipt.type), body);
 }

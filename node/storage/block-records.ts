@@ -7,14 +7,21 @@
  */
 import assert from "node:assert";
 import { concatBytes, fromHex, type Hex, toHex } from "../../lanes/bytes.ts";
+import { encodeRlpItems } from "../../lanes/rlp.ts";
 import { NodeError } from "../errors.ts";
-import { type Block, decodeSignedBlock, encodeSignedBlock } from "../primitives/block.ts";
+import {
+  type Block,
+  decodeSignedBlock,
+  replaceSignature,
+  signedBlockSteps,
+} from "../primitives/block.ts";
 import { encodeHeader, type Header, headerFromRlp } from "../primitives/header.ts";
 import type { Log, Receipt } from "../primitives/receipt.ts";
 import type { Transaction } from "../primitives/transaction.ts";
 import { RLP } from "@ethereumjs/rlp";
-import type { Operation } from "./database.ts";
-import { encodeFields, encodeInteger, type Field, FieldReader } from "./fields.ts";
+import type { Steps } from "../turns.ts";
+import type { Operation, RecordView } from "./database.ts";
+import { encodeFields, encodeInteger, type Field, FieldReader, joinFields } from "./fields.ts";
 import { blockKey, encodeU64, hashKey } from "./keys.ts";
 import type { StoredBlock } from "./store.ts";
 
@@ -25,6 +32,12 @@ const BLOOM_BYTES = 256;
  * beneficiary (21), stateRoot, transactionsRoot, receiptsRoot (33 each), the bloom's prefix (3).
  */
 const BLOOM_OFFSET = 3 + 2 * 33 + 21 + 3 * 33 + 3;
+
+/** Microseconds of the steps: to encode a sender, a location, a log, the rest of a receipt. */
+const SENDER_COST = 0.5;
+const LOCATION_COST = 3;
+const LOG_COST = 3;
+const RECEIPT_COST = 5;
 
 export interface StoredHeader {
   readonly hash: Hex;
@@ -62,13 +75,16 @@ export function bloomOfHeaderRecord(payload: Uint8Array): Uint8Array {
 }
 
 /** Senders in block order; a deposit carries its own. */
-function encodeSidecar(stored: StoredBlock): Uint8Array {
-  return encodeFields([
-    stored.orderHashes.map(fromHex),
-    stored.laneState,
-    stored.block.transactions
-      .filter((transaction) => transaction.type !== 0x7e)
-      .map(({ sender }) => fromHex(sender)),
+function* encodeSidecar({ block, orderHashes, laneState }: StoredBlock): Steps<Uint8Array> {
+  const senders: Uint8Array[] = [];
+  for (const { type, sender } of block.transactions) {
+    if (type !== 0x7e) senders.push(encodeFields(fromHex(sender)));
+    yield SENDER_COST;
+  }
+  return yield* joinFields([
+    encodeFields(orderHashes.map(fromHex)),
+    encodeFields(laneState),
+    yield* joinFields(senders),
   ]);
 }
 
@@ -114,32 +130,44 @@ export function decodeStoredBlock(wire: Uint8Array, sidecarPayload: Uint8Array):
   };
 }
 
-/** The wire record alone: what adding a signature later changes. */
-export function wireOperation(stored: StoredBlock): Operation {
-  return {
-    key: blockKey("BLOCK", stored.block.header.number),
-    payload: encodeSignedBlock(stored.block, stored.laneData, stored.signature),
-  };
+/** The change of a stored block's signature. Errors: `BLOCK_NOT_FOUND`, `STORAGE_CORRUPT`. */
+export function signatureOperation(
+  view: RecordView,
+  number: number,
+  signature: Uint8Array,
+): Operation {
+  const key = blockKey("BLOCK", number);
+  const wire = view.get(key);
+  if (wire === null) throw new NodeError("BLOCK_NOT_FOUND", { number });
+  const payload = replaceSignature(wire, signature);
+  if (payload === null) throw new NodeError("STORAGE_CORRUPT", { record: "block", number });
+  return { key, payload };
 }
 
 /** Everything a block adds to the chain's tables, without state. */
-export function blockOperations(stored: StoredBlock, receipts: readonly Receipt[]): Operation[] {
-  const { hash, header, transactions } = stored.block;
+export function* blockOperations(
+  stored: StoredBlock,
+  receipts: readonly Receipt[],
+): Steps<Operation[]> {
+  const { block, laneData, signature } = stored;
+  const { hash, header, transactions } = block;
   const { number } = header;
   assert(receipts.length === transactions.length, "one receipt a transaction");
+  const wire = yield* signedBlockSteps(block, laneData, signature);
   const operations: Operation[] = [
-    wireOperation(stored),
-    { key: blockKey("HEADER", number), payload: encodeStoredHeader(stored.block) },
-    { key: blockKey("SIDECAR", number), payload: encodeSidecar(stored) },
-    { key: blockKey("RECEIPTS", number), payload: encodeReceipts(receipts) },
+    { key: blockKey("BLOCK", number), payload: wire },
+    { key: blockKey("HEADER", number), payload: encodeStoredHeader(block) },
+    { key: blockKey("SIDECAR", number), payload: yield* encodeSidecar(stored) },
+    { key: blockKey("RECEIPTS", number), payload: yield* encodeReceipts(receipts) },
     { key: hashKey("NUMBER_BY_HASH", hash), payload: encodeU64(number) },
   ];
-  transactions.forEach((transaction, index) =>
+  for (const [index, transaction] of transactions.entries()) {
     operations.push({
       key: hashKey("TRANSACTION", transaction.hash),
       payload: encodeLocation({ blockNumber: number, index }),
-    }),
-  );
+    });
+    yield LOCATION_COST;
+  }
   return operations;
 }
 
@@ -196,20 +224,28 @@ function optionalToField(value: bigint | undefined): Field {
 }
 
 /** The bloom of a receipt without logs is all zero and not written. */
-function receiptToFields(receipt: Receipt): Field {
-  return [
+function* encodeReceipt(receipt: Receipt): Steps<Uint8Array> {
+  const logs: Uint8Array[] = [];
+  for (const log of receipt.logs) {
+    logs.push(encodeFields(logToFields(log)));
+    yield LOG_COST;
+  }
+  const before = encodeRlpItems([
     encodeInteger(receipt.type),
     encodeInteger(receipt.status),
     encodeInteger(receipt.cumulativeGasUsed),
     encodeInteger(receipt.gasUsed),
     encodeInteger(receipt.effectiveGasPrice),
     receipt.contractAddress === null ? new Uint8Array(0) : fromHex(receipt.contractAddress),
-    receipt.logs.map(logToFields),
+  ]);
+  const after = encodeRlpItems([
     receipt.logs.length === 0 ? new Uint8Array(0) : receipt.logsBloom,
     encodeInteger(receipt.l1Fee),
     optionalToField(receipt.depositNonce),
     optionalToField(receipt.depositReceiptVersion),
-  ];
+  ]);
+  yield RECEIPT_COST;
+  return yield* joinFields([before, yield* joinFields(logs), after]);
 }
 
 function readReceipt(read: FieldReader): Receipt {
@@ -239,8 +275,10 @@ function readReceipt(read: FieldReader): Receipt {
   };
 }
 
-export function encodeReceipts(receipts: readonly Receipt[]): Uint8Array {
-  return encodeFields(receipts.map(receiptToFields));
+function* encodeReceipts(receipts: readonly Receipt[]): Steps<Uint8Array> {
+  const encoded: Uint8Array[] = [];
+  for (const receipt of receipts) encoded.push(yield* encodeReceipt(receipt));
+  return yield* joinFields(encoded);
 }
 
 export function decodeReceipts(payload: Uint8Array): readonly Receipt[] {

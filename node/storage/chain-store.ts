@@ -9,7 +9,8 @@ import assert from "node:assert";
 import type { Hex } from "../../lanes/bytes.ts";
 import { NodeError } from "../errors.ts";
 import type { BlockRef } from "../primitives/block.ts";
-import { blockOperations, removeBlockOperations, wireOperation } from "./block-records.ts";
+import { atOnce, inTurns } from "../turns.ts";
+import { blockOperations, removeBlockOperations, signatureOperation } from "./block-records.ts";
 import { createLiveReads, readBlock, readOldestState } from "./chain-reads.ts";
 import {
   decodeCursor,
@@ -26,15 +27,11 @@ import { FieldReader, encodeFields, encodeInteger } from "./fields.ts";
 import { createGroupCommit } from "./group-commit.ts";
 import { createJournal, type Journal } from "./journal.ts";
 import { blockKey, encodeU64, META, PREFIX, signedKey } from "./keys.ts";
+import { readMany } from "./read-many.ts";
 import { checkChain } from "./scan.ts";
 import { decodeTombstones, encodeTombstones, stateChanges } from "./state-changes.ts";
 import type { BlockCommit, DerivationCursor, Heads, Store, StoredBlock } from "./store.ts";
-import {
-  forwardOperations,
-  removeUndoOperations,
-  restoreOperations,
-  undoOperations,
-} from "./undo.ts";
+import { removeUndoOperations, restoreOperations, undoOperations } from "./undo.ts";
 import { decodeVersioned } from "./versions.ts";
 import { createWriter, type Writer } from "./writer.ts";
 
@@ -42,6 +39,8 @@ import { createWriter, type Writer } from "./writer.ts";
 const UNDO_BLOCKS = 8192;
 /** Reverse diffs deleted with a block, at most: more than one while the history is too long. */
 const PRUNED_A_BLOCK = 2;
+/** Microseconds to look at a tombstone. */
+const REMOVAL_COST = 1;
 
 export interface StoreOptions {
   /** The node's data folder; the database is in a folder of its own inside. */
@@ -89,7 +88,7 @@ function assembleStore(parts: StoreParts): Store {
     isEmpty: () => database.get(META.chain) === null,
     commitBlock: (commit) => writer.write(() => commitOperations(parts, commit)),
     saveSignature: (number, signature) =>
-      writer.write(() => [wireOperation({ ...requireBlock(database, number), signature })]),
+      writer.write(() => [signatureOperation(database, number, signature)]),
     rollback: (number, cursor) => rollback(parts, number, cursor),
     saveHeads: (heads, cursor) => writer.write(() => headOperations(heads, cursor)),
     cursor() {
@@ -169,15 +168,15 @@ async function commitOperations(parts: StoreParts, commit: BlockCommit): Promise
   const state = await stateChanges(database, { number, oldest: history.oldest }, commit);
   const journalChanges = await journal.settle(settled);
   const changes = [...state.changes, ...journalChanges];
-  const tombstones = encodeTombstones(state.tombstones);
+  const tombstones = await inTurns(encodeTombstones(state.tombstones));
   return [
     // First: what this block writes over a tombstone stays.
     ...(await pruneOperations(database, history)),
-    ...blockOperations(stored, receipts),
-    ...forwardOperations(changes),
+    ...(await inTurns(blockOperations(stored, receipts))),
+    ...changes,
     ...(journalChanges.length > 0 ? [journal.state()] : []),
     // Nothing stood before genesis, and nothing takes it back.
-    ...(number === 0 ? [] : undoOperations(number, changes)),
+    ...(number === 0 ? [] : await inTurns(undoOperations(number, changes))),
     ...(tombstones.length > 0
       ? [{ key: blockKey("TOMBSTONES", number), payload: tombstones }]
       : []),
@@ -202,8 +201,9 @@ async function pruneOperations(database: Database, history: HistoryChange): Prom
   const { from, oldest } = history;
   const operations: Operation[] = [{ key: META.oldestState, payload: encodeU64(oldest) }];
   for (let block = from + 1; block <= oldest; block++) {
-    operations.push(...removeUndoOperations(database, block));
-    operations.push(...(await removeTombstones(database, block)));
+    for (const removed of await inTurns(removeUndoOperations(database, block)))
+      operations.push(removed);
+    for (const removed of await removeTombstones(database, block)) operations.push(removed);
   }
   return operations;
 }
@@ -212,16 +212,18 @@ async function pruneOperations(database: Database, history: HistoryChange): Prom
 async function removeTombstones(database: Database, block: number): Promise<Operation[]> {
   const payload = database.get(blockKey("TOMBSTONES", block));
   if (payload === null) return [];
-  const keys = decodeTombstones(payload);
-  const records = await database.getMany(keys);
-  const gone = keys.filter((_, i) => {
-    const record = records[i] ?? null;
-    if (record === null) return false;
-    const { version, value } = decodeVersioned(record);
-    // Written again meanwhile, or deleted again by a later block, which has its own turn.
-    return value === null && version.since === block;
+  const removed: Operation[] = [{ key: blockKey("TOMBSTONES", block), payload: null }];
+  await readMany(database, await inTurns(decodeTombstones(payload)), {
+    cost: REMOVAL_COST,
+    keyOf: (key) => key,
+    take(key, record) {
+      if (record === null) return;
+      const { version, value } = decodeVersioned(record);
+      // Written again meanwhile, or deleted again by a later block, which has its own turn.
+      if (value === null && version.since === block) removed.push({ key, payload: null });
+    },
   });
-  return [blockKey("TOMBSTONES", block), ...gone].map((key) => ({ key, payload: null }));
+  return removed;
 }
 
 /** The block stands on the head; its reverse diff would be wrong anywhere else. */
@@ -271,7 +273,7 @@ function rollbackOperations(
   journal.restore(settled);
   return [
     ...removeBlockOperations(stored.block),
-    ...removeUndoOperations(database, number),
+    ...atOnce(removeUndoOperations(database, number)),
     { key: blockKey("TOMBSTONES", number), payload: null },
     ...restored,
     ...(settled.length > 0 ? [journal.state()] : []),

@@ -17,17 +17,52 @@ function checksumOf(key: Uint8Array, payload: Uint8Array): number {
   return crc32(payload, crc32(key));
 }
 
+function writeChecksum(checksum: number, out: Uint8Array, at: number): void {
+  out[at] = checksum >>> 24;
+  out[at + 1] = checksum >>> 16;
+  out[at + 2] = checksum >>> 8;
+  out[at + 3] = checksum;
+}
+
 /** The value as LevelDB stores it: payload ‖ CRC-32. */
 export function sealRecord(key: Uint8Array, payload: Uint8Array): Uint8Array {
-  const { length } = payload;
-  const value = new Uint8Array(length + CHECKSUM_BYTES);
+  const value = new Uint8Array(payload.length + CHECKSUM_BYTES);
   value.set(payload);
-  const checksum = checksumOf(key, payload);
-  value[length] = checksum >>> 24;
-  value[length + 1] = checksum >>> 16;
-  value[length + 2] = checksum >>> 8;
-  value[length + 3] = checksum;
+  writeChecksum(checksumOf(key, payload), value, payload.length);
   return value;
+}
+
+/** Key and value of a record, as LevelDB takes them. */
+export interface SealedRecord {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+/** Records that are sealed into one piece of memory; a larger one gets a piece of its own. */
+const PIECE_BYTES = 64 * 1024;
+
+/**
+ * Seals many records: as `sealRecord`, with keys and values as views of shared memory, which takes
+ * half the time. They are for one batch: whoever keeps one keeps 64 KiB.
+ */
+export function createSealer(): (key: Uint8Array, payload: Uint8Array) => SealedRecord {
+  let piece = Buffer.alloc(0);
+  let end = 0;
+  return (key, payload) => {
+    const length = key.length + payload.length + CHECKSUM_BYTES;
+    if (end + length > piece.length) {
+      piece = Buffer.allocUnsafeSlow(Math.max(length, PIECE_BYTES));
+      end = 0;
+    }
+    const start = end;
+    const valueStart = start + key.length;
+    const checksumStart = valueStart + payload.length;
+    end = start + length;
+    piece.set(key, start);
+    piece.set(payload, valueStart);
+    writeChecksum(crc32(piece.subarray(start, checksumStart)), piece, checksumStart);
+    return { key: piece.subarray(start, valueStart), value: piece.subarray(valueStart, end) };
+  };
 }
 
 /** The payload of a stored value. Errors: `STORAGE_CORRUPT` with the key. */

@@ -9,10 +9,10 @@
  */
 import { access, mkdir, open as openFile, readdir, readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { setImmediate } from "node:timers/promises";
 import { Level } from "level";
 import { NodeError } from "../errors.ts";
-import { openRecord, sealRecord } from "./checksum.ts";
+import { inTurns, type Steps } from "../turns.ts";
+import { createSealer, openRecord, sealRecord } from "./checksum.ts";
 import { META } from "./keys.ts";
 import { checkLogs } from "./write-ahead-log.ts";
 
@@ -25,8 +25,9 @@ export const CHAIN_FORMAT = 2;
 /** The database's folder inside the data folder, which holds other things too. */
 const FOLDER = "chain";
 const CACHE_BYTES = 64 * 1024 * 1024;
-/** Operations put into a batch before the event loop gets a turn. */
-const OPERATIONS_A_TURN = 1000;
+/** Microseconds to put a record into a batch, and bytes that take one more, to check or to copy. */
+const PUT_COST = 1;
+const BYTES_A_COST = 2048;
 
 /** Reads one version of the database. Errors: `STORAGE_CORRUPT`, `STORAGE_FAILED`. */
 export interface RecordView {
@@ -59,6 +60,7 @@ export interface Database extends RecordView {
 
 type LevelHandle = Level<Uint8Array, Uint8Array>;
 type Snapshot = ReturnType<LevelHandle["snapshot"]>;
+type Batch = ReturnType<LevelHandle["batch"]>;
 
 /**
  * Folders that this thread has open for writing: LevelDB's own lock does not hold within a process.
@@ -223,6 +225,23 @@ export async function openSharedDatabase(dataDir: string): Promise<Omit<Database
   }
 }
 
+/** A record that is large is sealed in one step and copied into the batch in the next. */
+function* putAll(batch: Batch, operations: readonly Operation[]): Steps<void> {
+  const seal = createSealer();
+  for (const { key, payload } of operations) {
+    if (payload === null) {
+      batch.del(key);
+      yield PUT_COST;
+      continue;
+    }
+    const cost = payload.length / BYTES_A_COST;
+    const record = seal(key, payload);
+    yield cost;
+    batch.put(record.key, record.value);
+    yield PUT_COST + cost;
+  }
+}
+
 function createDatabase(level: LevelHandle, folder: string, onClose: () => void): Database {
   const read = (key: Uint8Array, snapshot?: Snapshot): Uint8Array | null => {
     let value: Uint8Array | undefined;
@@ -268,12 +287,7 @@ function createDatabase(level: LevelHandle, folder: string, onClose: () => void)
     async write(operations) {
       try {
         const batch = level.batch();
-        for (const [i, { key, payload }] of operations.entries()) {
-          if (payload === null) batch.del(key);
-          else batch.put(key, sealRecord(key, payload));
-          // A large block's batch must not hold the sequencing thread in one piece.
-          if (i % OPERATIONS_A_TURN === OPERATIONS_A_TURN - 1) await setImmediate();
-        }
+        await inTurns(putAll(batch, operations));
         await batch.write({ sync: true });
       } catch (error) {
         throw new NodeError("STORAGE_FAILED", { folder, reason: errorCode(error) }, error);

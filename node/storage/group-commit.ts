@@ -9,7 +9,6 @@ import { NodeError } from "../errors.ts";
 import type { Operation } from "./database.ts";
 import type { Journal } from "./journal.ts";
 import type { JournalRecord } from "./store.ts";
-import { forwardOperations } from "./undo.ts";
 import type { Writer } from "./writer.ts";
 
 /** One group commit takes at most this many bytes of records (and always at least one call). */
@@ -40,7 +39,7 @@ async function groupOperations(
 ): Promise<Operation[]> {
   const appended = group.flatMap(({ append }) => journal.append(append));
   const settled = await journal.settle(group.flatMap(({ settle }) => settle));
-  return [...appended, ...forwardOperations(settled), journal.state()];
+  return [...appended, ...settled, journal.state()];
 }
 
 /** How many of the oldest calls go into one batch. */

@@ -16,11 +16,15 @@ import { keccak256 } from "../primitives/hash.ts";
 import type { Database, Operation } from "./database.ts";
 import { encodeFields, encodeInteger, FieldReader } from "./fields.ts";
 import { journalKey, META, PREFIX, prefixRange } from "./keys.ts";
+import { readMany } from "./read-many.ts";
 import type { JournalRecord } from "./store.ts";
 import type { Change } from "./undo.ts";
 
 /** `accepted` is `leaderEpoch · 2^40 + seq`. */
 const SEQ_BITS = 40n;
+/** Microseconds to hash a record that is settled. */
+const SETTLE_COST = 4;
+
 interface JournalState {
   count: number;
   /** XOR of the hashes of all live records. */
@@ -121,15 +125,16 @@ export function createJournal(database: Database): Journal {
       }),
 
     async settle(accepted) {
-      const keys = [...new Set(accepted)].map(journalKey);
-      const payloads = keys.length === 0 ? [] : await database.getMany(keys);
       const changes: Change[] = [];
-      keys.forEach((key, i) => {
-        const before = payloads[i] ?? null;
-        if (before === null) return;
-        xorInto(state.sum, keccak256(before));
-        state.count -= 1;
-        changes.push({ key, before, after: null });
+      await readMany(database, [...new Set(accepted)], {
+        cost: SETTLE_COST,
+        keyOf: journalKey,
+        take(number, before) {
+          if (before === null) return;
+          xorInto(state.sum, keccak256(before));
+          state.count -= 1;
+          changes.push({ key: journalKey(number), before, payload: null });
+        },
       });
       return changes;
     },

@@ -62,11 +62,14 @@ function prefixed(prefix: Prefix, ...parts: readonly Uint8Array[]): Uint8Array {
   return concatBytes(Uint8Array.of(prefix), ...parts);
 }
 
-/** As `prefixed`, of hex: a large block makes ten thousands of keys, so by the native decoder. */
+/**
+ * As `prefixed`, of hex: a large block makes ten thousands of keys, so by the native decoder, and as
+ * views of Node's pool. Whoever keeps a key for good keeps 8 KiB.
+ */
 function hexKey(prefix: Prefix, ...parts: readonly Hex[]): Uint8Array {
   let length = 1;
   for (const part of parts) length += part.length / 2 - 1;
-  const key = Buffer.allocUnsafeSlow(length);
+  const key = Buffer.allocUnsafe(length);
   key[0] = prefix;
   let offset = 1;
   for (const part of parts) offset += key.write(part.slice(2), offset, "hex");

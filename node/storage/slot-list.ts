@@ -12,11 +12,19 @@ import { decodeLink, encodeLink, type SlotLink } from "./codecs.ts";
 import type { RecordView } from "./database.ts";
 import { slotFirstKey, slotKey } from "./keys.ts";
 
+/** A value of a versioned table. */
+export interface Write {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array | null;
+  /** Whether there was a value, as whoever made the change saw it. */
+  readonly existed: boolean;
+}
+
 export interface SlotList {
   add(address: Hex, slot: Hex): void;
   remove(address: Hex, slot: Hex): void;
   /** What the calls so far write: the value of each record, and whether it had one before. */
-  writes(): { readonly key: Uint8Array; readonly value: Uint8Array | null; existed: boolean }[];
+  writes(): Iterable<Write>;
 }
 
 /** Collects changes to slot lists over what `view` holds. */
@@ -67,10 +75,10 @@ export function createSlotList(view: RecordView): SlotList {
       link(address, slot).after = null;
     },
 
-    writes: () =>
-      [...touched.values()]
-        .filter(({ before, after }) => before !== after)
-        .map(({ key, before, after }) => ({ key, value: after, existed: before !== null })),
+    *writes() {
+      for (const { key, before, after } of touched.values())
+        if (before !== after) yield { key, value: after, existed: before !== null };
+    },
   };
 }
 

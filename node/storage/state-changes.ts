@@ -5,62 +5,89 @@
  * follows from the one before it, and a reverse diff of what really stood there cannot be wrong.
  */
 import assert from "node:assert";
+import type { Hex } from "../../lanes/bytes.ts";
 import { NodeError } from "../errors.ts";
+import { inTurns, type Steps } from "../turns.ts";
 import { encodeAccount, encodeSlot } from "./codecs.ts";
 import type { Database, RecordView } from "./database.ts";
 import { createStateView } from "./history.ts";
 import { accountKey, hashKey, slotKey, trieKey } from "./keys.ts";
-import { createSlotList } from "./slot-list.ts";
-import type { AccountChange, StateDiff, TrieNodeChange } from "./state.ts";
+import { readMany } from "./read-many.ts";
+import { createSlotList, type SlotList, type Write } from "./slot-list.ts";
+import type { SlotChange, StateDiff, TrieNodeChange } from "./state.ts";
 import type { Change } from "./undo.ts";
 import { decodeVersioned, encodeVersioned, nextVersion } from "./versions.ts";
 
-/** Records read at a time: more would hold the thread while they arrive. */
-const RECORDS_A_READ = 1000;
-
-/** A value of a versioned table. */
-interface Write {
-  readonly key: Uint8Array;
-  readonly value: Uint8Array | null;
-  /** Whether there was a value, as whoever made the change saw it. */
-  readonly existed: boolean;
-}
-
-function* accountWrites(change: AccountChange): Generator<Write> {
-  const { address, before, after } = change;
-  if (before !== null || after !== null)
-    yield {
-      key: accountKey(address),
-      value: after === null ? null : encodeAccount(after),
-      existed: before !== null,
-    };
-  for (const slot of change.slots)
-    if (slot.before !== slot.after)
-      yield {
-        key: slotKey("SLOT", address, slot.slot),
-        value: encodeSlot(slot.after),
-        existed: slot.before !== 0n,
-      };
-}
+/**
+ * Microseconds of the steps: to encode an account, a slot, a key of the trie; to look for a code or
+ * in a slot list, which reads on the thread; to write a version.
+ */
+const ACCOUNT_COST = 3;
+const SLOT_COST = 1;
+const TRIE_COST = 0.5;
+const READ_COST = 20;
+const VERSION_COST = 1;
+/** Microseconds to copy the key of a tombstone. */
+const TOMBSTONE_COST = 0.2;
 
 /** `values` reads values without their versions. */
-function* stateWrites(values: RecordView, diff: StateDiff): Generator<Write> {
+function* stateWrites(values: RecordView, diff: StateDiff): Steps<Write[]> {
+  const writes: Write[] = [];
   const slotList = createSlotList(values);
-  for (const account of diff.accounts) {
-    yield* accountWrites(account);
-    for (const { slot, before, after } of account.slots) {
-      if (before === 0n && after !== 0n) slotList.add(account.address, slot);
-      if (before !== 0n && after === 0n) slotList.remove(account.address, slot);
-    }
+  for (const { address, before, after, slots } of diff.accounts) {
+    if (before !== null || after !== null)
+      writes.push({
+        key: accountKey(address),
+        value: after === null ? null : encodeAccount(after),
+        existed: before !== null,
+      });
+    yield ACCOUNT_COST;
+    for (const change of slots) yield slotWrite(address, change, slotList, writes);
   }
-  yield* slotList.writes();
+  for (const write of slotList.writes()) {
+    writes.push(write);
+    yield SLOT_COST;
+  }
+  return writes;
 }
 
-/** The same code may have been deployed before; taking this block back must not delete it. */
-function codeChanges(values: RecordView, diff: StateDiff): Change[] {
-  return diff.codes
-    .map(({ hash, code }) => ({ key: hashKey("CODE", hash), before: null, after: code }))
-    .filter(({ key }) => values.get(key) === null);
+/** Returns its cost. */
+function slotWrite(
+  address: Hex,
+  { slot, before, after }: SlotChange,
+  slotList: SlotList,
+  writes: Write[],
+): number {
+  if (before === after) return SLOT_COST;
+  writes.push({
+    key: slotKey("SLOT", address, slot),
+    value: encodeSlot(after),
+    existed: before !== 0n,
+  });
+  if (before !== 0n && after !== 0n) return SLOT_COST;
+  if (before === 0n) slotList.add(address, slot);
+  else slotList.remove(address, slot);
+  return READ_COST;
+}
+
+/** Code and trie nodes, whose records have no versions. */
+function* plainChanges(
+  values: RecordView,
+  { codes }: StateDiff,
+  trie: readonly TrieNodeChange[],
+): Steps<Change[]> {
+  const changes: Change[] = [];
+  for (const { hash, code } of codes) {
+    const key = hashKey("CODE", hash);
+    // It may have been deployed before; taking this block back must not delete it then.
+    if (values.get(key) === null) changes.push({ key, before: null, payload: code });
+    yield READ_COST;
+  }
+  for (const { path, node, previous } of trie) {
+    changes.push({ key: trieKey(path), before: previous, payload: node });
+    yield TRIE_COST;
+  }
+  return changes;
 }
 
 /** The block that makes the change, and the oldest whose state can be read with it as the head. */
@@ -80,18 +107,8 @@ function versionedChange(
   if (!existed && value === null) return null;
   // A tombstone that leaves the history with this block is gone for whoever takes the block back.
   if (found === null || (!existed && found.version.since <= oldest))
-    return { key, before: null, after: encodeVersioned(nextVersion(null, number), value) };
-  return { key, before, after: encodeVersioned(nextVersion(found.version, number), value) };
-}
-
-function take<T>(items: Iterator<T, unknown>, countMax: number): T[] {
-  const taken: T[] = [];
-  while (taken.length < countMax) {
-    const next = items.next();
-    if (next.done === true) break;
-    taken.push(next.value);
-  }
-  return taken;
+    return { key, before: null, payload: encodeVersioned(nextVersion(null, number), value) };
+  return { key, before, payload: encodeVersioned(nextVersion(found.version, number), value) };
 }
 
 export interface StateChanges {
@@ -107,47 +124,37 @@ export async function stateChanges(
   { diff, trie }: { readonly diff: StateDiff; readonly trie: readonly TrieNodeChange[] },
 ): Promise<StateChanges> {
   const values = createStateView(database);
-  const changes = codeChanges(values, diff);
-  for (const { path, node, previous } of trie)
-    changes.push({ key: trieKey(path), before: previous, after: node });
+  const changes = await inTurns(plainChanges(values, diff, trie));
+  const writes = await inTurns(stateWrites(values, diff));
   const tombstones: Uint8Array[] = [];
-  const writes = stateWrites(values, diff);
-  const readSome = () => {
-    const some = take(writes, RECORDS_A_READ);
-    const before = some.length === 0 ? null : database.getMany(some.map(({ key }) => key));
-    // Whoever awaits it gets the error; when an earlier one has failed, nobody does.
-    before?.catch(() => undefined);
-    return { some, before };
-  };
-  let next = readSome();
-  while (next.before !== null) {
-    const { some, before } = next;
-    next = readSome();
-    const found = await before;
-    for (const [i, write] of some.entries()) {
-      const change = versionedChange(write, found[i] ?? null, block);
-      if (change === null) continue;
+  await readMany(database, writes, {
+    cost: VERSION_COST,
+    keyOf: ({ key }) => key,
+    take(write, before) {
+      const change = versionedChange(write, before, block);
+      if (change === null) return;
       changes.push(change);
       if (write.value === null) tombstones.push(write.key);
-    }
-  }
+    },
+  });
   return { changes, tombstones };
 }
 
 /** Keys one after another, each behind its length. */
-export function encodeTombstones(keys: readonly Uint8Array[]): Uint8Array {
+export function* encodeTombstones(keys: readonly Uint8Array[]): Steps<Uint8Array> {
   const payload = new Uint8Array(keys.reduce((sum, key) => sum + 1 + key.length, 0));
   let offset = 0;
   for (const key of keys) {
     payload[offset] = key.length;
     payload.set(key, offset + 1);
     offset += 1 + key.length;
+    yield TOMBSTONE_COST;
   }
   return payload;
 }
 
 /** Errors: `STORAGE_CORRUPT`. */
-export function decodeTombstones(payload: Uint8Array): readonly Uint8Array[] {
+export function* decodeTombstones(payload: Uint8Array): Steps<Uint8Array[]> {
   const keys: Uint8Array[] = [];
   for (let offset = 0; offset < payload.length;) {
     const end = offset + 1 + (payload[offset] as number);
@@ -155,6 +162,7 @@ export function decodeTombstones(payload: Uint8Array): readonly Uint8Array[] {
       throw new NodeError("STORAGE_CORRUPT", { record: "tombstones", reason: "form" });
     keys.push(payload.subarray(offset + 1, end));
     offset = end;
+    yield TOMBSTONE_COST;
   }
   return keys;
 }

@@ -35,7 +35,7 @@ export interface AccountChange {
   readonly slots: readonly SlotChange[];
 }
 
-/** Sorted by address, slots sorted by slot: deterministic. */
+/** No account, and of an account no slot, twice. Their order says nothing. */
 export interface StateDiff {
   readonly accounts: readonly AccountChange[];
   readonly codes: readonly { readonly hash: Hex; readonly code: Uint8Array }[];

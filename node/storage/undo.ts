@@ -8,18 +8,13 @@
  */
 import assert from "node:assert";
 import { NodeError } from "../errors.ts";
+import type { Steps } from "../turns.ts";
 import type { Operation, RecordView } from "./database.ts";
 import { blockKey, undoPageKey } from "./keys.ts";
 
-/** One key a block changes. */
-export interface Change {
-  readonly key: Uint8Array;
+/** What a block does to one key, and what stood there before. */
+export interface Change extends Operation {
   readonly before: Uint8Array | null;
-  readonly after: Uint8Array | null;
-}
-
-export function forwardOperations(changes: readonly Change[]): Operation[] {
-  return changes.map(({ key, after }) => ({ key, payload: after }));
 }
 
 /** Lengths before key and payload; the largest stands for "there was no such key". */
@@ -30,6 +25,12 @@ const ABSENT = 0xffffffff;
 const PAGE_BYTES = 8192;
 /** Pages of a reverse diff are two to a power up to this; the key of a page has 16 bits for it. */
 const PAGE_BITS_MAX = 16;
+
+/** Microseconds of the steps: to choose a page, add to its length, make it, write an entry. */
+const PAGE_OF_COST = 0.3;
+const LENGTH_COST = 0.1;
+const PAGE_COST = 3;
+const ENTRY_COST = 0.5;
 
 /** FNV-1a, with its bits mixed: the low ones choose the page. */
 function pageOf(key: Uint8Array, pageBits: number): number {
@@ -42,45 +43,70 @@ function entryBytes({ key, before }: Change): number {
   return ENTRY_HEADER_BYTES + key.length + (before?.length ?? 0);
 }
 
-function writeEntry({ key, before }: Change, page: DataView, offset: number): number {
-  page.setUint32(offset, key.length);
-  page.setUint32(offset + 4, before?.length ?? ABSENT);
-  const bytes = new Uint8Array(page.buffer, page.byteOffset);
-  bytes.set(key, offset + ENTRY_HEADER_BYTES);
-  if (before !== null) bytes.set(before, offset + ENTRY_HEADER_BYTES + key.length);
-  return offset + entryBytes({ key, before, after: null });
+interface Page {
+  readonly payload: Uint8Array;
+  readonly view: DataView;
+  /** Where the next entry begins. */
+  end: number;
+}
+
+function createPage(length: number, start: number): Page {
+  const payload = new Uint8Array(start + length);
+  return { payload, view: new DataView(payload.buffer), end: start };
+}
+
+function writeEntry(change: Change, page: Page): void {
+  const { key, before } = change;
+  const { payload, view, end } = page;
+  view.setUint32(end, key.length);
+  view.setUint32(end + 4, before?.length ?? ABSENT);
+  payload.set(key, end + ENTRY_HEADER_BYTES);
+  if (before !== null) payload.set(before, end + ENTRY_HEADER_BYTES + key.length);
+  page.end = end + entryBytes(change);
 }
 
 /**
  * The records of a block's reverse diff: one that says how many bits choose a page, and the pages.
  * A single page stands in the first record itself.
  */
-export function undoOperations(number: number, changes: readonly Change[]): Operation[] {
-  const bytes = changes.reduce((sum, change) => sum + entryBytes(change), 0);
+export function* undoOperations(number: number, changes: readonly Change[]): Steps<Operation[]> {
+  const pageOfChange = new Uint16Array(changes.length);
+  let bytes = 0;
+  for (const [i, change] of changes.entries()) {
+    bytes += entryBytes(change);
+    pageOfChange[i] = pageOf(change.key, PAGE_BITS_MAX);
+    yield PAGE_OF_COST;
+  }
   let pageBits = 0;
   while (bytes > PAGE_BYTES << pageBits && pageBits < PAGE_BITS_MAX) pageBits++;
-  const pages = changes.map(({ key }) => pageOf(key, pageBits));
   const lengths = new Uint32Array(1 << pageBits);
   for (const [i, change] of changes.entries()) {
-    const page = pages[i] as number;
+    // The lower bits of the largest choice are the choice among fewer pages.
+    const page = (pageOfChange[i] as number) & (lengths.length - 1);
+    pageOfChange[i] = page;
     lengths[page] = (lengths[page] as number) + entryBytes(change);
+    yield LENGTH_COST;
   }
   const single = pageBits === 0;
-  const payloads = Array.from(lengths, (length) => new Uint8Array(single ? 1 + length : length));
-  const views = payloads.map((payload) => new DataView(payload.buffer));
-  const offsets = new Uint32Array(lengths.length).fill(single ? 1 : 0);
-  changes.forEach((change, i) => {
-    const page = pages[i] as number;
-    offsets[page] = writeEntry(change, views[page] as DataView, offsets[page] as number);
-  });
+  const pages: Page[] = [];
+  for (const length of lengths) {
+    pages.push(createPage(length, single ? 1 : 0));
+    yield PAGE_COST;
+  }
+  for (const [i, change] of changes.entries()) {
+    writeEntry(change, pages[pageOfChange[i] as number] as Page);
+    yield ENTRY_COST;
+  }
   const key = blockKey("UNDO", number);
-  const [first] = payloads;
+  const [first] = pages;
   assert(first !== undefined, "there is a page at least");
-  if (single) return [{ key, payload: first }];
-  return [
-    { key, payload: Uint8Array.of(pageBits) },
-    ...payloads.map((payload, page) => ({ key: undoPageKey(number, page), payload })),
-  ];
+  if (single) return [{ key, payload: first.payload }];
+  const operations: Operation[] = [{ key, payload: Uint8Array.of(pageBits) }];
+  for (const [page, { payload }] of pages.entries()) {
+    operations.push({ key: undoPageKey(number, page), payload });
+    yield PAGE_COST;
+  }
+  return operations;
 }
 
 /** Key and payload of each entry; `null` where there was no such key. */
@@ -126,14 +152,15 @@ export function restoreOperations(view: RecordView, number: number): Operation[]
 }
 
 /** The deletions that take `undoOperations` back. Errors: `STORAGE_CORRUPT`. */
-export function removeUndoOperations(view: RecordView, number: number): Operation[] {
+export function* removeUndoOperations(view: RecordView, number: number): Steps<Operation[]> {
   const { pageBits } = readFirst(view, number);
+  const operations: Operation[] = [{ key: blockKey("UNDO", number), payload: null }];
   const pages = pageBits === 0 ? 0 : 1 << pageBits;
-  const keys = [
-    blockKey("UNDO", number),
-    ...Array.from({ length: pages }, (_, page) => undoPageKey(number, page)),
-  ];
-  return keys.map((key) => ({ key, payload: null }));
+  for (let page = 0; page < pages; page++) {
+    operations.push({ key: undoPageKey(number, page), payload: null });
+    yield PAGE_COST;
+  }
+  return operations;
 }
 
 /**

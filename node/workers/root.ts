@@ -3,14 +3,18 @@
  *
  * Owns the form in which byte arrays cross between the threads: many small ones as one large one
  * and their lengths. Each array costs the structured clone about a microsecond at either end, and
- * a view takes the whole buffer behind it along; a block has ten thousand of them.
+ * a view takes the whole buffer behind it along; a block has ten thousand of them. The large one is
+ * shared memory, which is not copied: the sequencing thread would do that, in one piece.
  */
 import assert from "node:assert/strict";
+import { fromHex, type Hex, toHex } from "../../lanes/bytes.ts";
 import type { RootHasher, SealedRoots } from "../execution/engine.ts";
-import { packWrites, unpackWrites } from "../execution/slice-codec.ts";
 import { createRootHasher } from "../execution/embedded/root-hasher.ts";
+import { packWrites, unpackWrites } from "../execution/slice-codec.ts";
 import type { Remote } from "../port.ts";
+import { EMPTY_TRIE_ROOT } from "../primitives/header.ts";
 import type { TrieNodeChange, TrieReader } from "../storage/state.ts";
+import { inTurns, type Steps } from "../turns.ts";
 
 /** Byte arrays one after the other; the length `ABSENT` stands for `null`. */
 interface Packed {
@@ -18,9 +22,11 @@ interface Packed {
   readonly lengths: Uint32Array;
 }
 
-interface PackedRoots extends Omit<SealedRoots, "nodes"> {
+interface PackedRoots extends Omit<SealedRoots, "nodes" | "storageRoots"> {
   /** Path, node and previous of each change. */
   readonly nodes: Packed;
+  /** Address and storage root of each account; `null` for the root of nothing. */
+  readonly storageRoots: Packed;
 }
 
 /** `RootHasher` as `serve` takes it. */
@@ -32,6 +38,10 @@ export type RootService = Pick<RootHasher, "committed" | "discard"> & {
 
 const ABSENT = 0xffffffff;
 const ARRAYS_A_NODE = 3;
+const ARRAYS_A_ROOT = 2;
+/** Microseconds to unpack a node, and a root with its account. */
+const NODE_COST = 0.5;
+const ROOT_COST = 1;
 
 /** Serves roots over the committed trie that `trie` reads. */
 export function createRootService(trie: TrieReader): RootService {
@@ -39,10 +49,11 @@ export function createRootService(trie: TrieReader): RootService {
   return {
     extend: (writes) => hasher.extend(unpackWrites(writes)),
     async seal(lists) {
-      const { nodes, ...roots } = await hasher.seal(lists.map(unpackList));
+      const { nodes, storageRoots, ...roots } = await hasher.seal(lists.map(unpackList));
       return {
         ...roots,
         nodes: packNodes(nodes),
+        storageRoots: packRoots(storageRoots),
       };
     },
     committed: () => hasher.committed(),
@@ -55,8 +66,12 @@ export function createRootClient(remote: Remote<RootService>): RootHasher {
   return {
     extend: (slice) => remote.extend(packWrites(slice)),
     async seal(lists) {
-      const { nodes, ...roots } = await remote.seal(lists.map(pack));
-      return { ...roots, nodes: unpackNodes(nodes) };
+      const { nodes, storageRoots, ...roots } = await remote.seal(lists.map(pack));
+      return {
+        ...roots,
+        nodes: await inTurns(unpackNodes(nodes)),
+        storageRoots: await inTurns(unpackRoots(storageRoots)),
+      };
     },
     committed: () => remote.committed(),
     discard: () => remote.discard(),
@@ -69,6 +84,13 @@ function packNodes(nodes: readonly TrieNodeChange[]): Packed {
   return pack(arrays);
 }
 
+function packRoots(storageRoots: SealedRoots["storageRoots"]): Packed {
+  const arrays: (Uint8Array | null)[] = [];
+  for (const [address, root] of storageRoots)
+    arrays.push(fromHex(address), root === EMPTY_TRIE_ROOT ? null : fromHex(root));
+  return pack(arrays);
+}
+
 function pack(arrays: readonly (Uint8Array | null)[]): Packed {
   const lengths = new Uint32Array(arrays.length);
   let total = 0;
@@ -76,7 +98,7 @@ function pack(arrays: readonly (Uint8Array | null)[]): Packed {
     lengths[index] = array?.length ?? ABSENT;
     total += array?.length ?? 0;
   }
-  const bytes = new Uint8Array(total);
+  const bytes = new Uint8Array(new SharedArrayBuffer(total));
   let at = 0;
   for (const array of arrays) {
     if (array === null) continue;
@@ -86,28 +108,41 @@ function pack(arrays: readonly (Uint8Array | null)[]): Packed {
   return { bytes, lengths };
 }
 
-/** The arrays as views of the large one. */
-function unpack({ bytes, lengths }: Packed): (Uint8Array | null)[] {
-  const arrays: (Uint8Array | null)[] = [];
+/** The arrays as views of the large one, so many at a time. */
+function* unpack({ bytes, lengths }: Packed, countARow: number): Generator<(Uint8Array | null)[]> {
   let at = 0;
-  for (const length of lengths) {
-    arrays.push(length === ABSENT ? null : bytes.subarray(at, at + length));
-    if (length !== ABSENT) at += length;
+  for (let row = 0; row < lengths.length; row += countARow) {
+    const arrays: (Uint8Array | null)[] = [];
+    for (const length of lengths.subarray(row, row + countARow)) {
+      arrays.push(length === ABSENT ? null : bytes.subarray(at, at + length));
+      if (length !== ABSENT) at += length;
+    }
+    yield arrays;
   }
-  return arrays;
 }
 
 function unpackList(packed: Packed): Uint8Array[] {
-  return unpack(packed).filter((array) => array !== null);
+  const list: Uint8Array[] = [];
+  for (const [array = null] of unpack(packed, 1)) if (array !== null) list.push(array);
+  return list;
 }
 
-function unpackNodes(packed: Packed): TrieNodeChange[] {
-  const arrays = unpack(packed);
+function* unpackNodes(packed: Packed): Steps<TrieNodeChange[]> {
   const nodes: TrieNodeChange[] = [];
-  for (let i = 0; i < arrays.length; i += ARRAYS_A_NODE) {
-    const path = arrays[i] ?? null;
+  for (const [path = null, node = null, previous = null] of unpack(packed, ARRAYS_A_NODE)) {
     assert(path !== null, "a node has a path");
-    nodes.push({ path, node: arrays[i + 1] ?? null, previous: arrays[i + 2] ?? null });
+    nodes.push({ path, node, previous });
+    yield NODE_COST;
   }
   return nodes;
+}
+
+function* unpackRoots(packed: Packed): Steps<Map<Hex, Hex>> {
+  const roots = new Map<Hex, Hex>();
+  for (const [address = null, root = null] of unpack(packed, ARRAYS_A_ROOT)) {
+    assert(address !== null, "a root has an account");
+    roots.set(toHex(address), root === null ? EMPTY_TRIE_ROOT : toHex(root));
+    yield ROOT_COST;
+  }
+  return roots;
 }

@@ -30,6 +30,17 @@ t.test("bytes, hex and integers convert back and forth", async (t) => {
   t.equal(toHex(Uint8Array.of(0xab, 0x01)), "0xab01");
 });
 
+t.test("integers of every length have no leading zero", async (t) => {
+  t.same(bigintToMinimalBytes(0n), new Uint8Array(0));
+  for (let bits = 1n; bits <= 300n; bits++)
+    for (const value of [2n ** (bits - 1n), 2n ** bits - 1n]) {
+      const digits = value.toString(16);
+      const hex = digits.length % 2 === 0 ? digits : `0${digits}`;
+      t.equal(toHex(bigintToMinimalBytes(value)), `0x${hex}`);
+    }
+  t.throws(() => bigintToMinimalBytes(-1n));
+});
+
 t.test("an integer that does not fit is a programmer's error", async (t) => {
   t.throws(() => bigintToBytes(256n, 1), RangeError);
   t.throws(() => bigintToBytes(-1n, 1), RangeError);

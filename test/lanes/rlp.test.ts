@@ -1,8 +1,17 @@
 import { RLP } from "@ethereumjs/rlp";
 import fc from "fast-check";
 import t from "tap";
-import { bytesEqual } from "../../lanes/bytes.ts";
-import { decodeRlp, rlpInteger, type RlpItem, rlpSafeInteger } from "../../lanes/rlp.ts";
+import { bytesEqual, concatBytes } from "../../lanes/bytes.ts";
+import {
+  decodeRlp,
+  encodeRlp,
+  encodeRlpItems,
+  rlpInteger,
+  type RlpItem,
+  rlpListHead,
+  rlpListItems,
+  rlpSafeInteger,
+} from "../../lanes/rlp.ts";
 
 const { item } = fc.letrec<{ item: RlpItem }>((tie) => ({
   item: fc.oneof(
@@ -21,6 +30,36 @@ t.test("decodes what was encoded", async (t) => {
     }),
     { numRuns: 200 },
   );
+});
+
+t.test("encodes as another implementation does", async (t) => {
+  const lengths = [0, 1, 55, 56, 255, 256, 65_535, 65_536, 2 ** 24 - 1, 2 ** 24];
+  const strings = lengths.map((length) => new Uint8Array(length).fill(0x7f));
+  const edges: RlpItem[] = [0x00, 0x7f, 0x80, 0xff].map((byte) => Uint8Array.of(byte));
+  for (const value of [...strings, ...edges, strings, [strings, edges, []]])
+    t.ok(bytesEqual(encodeRlp(value), encode(value)));
+  fc.assert(
+    fc.property(item, (value) => {
+      t.same(encodeRlp(value), encode(value));
+    }),
+    { numRuns: 500 },
+  );
+});
+
+t.test("a list is its head and its items", async (t) => {
+  fc.assert(
+    fc.property(fc.array(item, { maxLength: 8 }), (items) => {
+      const encoded = encode(items);
+      const content = encodeRlpItems(items);
+      t.same(concatBytes(rlpListHead(content.length), content), encoded);
+      t.same(rlpListItems(encoded), items.map(encode));
+      t.equal(rlpListItems(encoded.subarray(0, -1)), null, "cut off");
+      t.equal(rlpListItems(concatBytes(encoded, Uint8Array.of(0))), null, "with something behind");
+    }),
+    { numRuns: 100 },
+  );
+  t.equal(rlpListItems(encode(new Uint8Array(60))), null, "a byte string");
+  t.equal(rlpListItems(Uint8Array.of(0xc1, 0x83)), null, "an item beyond the end");
 });
 
 t.test("any bytes are refused or are the one encoding of what they decode to", async (t) => {

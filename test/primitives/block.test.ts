@@ -6,6 +6,7 @@ import {
   BLOCK_BYTES_MAX,
   decodeSignedBlock,
   encodeSignedBlock,
+  replaceSignature,
 } from "../../node/primitives/block.ts";
 import { encodeDeposit } from "../../node/primitives/transaction.ts";
 import { HEADER, RAW_TRANSACTIONS } from "./fixtures/anvil-block.ts";
@@ -38,6 +39,23 @@ function code(bytes: Uint8Array): string | null {
   const verdict = decodeSignedBlock(bytes);
   return verdict.ok ? null : verdict.code;
 }
+
+t.test("a signature is replaced without decoding anything", async (t) => {
+  const block = { header, transactions };
+  const unsigned = encodeSignedBlock(block, laneData, null);
+  const other = new Uint8Array(65).fill(0xe4);
+  for (const before of [unsigned, wire]) {
+    t.same(replaceSignature(before, other), encodeSignedBlock(block, laneData, other));
+    t.same(replaceSignature(before, new Uint8Array(0)), unsigned);
+  }
+  for (const bytes of [
+    new Uint8Array(0),
+    wire.subarray(1),
+    wire.subarray(0, -1),
+    Uint8Array.of(0xc0),
+  ])
+    t.equal(replaceSignature(bytes, other), null);
+});
 
 t.test("decodes what it encodes", async (t) => {
   for (const signed of [signature, null]) {

@@ -1,9 +1,18 @@
+import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import t from "tap";
 import { type Hex, toHex } from "../../lanes/bytes.ts";
 import { createStore } from "../../node/storage/chain-store.ts";
-import type { DerivationCursor, Store, StoredBlock } from "../../node/storage/store.ts";
+import type {
+  BlockCommit,
+  DerivationCursor,
+  Store,
+  StoredBlock,
+} from "../../node/storage/store.ts";
+import { COST_A_TURN } from "../../node/turns.ts";
+import { type TurnWatch, watchTurns } from "../fixtures/turn-watch.ts";
 import { createFixtureChain, type Model, ROLLUP_HASH } from "./fixtures/chain.ts";
+import { CONTRACT, enlarge, plainAddress, SLOTS, TRANSACTIONS } from "./fixtures/large-block.ts";
 import { dumpRecords } from "./fixtures/records.ts";
 
 /** Everything the model knows, read back through the store. */
@@ -199,5 +208,109 @@ t.test("only a child of the head is committed", async (t) => {
   await store.initialize(chain.genesis, ROLLUP_HASH);
   chain.next();
   await t.rejects(store.commitBlock(chain.next()), /follows the head/);
+  await store.close();
+});
+
+/** What costs least is touched most often between two turns: a node of the trie, half a µs. */
+const TOUCHED_MAX = 2 * COST_A_TURN;
+
+/** The commit, which counts what is read of it. */
+function countedCommit(commit: BlockCommit, watch: TurnWatch): BlockCommit {
+  const { diff, stored } = commit;
+  const transactions = stored.block.transactions.map((transaction) => {
+    const { hash, sender } = transaction;
+    return Object.defineProperties(
+      { ...transaction },
+      {
+        hash: { get: () => (watch.touch("hashes"), hash) },
+        sender: { get: () => (watch.touch("senders"), sender) },
+      },
+    );
+  });
+  return {
+    ...commit,
+    stored: { ...stored, block: { ...stored.block, transactions } },
+    receipts: watch.counted("receipts", commit.receipts),
+    diff: {
+      ...diff,
+      accounts: watch.counted(
+        "accounts",
+        diff.accounts.map((account) => ({
+          ...account,
+          slots: watch.counted("slots", account.slots),
+        })),
+      ),
+    },
+    trie: watch.counted("trie", commit.trie),
+  };
+}
+
+t.test("a large block is committed in turns, and taken back whole", async (t) => {
+  const dataDir = t.testdir();
+  const chain = createFixtureChain(6);
+  const store = await createStore({ dataDir, undoBlocks: 2 });
+  await store.initialize(chain.genesis, ROLLUP_HASH);
+  const records = Array.from({ length: TRANSACTIONS }, (_, index) => ({
+    accepted: BigInt(index + 1),
+    kind: 1,
+    bytes: new Uint8Array(100),
+  }));
+  await store.appendJournal(records);
+  const dumps = [await dumpRecords(dataDir)];
+  for (const makes of [true, false]) {
+    const commit = enlarge(chain.next(), makes);
+    const watch = watchTurns();
+    const most = await watch.during(() => store.commitBlock(countedCommit(commit, watch)));
+    t.same(Object.keys(most).sort(), [
+      "accounts",
+      "hashes",
+      "receipts",
+      "senders",
+      "slots",
+      "trie",
+    ]);
+    for (const [name, touched] of Object.entries(most))
+      t.ok(touched <= TOUCHED_MAX, `${touched} ${name} between two turns`);
+    const { number } = commit.stored.block.header;
+    t.ok(isDeepStrictEqual(store.receipts(number), commit.receipts), "all receipts");
+    t.ok(isDeepStrictEqual(store.blockByNumber(number), commit.stored), "the block");
+    t.equal(store.state.slots(CONTRACT).length, makes ? SLOTS : 0);
+    t.equal(store.state.account(plainAddress(7))?.balance, makes ? 7n : undefined);
+    t.same(await store.loadJournal(), []);
+    dumps.push(await dumpRecords(dataDir));
+  }
+  t.equal((await store.rollback(1)).length, 1);
+  t.ok(isDeepStrictEqual(await dumpRecords(dataDir), dumps[1]), "every record as before");
+  t.equal((await store.rollback(0)).length, 1);
+  t.ok(isDeepStrictEqual(await dumpRecords(dataDir), dumps[0]), "every record as before");
+  await store.close();
+});
+
+t.test("while a large block is committed, readers see all of it or nothing", async (t) => {
+  const chain = createFixtureChain(7);
+  const store = await createStore({ dataDir: t.testdir() });
+  await store.initialize(chain.genesis, ROLLUP_HASH);
+  const seen = new Set<string>();
+  let turns = 0;
+  const look = () => {
+    const head = store.heads().unsafe.number;
+    const receipts = store.receipts(1) === null ? "no receipts" : "receipts";
+    const state = store.state.account(CONTRACT) === null ? "no state" : "state";
+    // A look is three reads: the block may become durable between two of them.
+    if (store.heads().unsafe.number === head) seen.add(`${head}, ${receipts}, ${state}`);
+  };
+  let watching = setImmediate(function next() {
+    look();
+    turns += 1;
+    watching = setImmediate(next);
+  });
+  const committing = store.commitBlock(enlarge(chain.next(), true));
+  const journaled = store.appendJournal([{ accepted: 1n, kind: 1, bytes: new Uint8Array(9) }]);
+  await Promise.all([committing, journaled]);
+  clearImmediate(watching);
+  look();
+  t.ok(turns > 50, `${turns} turns`);
+  t.same([...seen], ["0, no receipts, no state", "1, receipts, state"]);
+  t.equal((await store.loadJournal()).length, 1, "what comes meanwhile is written afterwards");
   await store.close();
 });

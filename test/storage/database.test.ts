@@ -1,10 +1,13 @@
 import { readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import t from "tap";
 import { createStore } from "../../node/storage/chain-store.ts";
 import { openRecord, sealRecord } from "../../node/storage/checksum.ts";
 import { CHAIN_FORMAT, openDatabase, openSharedDatabase } from "../../node/storage/database.ts";
 import { META } from "../../node/storage/keys.ts";
+import { COST_A_TURN } from "../../node/turns.ts";
+import { watchTurns } from "../fixtures/turn-watch.ts";
 import { createFixtureChain, ROLLUP_HASH } from "./fixtures/chain.ts";
 import { startFixture } from "./fixtures/children.ts";
 import { withRawLevel } from "./fixtures/raw.ts";
@@ -154,4 +157,29 @@ t.test("the lock of a failed opening is given back", async (t) => {
   const store = await createStore({ dataDir });
   t.equal(store.heads().unsafe.number, 5);
   await store.close();
+});
+
+t.test("a large batch is put together in turns, also one of large records", async (t) => {
+  const database = await openDatabase(t.testdir());
+  for (const { count, bytes } of [
+    { count: 5000, bytes: 20 },
+    { count: 40, bytes: 200_000 },
+  ]) {
+    const operations = Array.from({ length: count }, (_, i) => ({
+      key: Uint8Array.of(0x0d, i >> 8, i),
+      payload: new Uint8Array(bytes).fill(i),
+    }));
+    const watch = watchTurns();
+    const most = await watch.during(() => database.write(watch.counted("records", operations)));
+    const expected = COST_A_TURN / (1 + bytes / 1024);
+    t.ok((most["records"] ?? 0) <= expected + 2, `${most["records"]} between two turns`);
+    const found = await database.getMany(operations.map(({ key }) => key));
+    t.ok(
+      isDeepStrictEqual(
+        found.map((record) => Buffer.from(record!)),
+        operations.map(({ payload }) => Buffer.from(payload)),
+      ),
+    );
+  }
+  await database.close();
 });

@@ -8,7 +8,8 @@ import type { Operation, RecordView } from "../../node/storage/database.ts";
 import { createStateView } from "../../node/storage/history.ts";
 import { accountKey, blockKey, PREFIX } from "../../node/storage/keys.ts";
 import type { Store } from "../../node/storage/store.ts";
-import { forwardOperations, undoOperations } from "../../node/storage/undo.ts";
+import { undoOperations } from "../../node/storage/undo.ts";
+import { atOnce } from "../../node/turns.ts";
 import { encodeVersioned, nextVersion, type Version } from "../../node/storage/versions.ts";
 import { addressAt, createFixtureChain, createRandom, ROLLUP_HASH } from "./fixtures/chain.ts";
 import { withRawLevel } from "./fixtures/raw.ts";
@@ -161,10 +162,9 @@ function longChain(changes: (block: number) => boolean): { view: RecordView; loo
   for (let block = 1; block <= HISTORY; block++) {
     const before = records.get(toHex(key)) ?? null;
     if (changes(block)) version = nextVersion(version, block);
-    const after = version && encodeVersioned(version, new TextEncoder().encode(String(block)));
-    const change = changes(block) ? [{ key, before, after }] : [];
-    for (const operation of [...undoOperations(block, change), ...forwardOperations(change)])
-      put(operation);
+    const payload = version && encodeVersioned(version, new TextEncoder().encode(String(block)));
+    const change = changes(block) ? [{ key, before, payload }] : [];
+    for (const operation of [...atOnce(undoOperations(block, change)), ...change]) put(operation);
   }
   let count = 0;
   const view: RecordView = {

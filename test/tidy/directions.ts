@@ -17,6 +17,7 @@ const BASE = [
   "keys",
   "keystore",
   "preemption-signal",
+  "turns",
 ].map((name) => `node/${name}.ts`);
 
 /** Wiring: sees all of node. */

@@ -9,13 +9,13 @@
  * DESIGN 4, 5, PROTOCOL 6.
  */
 import assert from "node:assert/strict";
-import { setImmediate } from "node:timers/promises";
 import type { Hex } from "../../../lanes/bytes.ts";
 import { EMPTY_TRIE_ROOT, type Header, headerHash } from "../../primitives/header.ts";
 import { addBloom, BLOOM_BYTES, encodeReceipt, type Receipt } from "../../primitives/receipt.ts";
 import type { Transaction } from "../../primitives/transaction.ts";
 import type { RollupConfig } from "../../rollup-config.ts";
-import type { AccountChange, StateDiff, StateReader } from "../../storage/state.ts";
+import type { AccountChange, AccountRecord, StateReader } from "../../storage/state.ts";
+import { inTurns, type Steps } from "../../turns.ts";
 import type {
   ApplyOptions,
   ApplyResult,
@@ -62,8 +62,8 @@ export interface BlockHead {
 
 /** Stands in the history contract until the parent's hash is known; nobody ever reads it. */
 const UNKNOWN_HASH: Hex = `0x${"ff".repeat(32)}`;
-/** Accounts of a diff between two turns of the event loop. */
-const CHANGES_A_TURN = 500;
+/** Microseconds to give an account its storage root. */
+const ROOT_COST = 1;
 
 interface OpenBlock {
   readonly environment: BlockEnvironment;
@@ -279,25 +279,24 @@ class EmbeddedEngine implements Engine {
     layer: StateLayer,
     hashing: Promise<SealedRoots>,
   ): Promise<ExecutedBlock> {
-    const accounts: AccountChange[] = [];
-    for (const change of layerChanges(layer, this.#reader)) {
-      accounts.push(change);
-      // A large block's diff must not hold the sequencing thread in one piece.
-      if (accounts.length % CHANGES_A_TURN === 0) await setImmediate();
-    }
+    // Whoever awaits it below gets the error; it may come before that.
+    hashing.catch(() => undefined);
+    const changes = await inTurns(layerChanges(layer, this.#reader));
+    const { codes } = await inTurns(toDiff(changes, layer));
     const roots = await hashing;
     const header = this.#header(open, roots);
+    const hash = headerHash(header);
+    // At once: the open block needs its parent's hash, and nothing else of what follows.
+    if (this.#sealed?.layer === layer) this.#sealed.tip.hash = hash;
+    const accounts = await inTurns(withStorageRoots(changes, roots));
     const { transactions, receipts } = open;
     const executed = {
-      block: { hash: headerHash(header), header, transactions },
+      block: { hash, header, transactions },
       receipts,
-      diff: withStorageRoots(toDiff(accounts, layer), roots),
+      diff: { accounts, codes },
       trie: roots.nodes,
     };
-    if (this.#sealed?.layer === layer) {
-      this.#sealed.executed = executed;
-      this.#sealed.tip.hash = executed.block.hash;
-    }
+    if (this.#sealed?.layer === layer) this.#sealed.executed = executed;
     return executed;
   }
 
@@ -362,13 +361,29 @@ function keep(open: OpenBlock, transaction: Transaction, receipt: Receipt): void
   if (receipt.logs.length > 0) addBloom(open.bloom, receipt.logsBloom);
 }
 
-/** The diff as the store keeps it: with the storage roots after the block. */
-function withStorageRoots(diff: StateDiff, roots: SealedRoots): StateDiff {
-  const accounts = diff.accounts.map((change) => {
-    if (change.after === null) return change;
-    const storageRoot = roots.storageRoots.get(change.address);
-    assert(storageRoot !== undefined, "the hasher left an account out");
-    return { ...change, after: { ...change.after, storageRoot } };
-  });
-  return { ...diff, accounts };
+/** The changes as the store keeps them: with the storage roots after the block. */
+function* withStorageRoots(
+  accounts: readonly AccountChange[],
+  { storageRoots }: SealedRoots,
+): Steps<AccountChange[]> {
+  const rooted: AccountChange[] = [];
+  for (const change of accounts) {
+    rooted.push(
+      change.after === null ? change : withStorageRoot(change, change.after, storageRoots),
+    );
+    yield ROOT_COST;
+  }
+  return rooted;
+}
+
+/** Written out: spreading the objects takes three times as long. */
+function withStorageRoot(
+  { address, before, storageCleared, slots }: AccountChange,
+  { nonce, balance, codeHash }: AccountRecord,
+  storageRoots: SealedRoots["storageRoots"],
+): AccountChange {
+  const storageRoot = storageRoots.get(address);
+  assert(storageRoot !== undefined, "the hasher left an account out");
+  const after = { nonce, balance, codeHash, storageRoot };
+  return { address, before, after, storageCleared, slots };
 }

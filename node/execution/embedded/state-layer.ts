@@ -16,6 +16,7 @@ import type {
   StateDiff,
   StateReader,
 } from "../../storage/state.ts";
+import type { Steps } from "../../turns.ts";
 import type { StateSlice } from "../engine.ts";
 
 export type Slots = Map<Hex, bigint>;
@@ -81,6 +82,11 @@ function createLayerReader(layer: StateLayer, below: StateReader): StateReader {
   };
 }
 
+/** Microseconds of the steps: to compare an account, a slot, a code hash. */
+const ACCOUNT_COST = 2;
+const SLOT_COST = 2;
+const HASH_COST = 0.1;
+
 export interface LayeredReader extends StateReader {
   /** From now on reads see the layer; at most one is pinned. `null` takes it away again. */
   pin(layer: StateLayer | null): void;
@@ -101,16 +107,24 @@ export function createLayeredReader(below: StateReader): LayeredReader {
 }
 
 /**
- * The difference a layer makes to what `below` reads, account by account in the order of their
- * addresses; `storageRoot`s still those below.
+ * The difference a layer makes to what `below` reads, account by account; `storageRoot`s still
+ * those below. The layer must not change meanwhile.
  */
-export function* layerChanges(layer: StateLayer, below: StateReader): Generator<AccountChange> {
-  const { accounts, slots, cleared } = layer;
-  const addresses = new Set([...accounts.keys(), ...slots.keys(), ...cleared]);
-  for (const address of [...addresses].sort()) {
-    const change = accountChange(layer, below, address);
-    if (change !== null) yield change;
+export function* layerChanges(layer: StateLayer, below: StateReader): Steps<AccountChange[]> {
+  const changes: AccountChange[] = [];
+  for (const address of writtenAccounts(layer)) {
+    const change = yield* accountChange(layer, below, address);
+    if (change !== null) changes.push(change);
+    yield ACCOUNT_COST;
   }
+  return changes;
+}
+
+/** Each account once that the layer says anything about. */
+function* writtenAccounts({ accounts, slots, cleared }: StateLayer): Generator<Hex> {
+  yield* accounts.keys();
+  for (const address of slots.keys()) if (!accounts.has(address)) yield address;
+  for (const address of cleared) if (!accounts.has(address) && !slots.has(address)) yield address;
 }
 
 /** A slice with what `below`, the state before the block, holds of everything that it writes. */
@@ -132,13 +146,18 @@ export function withCommitted(slice: StateSlice, below: StateReader): StateSlice
 }
 
 /** The whole diff of `changes`, with the code that they bring. */
-export function toDiff(accounts: readonly AccountChange[], { codes }: StateLayer): StateDiff {
+export function* toDiff(
+  accounts: readonly AccountChange[],
+  { codes }: StateLayer,
+): Steps<StateDiff> {
   const hashes = new Set<Hex>();
-  for (const { before, after } of accounts)
+  for (const { before, after } of accounts) {
     if (after !== null && after.codeHash !== before?.codeHash) hashes.add(after.codeHash);
+    yield HASH_COST;
+  }
   return {
     accounts,
-    codes: [...hashes].sort().flatMap((hash) => {
+    codes: [...hashes].flatMap((hash) => {
       const code = codes.get(hash);
       return code === undefined ? [] : [{ hash, code }];
     }),
@@ -146,36 +165,45 @@ export function toDiff(accounts: readonly AccountChange[], { codes }: StateLayer
 }
 
 /** `null` where nothing changed. */
-function accountChange(layer: StateLayer, below: StateReader, address: Hex): AccountChange | null {
+function* accountChange(
+  layer: StateLayer,
+  below: StateReader,
+  address: Hex,
+): Steps<AccountChange | null> {
   const before = below.account(address);
   const now = layer.accounts.get(address);
   const after = now === undefined ? before : now;
   const storageCleared =
     layer.cleared.has(address) && before !== null && before.storageRoot !== EMPTY_TRIE_ROOT;
-  const slots = slotChanges(layer, below, address, storageCleared);
+  const slots = yield* slotChanges(layer, below, address, storageCleared);
   if (!storageCleared && slots.length === 0 && sameAccount(before, after)) return null;
   const rebased =
     after !== null && storageCleared ? { ...after, storageRoot: EMPTY_TRIE_ROOT } : after;
   return { address, before, after: rebased, storageCleared, slots };
 }
 
-function slotChanges(
+function* slotChanges(
   layer: StateLayer,
   below: StateReader,
   address: Hex,
   storageCleared: boolean,
-): SlotChange[] {
+): Steps<SlotChange[]> {
   const written = layer.slots.get(address);
   if (written === undefined && !storageCleared) return [];
   const old = new Map<Hex, bigint>();
   if (storageCleared) for (const { slot, value } of below.slots(address)) old.set(slot, value);
   const empty = (below.account(address)?.storageRoot ?? EMPTY_TRIE_ROOT) === EMPTY_TRIE_ROOT;
   const changes: SlotChange[] = [];
-  for (const slot of [...new Set([...old.keys(), ...(written?.keys() ?? [])])].sort()) {
-    const was = storageCleared ? (old.get(slot) ?? 0n) : empty ? 0n : below.slot(address, slot);
-    const now = written?.get(slot) ?? 0n;
-    // A cleared account lists all its old slots, also those that were written again.
-    if (was !== now || old.has(slot)) changes.push({ slot, before: was, after: now });
+  // A cleared account lists all its old slots, also those that were written again.
+  for (const [slot, before] of old) {
+    changes.push({ slot, before, after: written?.get(slot) ?? 0n });
+    yield SLOT_COST;
+  }
+  for (const [slot, after] of written ?? []) {
+    if (old.has(slot)) continue;
+    const before = storageCleared || empty ? 0n : below.slot(address, slot);
+    if (before !== after) changes.push({ slot, before, after });
+    yield SLOT_COST;
   }
   return changes;
 }

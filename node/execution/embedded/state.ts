@@ -17,6 +17,7 @@ import {
   type StateDiff,
   type StateReader,
 } from "../../storage/state.ts";
+import { atOnce } from "../../turns.ts";
 import type { StateSlice } from "../engine.ts";
 import { createLayer, layerChanges, type Slots, type StateLayer, toDiff } from "./state-layer.ts";
 
@@ -236,7 +237,7 @@ class Overlay implements WorkingState {
 
   diff(): StateDiff {
     assert(this.#deferred === null, "a slot has no value yet");
-    return toDiff([...layerChanges(this.#layer, this.#reader)], this.#layer);
+    return atOnce(toDiff(atOnce(layerChanges(this.#layer, this.#reader)), this.#layer));
   }
 
   detach(): StateLayer {

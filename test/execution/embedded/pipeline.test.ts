@@ -3,11 +3,14 @@
  * what does waits for it, and the blocks are those that would have been built one after another.
  */
 import t from "tap";
+import { bigintToBytes, toHex } from "../../../lanes/bytes.ts";
 import { createEmbeddedEngine } from "../../../node/execution/embedded/engine.ts";
 import { createRootHasher } from "../../../node/execution/embedded/root-hasher.ts";
 import type { BlockEnvironment, Engine, RootHasher } from "../../../node/execution/engine.ts";
 import { buildGenesis } from "../../../node/chain/genesis.ts";
 import { HISTORY_STORAGE } from "../../../node/execution/predeploys.ts";
+import { COST_A_TURN } from "../../../node/turns.ts";
+import { watchTurns } from "../../fixtures/turn-watch.ts";
 import { createMemoryState, type MemoryState } from "../fixtures/state.ts";
 import {
   ALICE,
@@ -15,6 +18,7 @@ import {
   CAROL,
   CONTRACTS,
   createChain,
+  deposit,
   ETHER,
   lower,
   makeConfig,
@@ -163,4 +167,37 @@ t.test("one block at most is sealed and not committed", async (t) => {
   await engine.open(second);
   t.throws(() => engine.seal(), { code: "ERR_ASSERTION" });
   await t.rejects(engine.open(second), { code: "ERR_ASSERTION" });
+});
+
+t.test("a large block gets its storage roots in turns", async (t) => {
+  const watch = watchTurns();
+  const rollup = makeConfig({ gasLimit: "100000000" });
+  const chain = createChain(rollup, {
+    wrapRoots: (roots) => ({
+      ...roots,
+      async seal(lists) {
+        const { storageRoots, ...rest } = await roots.seal(lists);
+        const counted = new Map(storageRoots);
+        counted.get = (address) => {
+          watch.touch("roots");
+          return storageRoots.get(address);
+        };
+        return { ...rest, storageRoots: counted };
+      },
+    }),
+  });
+  const accounts = 2500;
+  const gifts = Array.from({ length: accounts }, (_, index) =>
+    deposit({
+      to: toHex(bigintToBytes((7n << 150n) + BigInt(index), 20)),
+      mint: 1n,
+      value: 1n,
+      gasLimit: 21_000n,
+    }),
+  );
+  const most = await watch.during(async () => {
+    const { diff } = await chain.block(gifts);
+    t.ok(diff.accounts.length > accounts);
+  });
+  t.ok((most["roots"] ?? Infinity) <= COST_A_TURN + 1, `${most["roots"]} between two turns`);
 });

@@ -1,7 +1,11 @@
 import { MessageChannel } from "node:worker_threads";
 import t from "tap";
-import { type Hex } from "../../../lanes/bytes.ts";
-import { type AccountWrite, SEALED_BLOCKS_MAX } from "../../../node/execution/engine.ts";
+import { bigintToBytes, type Hex, toHex } from "../../../lanes/bytes.ts";
+import {
+  type AccountWrite,
+  SEALED_BLOCKS_MAX,
+  type SealedRoots,
+} from "../../../node/execution/engine.ts";
 import { listRoot } from "../../../node/execution/embedded/list-root.ts";
 import { createRootHasher } from "../../../node/execution/embedded/root-hasher.ts";
 import { EMPTY_ACCOUNT } from "../../../node/execution/embedded/state.ts";
@@ -12,6 +16,8 @@ import {
   createRootService,
   type RootService,
 } from "../../../node/workers/root.ts";
+import { COST_A_TURN } from "../../../node/turns.ts";
+import { watchTurns } from "../../fixtures/turn-watch.ts";
 import { words } from "../fixtures/chain.ts";
 import { createNodeStore } from "../fixtures/trie-rig.ts";
 
@@ -161,4 +167,34 @@ t.test("the service answers over a port as the hasher does here", async (t) => {
   await far.discard();
   client.close();
   stop();
+});
+
+t.test("the roots of a large block are unpacked in turns", async (t) => {
+  const store = createNodeStore();
+  const service = createRootService(store.reader);
+  const watch = watchTurns();
+  // As from another thread, but that the lengths, which are read one by one, are counted.
+  const seal: RootService["seal"] = async (lists) => {
+    const roots = structuredClone(await service.seal(structuredClone(lists)));
+    const watched = (name: "nodes" | "storageRoots") => {
+      const { bytes, lengths } = roots[name];
+      const subarray = (from: number, to: number) => {
+        watch.touch(name);
+        return lengths.subarray(from, to);
+      };
+      return { bytes, lengths: { length: lengths.length, subarray } as unknown as Uint32Array };
+    };
+    return { ...roots, nodes: watched("nodes"), storageRoots: watched("storageRoots") };
+  };
+  const far = createRootClient({ ...service, seal });
+  const addresses = Array.from({ length: 5000 }, (_, i) => toHex(bigintToBytes(BigInt(i), 20)));
+  await far.extend([...addresses.map((address) => write({ address })), write({ slots: slots(9) })]);
+  let roots: SealedRoots | null = null;
+  const most = await watch.during(async () => {
+    roots = await far.seal([]);
+  });
+  t.ok((most["nodes"] ?? Infinity) <= 2 * COST_A_TURN, `${most["nodes"]} nodes`);
+  t.ok((most["storageRoots"] ?? Infinity) <= COST_A_TURN, `${most["storageRoots"]} roots`);
+  t.equal(roots!.storageRoots.size, 5001);
+  t.equal(roots!.storageRoots.get(addresses[7]!), EMPTY_TRIE_ROOT);
 });
