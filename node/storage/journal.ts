@@ -23,7 +23,7 @@ import type { Change } from "./undo.ts";
 /** `accepted` is `leaderEpoch · 2^40 + seq`. */
 const SEQ_BITS = 40n;
 /** Microseconds to hash a record that is settled. */
-const SETTLE_COST = 4;
+const SETTLE_COST = 2;
 
 interface JournalState {
   count: number;

@@ -8,7 +8,7 @@ import type { Database } from "./database.ts";
 /** Records that arrive together: in one piece, which no turn can break up. */
 const RECORDS_A_READ = 256;
 /** Microseconds for a record to arrive. */
-const ARRIVAL_COST = 1.5;
+const ARRIVAL_COST = 0.5;
 
 /** What to do with a record, or where there is none, and the microseconds it takes. */
 interface RecordWork<T> {

@@ -22,9 +22,9 @@ import { decodeVersioned, encodeVersioned, nextVersion } from "./versions.ts";
  * Microseconds of the steps: to encode an account, a slot, a key of the trie; to look for a code or
  * in a slot list, which reads on the thread; to write a version.
  */
-const ACCOUNT_COST = 3;
+const ACCOUNT_COST = 2;
 const SLOT_COST = 1;
-const TRIE_COST = 0.5;
+const TRIE_COST = 0.3;
 const READ_COST = 20;
 const VERSION_COST = 1;
 /** Microseconds to copy the key of a tombstone. */

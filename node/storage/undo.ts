@@ -27,10 +27,10 @@ const PAGE_BYTES = 8192;
 const PAGE_BITS_MAX = 16;
 
 /** Microseconds of the steps: to choose a page, add to its length, make it, write an entry. */
-const PAGE_OF_COST = 0.3;
+const PAGE_OF_COST = 0.2;
 const LENGTH_COST = 0.1;
-const PAGE_COST = 3;
-const ENTRY_COST = 0.5;
+const PAGE_COST = 2;
+const ENTRY_COST = 0.3;
 
 /** FNV-1a, with its bits mixed: the low ones choose the page. */
 function pageOf(key: Uint8Array, pageBits: number): number {

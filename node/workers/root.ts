@@ -40,8 +40,8 @@ const ABSENT = 0xffffffff;
 const ARRAYS_A_NODE = 3;
 const ARRAYS_A_ROOT = 2;
 /** Microseconds to unpack a node, and a root with its account. */
-const NODE_COST = 0.5;
-const ROOT_COST = 1;
+const NODE_COST = 0.3;
+const ROOT_COST = 0.7;
 
 /** Serves roots over the committed trie that `trie` reads. */
 export function createRootService(trie: TrieReader): RootService {

@@ -83,8 +83,8 @@ function createLayerReader(layer: StateLayer, below: StateReader): StateReader {
 }
 
 /** Microseconds of the steps: to compare an account, a slot, a code hash. */
-const ACCOUNT_COST = 2;
-const SLOT_COST = 2;
+const ACCOUNT_COST = 1;
+const SLOT_COST = 1;
 const HASH_COST = 0.1;
 
 export interface LayeredReader extends StateReader {
