@@ -22,7 +22,7 @@ import { packSlice } from "../execution/slice-codec.ts";
 import { SEQUENCER_FEE_VAULT } from "../execution/predeploys.ts";
 import type { VerifiedBlock } from "../execution/verification.ts";
 import type { Logger } from "../log.ts";
-import { type Block, type BlockRef, encodeSignedBlock } from "../primitives/block.ts";
+import type { Block, BlockRef } from "../primitives/block.ts";
 import type { L1Origin } from "../primitives/l1-origin.ts";
 import type { RollupConfig } from "../rollup-config.ts";
 import type { Store } from "../storage/store.ts";
@@ -320,7 +320,9 @@ class SequencingLoop implements Sequencer {
       l1OriginHash: origin.hash,
     });
     await store.saveSignature(block.header.number, signature);
-    this.#deps.publish(encodeSignedBlock(block, laneData, signature));
+    const encoded = store.rawBlock(block.header.number);
+    if (encoded === null) throw new NodeError("BLOCK_NOT_FOUND", { number: block.header.number });
+    this.#deps.publish(encoded);
   }
 
   /**
