@@ -127,6 +127,14 @@ export interface SlotWrite {
 /** Accounts and slots written since the previous slice, each account once, in any order. */
 export type StateSlice = readonly AccountWrite[];
 
+/** What a slice adds to the lists that have roots in the header. */
+export interface SliceLists {
+  /** As signed. */
+  readonly transactions: readonly Uint8Array[];
+  /** As `encodeReceipt` has them. */
+  readonly receipts: readonly Uint8Array[];
+}
+
 /** A part of a block: what was executed, and what that wrote. */
 export interface BlockSlice {
   readonly writes: StateSlice;
@@ -153,12 +161,12 @@ export interface RootHasher {
    * Adds the next slice of the open block, each account once, and hashes what it changed. Callers
    * need not wait, but must not leave the rejection unhandled: `seal` fails with it too.
    */
-  extend(slice: StateSlice): Promise<void>;
+  extend(slice: StateSlice, lists?: SliceLists): Promise<void>;
   /**
-   * Ends the block: its roots after all of its slices, and the root of each list (a block's
-   * transactions, its receipts). What is extended next belongs to the following block.
+   * Ends the block: its roots after all of its slices. What is extended next belongs to the
+   * following block.
    */
-  seal(lists: readonly (readonly Uint8Array[])[]): Promise<SealedRoots>;
+  seal(): Promise<SealedRoots>;
   /** The oldest sealed block is in the store. */
   committed(): Promise<void>;
   /**
@@ -177,6 +185,6 @@ export interface RootResult {
 }
 
 export interface SealedRoots extends RootResult {
-  /** In the order of the lists given. */
-  readonly listRoots: readonly Hex[];
+  readonly transactionsRoot: Hex;
+  readonly receiptsRoot: Hex;
 }

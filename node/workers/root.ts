@@ -8,7 +8,7 @@
  */
 import assert from "node:assert/strict";
 import { fromHex, type Hex, toHex } from "../../lanes/bytes.ts";
-import type { RootHasher, SealedRoots } from "../execution/engine.ts";
+import type { RootHasher, SealedRoots, SliceLists } from "../execution/engine.ts";
 import { createRootHasher } from "../execution/embedded/root-hasher.ts";
 import { packWrites, unpackWrites } from "../execution/slice-codec.ts";
 import type { Remote } from "../port.ts";
@@ -32,8 +32,8 @@ interface PackedRoots extends Omit<SealedRoots, "nodes" | "storageRoots"> {
 /** `RootHasher` as `serve` takes it. */
 export type RootService = Pick<RootHasher, "committed" | "discard"> & {
   /** Writes as `slice-codec.ts` packs them. */
-  extend(writes: Uint8Array): Promise<void>;
-  seal(lists: readonly Packed[]): Promise<PackedRoots>;
+  extend(writes: Uint8Array, transactions: Packed, receipts: Packed): Promise<void>;
+  seal(): Promise<PackedRoots>;
 };
 
 const ABSENT = 0xffffffff;
@@ -43,13 +43,19 @@ const ARRAYS_A_ROOT = 2;
 const NODE_COST = 0.3;
 const ROOT_COST = 0.7;
 
+const NO_LISTS: SliceLists = { transactions: [], receipts: [] };
+
 /** Serves roots over the committed trie that `trie` reads. */
 export function createRootService(trie: TrieReader): RootService {
   const hasher = createRootHasher(trie);
   return {
-    extend: (writes) => hasher.extend(unpackWrites(writes)),
-    async seal(lists) {
-      const { nodes, storageRoots, ...roots } = await hasher.seal(lists.map(unpackList));
+    extend: (writes, transactions, receipts) =>
+      hasher.extend(unpackWrites(writes), {
+        transactions: unpackList(transactions),
+        receipts: unpackList(receipts),
+      }),
+    async seal() {
+      const { nodes, storageRoots, ...roots } = await hasher.seal();
       return {
         ...roots,
         nodes: packNodes(nodes),
@@ -64,9 +70,10 @@ export function createRootService(trie: TrieReader): RootService {
 /** The hasher behind a port. */
 export function createRootClient(remote: Remote<RootService>): RootHasher {
   return {
-    extend: (slice) => remote.extend(packWrites(slice)),
-    async seal(lists) {
-      const { nodes, storageRoots, ...roots } = await remote.seal(lists.map(pack));
+    extend: (slice, { transactions, receipts } = NO_LISTS) =>
+      remote.extend(packWrites(slice), pack(transactions), pack(receipts)),
+    async seal() {
+      const { nodes, storageRoots, ...roots } = await remote.seal();
       return {
         ...roots,
         nodes: await inTurns(unpackNodes(nodes)),

@@ -122,7 +122,7 @@ async function build(database: Database, size: number): Promise<void> {
     const indices = byHash(size, keyOf);
     for (let at = 0; at < size; at += BUILD_SLICE) {
       await hasher.extend(load.slice(indices.slice(at, at + BUILD_SLICE), () => FIRST_VALUE));
-      await commit(database, hasher, await hasher.seal([]));
+      await commit(database, hasher, await hasher.seal());
     }
   };
   await put(createTransfers(), (index) => bigintToBytes(BigInt(index + 1), 20));
@@ -156,7 +156,7 @@ async function cold(bench: Bench, load: Load): Promise<number> {
     const slice = randomSlice(bench, load, DIRTY_LEAVES);
     const { ms, value } = await timed(async () => {
       await hasher.extend(slice);
-      return hasher.seal([]);
+      return hasher.seal();
     });
     times.push(ms);
     await commit(database, hasher, value);
@@ -185,7 +185,7 @@ async function warm(
   const block = async (slices: readonly StateSlice[]): Promise<number[]> => {
     const parts: number[] = [];
     for (const slice of slices) parts.push((await timed(() => hasher.extend(slice))).ms);
-    const sealed = await timed(() => hasher.seal([]));
+    const sealed = await timed(() => hasher.seal());
     await commit(database, hasher, sealed.value);
     return [...parts, sealed.ms];
   };

@@ -130,9 +130,9 @@ interface Growth {
 function late(roots: RootHasher): RootHasher {
   return {
     ...roots,
-    async seal(lists) {
+    async seal() {
       await setImmediate();
-      return roots.seal(lists);
+      return roots.seal();
     },
   };
 }

@@ -9,6 +9,7 @@
  * DESIGN 4, 5, PROTOCOL 6.
  */
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers/promises";
 import type { Hex } from "../../../lanes/bytes.ts";
 import { EMPTY_TRIE_ROOT, type Header, headerHash } from "../../primitives/header.ts";
 import { addBloom, BLOOM_BYTES, encodeReceipt, type Receipt } from "../../primitives/receipt.ts";
@@ -193,16 +194,16 @@ class EmbeddedEngine implements Engine {
     // The parent's hash is part of the first slice.
     if (open.parent.hash === null) return null;
     const { writes, codes } = this.#state.takeSlice();
-    // A failure shows again at the seal.
-    this.#roots.extend(withCommitted(writes, this.#layers)).catch(() => undefined);
     const from = open.sliced;
     open.sliced = open.receipts.length;
-    return {
-      writes,
-      codes,
-      transactions: open.transactions.slice(from),
-      receipts: open.receipts.slice(from),
+    const transactions = open.transactions.slice(from);
+    const lists = {
+      transactions: transactions.map(({ raw }) => raw),
+      receipts: open.encodedReceipts.slice(from),
     };
+    // A failure shows again at the seal.
+    this.#roots.extend(withCommitted(writes, this.#layers), lists).catch(() => undefined);
+    return { writes, codes, transactions, receipts: open.receipts.slice(from) };
   }
 
   seal(): Promise<ExecutedBlock> {
@@ -214,10 +215,7 @@ class EmbeddedEngine implements Engine {
     const layer = this.#state.detach();
     this.#layers.pin(layer);
     this.#open = null;
-    const hashing = this.#roots.seal([
-      open.transactions.map(({ raw }) => raw),
-      open.encodedReceipts,
-    ]);
+    const hashing = this.#roots.seal();
     const executing = this.#finish(open, layer, hashing);
     const { number, gasLimit, baseFee: baseFeePerGas } = context;
     const header = { number, gasLimit, baseFeePerGas, gasUsed: progress.gasUsed };
@@ -281,6 +279,8 @@ class EmbeddedEngine implements Engine {
   ): Promise<ExecutedBlock> {
     // Whoever awaits it below gets the error; it may come before that.
     hashing.catch(() => undefined);
+    // The next block is opened first: until it is, the fast lane stands still.
+    await setImmediate();
     const changes = await inTurns(layerChanges(layer, this.#reader));
     const { codes } = await inTurns(toDiff(changes, layer));
     const roots = await hashing;
@@ -307,8 +307,6 @@ class EmbeddedEngine implements Engine {
 
   #header(open: OpenBlock, roots: SealedRoots): Header {
     const { context, environment, progress } = open;
-    const [transactionsRoot, receiptsRoot] = roots.listRoots;
-    assert(transactionsRoot !== undefined && receiptsRoot !== undefined, "a list root is missing");
     const input = {
       parentHash: context.parentHash,
       number: context.number,
@@ -324,8 +322,8 @@ class EmbeddedEngine implements Engine {
         roots.storageRoots.get(MESSAGE_PASSER) ??
         this.#reader.account(MESSAGE_PASSER)?.storageRoot ??
         EMPTY_TRIE_ROOT,
-      transactionsRoot,
-      receiptsRoot,
+      transactionsRoot: roots.transactionsRoot,
+      receiptsRoot: roots.receiptsRoot,
     };
     return makeHeader(input, this.#rollup.eip1559);
   }

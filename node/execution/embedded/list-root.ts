@@ -9,9 +9,27 @@ import { EMPTY_ROOT, openTrie } from "./trie.ts";
 
 const NO_OWNER = new Uint8Array(0);
 
+export interface ListTrie {
+  /** Values behind those before; none is empty. */
+  add(values: readonly Uint8Array[]): void;
+  root(): Hex;
+}
+
+/** An empty list. */
+export function createListTrie(): ListTrie {
+  const trie = openTrie(createScope({ node: () => null }), NO_OWNER, EMPTY_ROOT);
+  let count = 0;
+  return {
+    add(values) {
+      trie.update(values.map((value) => ({ key: RLP.encode(count++), value })));
+    },
+    root: () => toHex(trie.root()),
+  };
+}
+
 /** Root of the values in their order; none is empty. */
 export function listRoot(values: readonly Uint8Array[]): Hex {
-  const trie = openTrie(createScope({ node: () => null }), NO_OWNER, EMPTY_ROOT);
-  trie.update(values.map((value, index) => ({ key: RLP.encode(index), value })));
-  return toHex(trie.root());
+  const list = createListTrie();
+  list.add(values);
+  return list.root();
 }

@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import { NodeError } from "../../errors.ts";
 import type { TrieReader } from "../../storage/state.ts";
 import { type RootHasher, SEALED_BLOCKS_MAX } from "../engine.ts";
-import { listRoot } from "./list-root.ts";
+import { createListTrie } from "./list-root.ts";
 import { createStateTries, RESIDENT_NODES_MAX } from "./state-trie.ts";
 import { createScope } from "./trie-source.ts";
 
@@ -19,6 +19,8 @@ export function createRootHasher(
   residentMax: number = RESIDENT_NODES_MAX,
 ): RootHasher {
   let tries = createStateTries(createScope(trie), residentMax);
+  /** Of the open block. */
+  let lists = { transactions: createListTrie(), receipts: createListTrie() };
   /** Blocks that are sealed and not committed. */
   let sealed = 0;
   let failure: Error | null = null;
@@ -34,19 +36,28 @@ export function createRootHasher(
     }
   };
 
+  const beginLists = (): void => {
+    lists = { transactions: createListTrie(), receipts: createListTrie() };
+  };
+
   // An async function turns a throw into a rejection for callers on this very thread.
   /* eslint-disable @typescript-eslint/require-await -- see above */
   return {
-    async extend(slice) {
+    async extend(slice, added) {
       guarded(() => {
         tries.extend(slice);
+        if (added === undefined) return;
+        lists.transactions.add(added.transactions);
+        lists.receipts.add(added.receipts);
       });
     },
-    async seal(lists) {
+    async seal() {
       assert(sealed < SEALED_BLOCKS_MAX, "too many sealed blocks wait for the store");
       const roots = guarded(() => tries.seal());
       sealed += 1;
-      return { ...roots, listRoots: lists.map(listRoot) };
+      const { transactions, receipts } = lists;
+      beginLists();
+      return { ...roots, transactionsRoot: transactions.root(), receiptsRoot: receipts.root() };
     },
     async committed() {
       assert(sealed > 0, "no block is sealed");
@@ -57,6 +68,7 @@ export function createRootHasher(
     },
     async discard() {
       tries = createStateTries(createScope(trie), residentMax);
+      beginLists();
       sealed = 0;
       failure = null;
     },

@@ -452,9 +452,9 @@ t.test("the hasher hears what was there before, so that it need not read leaves"
   const chain = createChain(makeConfig(), {
     wrapRoots: (roots) => ({
       ...roots,
-      extend(slice) {
+      extend(slice, lists) {
         slices.push(slice);
-        return roots.extend(slice);
+        return roots.extend(slice, lists);
       },
     }),
   });

@@ -35,8 +35,8 @@ function heldRoots(hasher: RootHasher): RootHasher & { release(): void } {
   });
   return {
     ...hasher,
-    async seal(lists) {
-      const roots = await hasher.seal(lists);
+    async seal() {
+      const roots = await hasher.seal();
       await released;
       released = new Promise<void>((resolve) => {
         release = resolve;
@@ -175,8 +175,8 @@ t.test("a large block gets its storage roots in turns", async (t) => {
   const chain = createChain(rollup, {
     wrapRoots: (roots) => ({
       ...roots,
-      async seal(lists) {
-        const { storageRoots, ...rest } = await roots.seal(lists);
+      async seal() {
+        const { storageRoots, ...rest } = await roots.seal();
         const counted = new Map(storageRoots);
         counted.get = (address) => {
           watch.touch("roots");

@@ -38,10 +38,10 @@ t.test("sealed nodes wait for the store: committed or forgotten", async (t) => {
   const hasher = createRootHasher(store.reader);
   const filled = [write({ slots: slots(40) })];
   await hasher.extend(filled);
-  const first = await hasher.seal([]);
+  const first = await hasher.seal();
   await hasher.discard();
   await hasher.extend(filled);
-  const again = await hasher.seal([]);
+  const again = await hasher.seal();
   t.same(again, first);
   t.not(again.storageRoots.get(ADDRESS), EMPTY_TRIE_ROOT);
   store.apply(again.nodes);
@@ -49,7 +49,7 @@ t.test("sealed nodes wait for the store: committed or forgotten", async (t) => {
 
   const before = store.reads.count;
   await hasher.extend([write({ after: null })]);
-  const last = await hasher.seal([]);
+  const last = await hasher.seal();
   t.equal(last.stateRoot, EMPTY_TRIE_ROOT);
   t.equal(last.storageRoots.size, 0);
   t.equal(store.reads.count, before, "committed nodes are in memory");
@@ -64,11 +64,32 @@ t.test("a block in slices is the block at once", async (t) => {
   const parts = [write({ slots: slots(20, 1n) })];
   await sliced!.extend(parts);
   await sliced!.extend([write({ address: OTHER }), write({ slots: slots(30, 2n) })]);
-  const roots = await whole!.seal([]);
-  const slicedRoots = await sliced!.seal([]);
+  const roots = await whole!.seal();
+  const slicedRoots = await sliced!.seal();
   t.same(slicedRoots.nodes, roots.nodes, "the nodes in the same order too");
   t.equal(slicedRoots.stateRoot, roots.stateRoot);
   t.same(new Map([...slicedRoots.storageRoots].sort()), new Map([...roots.storageRoots].sort()));
+});
+
+t.test("lists grow slice by slice, and begin anew with each block", async (t) => {
+  const hasher = createRootHasher(createNodeStore().reader);
+  const values = Array.from({ length: 200 }, (_, i) => new Uint8Array(1 + (i % 70)).fill(i));
+  const add = (from: number, to: number) => {
+    const receipts = values.slice(from, to).toReversed();
+    return hasher.extend([], { transactions: values.slice(from, to), receipts });
+  };
+  await add(0, 130);
+  await hasher.extend([]);
+  await add(130, 200);
+  const roots = await hasher.seal();
+  t.equal(roots.transactionsRoot, listRoot(values));
+  const receipts = [...values.slice(0, 130).toReversed(), ...values.slice(130).toReversed()];
+  t.equal(roots.receiptsRoot, listRoot(receipts));
+  await add(3, 9);
+  t.equal((await hasher.seal()).transactionsRoot, listRoot(values.slice(3, 9)));
+  await add(0, 50);
+  await hasher.discard();
+  t.equal((await hasher.seal()).transactionsRoot, EMPTY_TRIE_ROOT, "given up with the block");
 });
 
 t.test("blocks are sealed ahead of the store, up to the bound", async (t) => {
@@ -77,9 +98,9 @@ t.test("blocks are sealed ahead of the store, up to the bound", async (t) => {
   const sealed = [];
   for (let block = 1; block <= SEALED_BLOCKS_MAX; block++) {
     await hasher.extend([write({ slots: slots(40, BigInt(block)) })]);
-    sealed.push(await hasher.seal([]));
+    sealed.push(await hasher.seal());
   }
-  await t.rejects(hasher.seal([]), /too many sealed/);
+  await t.rejects(hasher.seal(), /too many sealed/);
   for (const { nodes } of sealed) {
     store.apply(nodes);
     await hasher.committed();
@@ -87,7 +108,7 @@ t.test("blocks are sealed ahead of the store, up to the bound", async (t) => {
   await t.rejects(hasher.committed(), /no block is sealed/);
   const stored = new Map(store.nodes);
   await hasher.extend([write({ slots: slots(40, 1n) })]);
-  const { nodes } = await hasher.seal([]);
+  const { nodes } = await hasher.seal();
   store.apply(nodes);
   store.undo(nodes);
   t.same(store.nodes, stored, "previous is what stood there after the block before");
@@ -97,12 +118,12 @@ t.test("an untouched storage is not read, whatever becomes of its account", asyn
   const store = createNodeStore();
   const hasher = createRootHasher(store.reader);
   await hasher.extend([write({ slots: slots(40) })]);
-  const first = await hasher.seal([]);
+  const first = await hasher.seal();
   store.apply(first.nodes);
   await hasher.discard();
   store.reads.count = 0;
   await hasher.extend([write({ after: { ...EMPTY_ACCOUNT, nonce: 2n } })]);
-  const second = await hasher.seal([]);
+  const second = await hasher.seal();
   t.equal(second.storageRoots.get(ADDRESS), first.storageRoots.get(ADDRESS));
   t.equal(store.reads.count, 1, "the account's leaf");
 });
@@ -111,20 +132,20 @@ t.test("discard forgets memory, so that a store rolled back is read anew", async
   const store = createNodeStore();
   const hasher = createRootHasher(store.reader);
   await hasher.extend([write({})]);
-  const first = await hasher.seal([]);
+  const first = await hasher.seal();
   store.apply(first.nodes);
   await hasher.committed();
   store.undo(first.nodes);
   await hasher.discard();
   await hasher.extend([write({})]);
-  t.same(await hasher.seal([]), first);
+  t.same(await hasher.seal(), first);
 });
 
 t.test("after a failure everything fails, until discard", async (t) => {
   const store = createNodeStore();
   const hasher = createRootHasher(store.reader);
   await hasher.extend([write({ slots: slots(40) }), write({ address: OTHER })]);
-  store.apply((await hasher.seal([])).nodes);
+  store.apply((await hasher.seal()).nodes);
   await hasher.discard();
   const [path, node] = [...store.nodes].find(([key]) => key.length === 33)!;
   store.nodes.delete(path);
@@ -132,10 +153,10 @@ t.test("after a failure everything fails, until discard", async (t) => {
   await t.rejects(hasher.extend([write({ slots: slots(40, 2n) })]), code);
   store.nodes.set(path, node);
   await t.rejects(hasher.extend([write({})]), code);
-  await t.rejects(hasher.seal([]), code);
+  await t.rejects(hasher.seal(), code);
   await hasher.discard();
   await hasher.extend([write({ slots: slots(40, 2n) })]);
-  await t.resolves(hasher.seal([]));
+  await t.resolves(hasher.seal());
 });
 
 t.test("a slice that names an account twice is a programmer's error", async (t) => {
@@ -156,10 +177,12 @@ t.test("the service answers over a port as the hasher does here", async (t) => {
   const list = [Uint8Array.of(1), new Uint8Array(100).fill(7).subarray(10)];
   const blocks = [[write({ slots: slots(40) })], [write({ slots: slots(30, 0n) })]];
   for (const slice of blocks) {
-    await Promise.all([far.extend(slice), near.extend(slice)]);
-    const [farRoots, nearRoots] = await Promise.all([far.seal([list, []]), near.seal([list, []])]);
+    const lists = { transactions: list, receipts: [] };
+    await Promise.all([far.extend(slice, lists), near.extend(slice, lists)]);
+    const [farRoots, nearRoots] = await Promise.all([far.seal(), near.seal()]);
     t.same(farRoots, nearRoots);
-    t.same(farRoots.listRoots, [listRoot(list), EMPTY_TRIE_ROOT]);
+    t.equal(farRoots.transactionsRoot, listRoot(list));
+    t.equal(farRoots.receiptsRoot, EMPTY_TRIE_ROOT);
     store.apply(farRoots.nodes);
     await Promise.all([far.committed(), near.committed()]);
   }
@@ -174,8 +197,8 @@ t.test("the roots of a large block are unpacked in turns", async (t) => {
   const service = createRootService(store.reader);
   const watch = watchTurns();
   // As from another thread, but that the lengths, which are read one by one, are counted.
-  const seal: RootService["seal"] = async (lists) => {
-    const roots = structuredClone(await service.seal(structuredClone(lists)));
+  const seal: RootService["seal"] = async () => {
+    const roots = structuredClone(await service.seal());
     const watched = (name: "nodes" | "storageRoots") => {
       const { bytes, lengths } = roots[name];
       const subarray = (from: number, to: number) => {
@@ -191,7 +214,7 @@ t.test("the roots of a large block are unpacked in turns", async (t) => {
   await far.extend([...addresses.map((address) => write({ address })), write({ slots: slots(9) })]);
   let roots: SealedRoots | null = null;
   const most = await watch.during(async () => {
-    roots = await far.seal([]);
+    roots = await far.seal();
   });
   t.ok((most["nodes"] ?? Infinity) <= 4 * COST_A_TURN, `${most["nodes"]} nodes`);
   t.ok((most["storageRoots"] ?? Infinity) <= 2 * COST_A_TURN, `${most["storageRoots"]} roots`);

@@ -68,7 +68,7 @@ async function commit(memory: MemoryState, state: WorkingState, apply: (diff: St
   const hasher = createRootHasher(memory.trie);
   const diff = state.diff();
   await hasher.extend(diffToSlice(diff));
-  const roots = await hasher.seal([]);
+  const roots = await hasher.seal();
   const accounts = diff.accounts.map((change) =>
     change.after === null
       ? change
