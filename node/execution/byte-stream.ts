@@ -2,10 +2,11 @@
  * Bytes that one thread of the process writes and others read: integers, hex strings and byte
  * arrays one after the other. Owns the elementary forms; what follows what is the caller's.
  *
- * Not for disk or network: a reader trusts what it is given, and a fault in it asserts.
+ * Not for disk or network: a reader trusts what it is given, and a fault in it asserts. Hex strings
+ * stay text: to parse them and to make them again costs ten times as much as the memory.
  */
 import assert from "node:assert/strict";
-import { type Hex, toHex } from "../../lanes/bytes.ts";
+import type { Hex } from "../../lanes/bytes.ts";
 
 const START_BYTES = 16 * 1024;
 const WORD_BITS = 64n;
@@ -14,14 +15,13 @@ const WORD_BYTES = 8;
 /** Sizes of an integer: nothing for 0, one word, or four. */
 const FULL_BYTES = 32;
 
-/** Value of the character code of a hex digit of either case. */
-function digitOf(code: number): number {
-  return (code & 15) + (code >> 6) * 9;
+function viewOf({ buffer, byteOffset, length }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, length);
 }
 
 export class ByteWriter {
-  #bytes = new Uint8Array(START_BYTES);
-  #view = new DataView(this.#bytes.buffer);
+  #bytes = Buffer.alloc(START_BYTES);
+  #view = viewOf(this.#bytes);
   #length = 0;
 
   u8(value: number): void {
@@ -55,12 +55,10 @@ export class ByteWriter {
     }
   }
 
-  /** Its bytes without their number: the reader knows it. */
+  /** The reader knows how many bytes it stands for. */
   hex(value: Hex): void {
-    const count = value.length / 2 - 1;
-    let at = this.#take(count);
-    for (let i = 2; i < value.length; i += 2)
-      this.#bytes[at++] = (digitOf(value.charCodeAt(i)) << 4) | digitOf(value.charCodeAt(i + 1));
+    const at = this.#take(value.length);
+    this.#bytes.write(value, at, "latin1");
   }
 
   /** With their number. */
@@ -82,23 +80,23 @@ export class ByteWriter {
     const at = this.#length;
     this.#length += count;
     if (this.#length > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(this.#length, 2 * this.#bytes.length));
+      const grown = Buffer.alloc(Math.max(this.#length, 2 * this.#bytes.length));
       grown.set(this.#bytes);
       this.#bytes = grown;
-      this.#view = new DataView(grown.buffer);
+      this.#view = viewOf(grown);
     }
     return at;
   }
 }
 
 export class ByteReader {
-  readonly #bytes: Uint8Array;
+  readonly #bytes: Buffer;
   readonly #view: DataView;
   #at = 0;
 
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.#view = viewOf(bytes);
   }
 
   u8(): number {
@@ -112,23 +110,25 @@ export class ByteReader {
   uint(): bigint {
     const size = this.u8();
     if (size === 0) return 0n;
-    let value = 0n;
     const at = this.#take(size);
-    for (let word = 0; word < size; word += WORD_BYTES)
+    let value = this.#view.getBigUint64(at);
+    for (let word = WORD_BYTES; word < size; word += WORD_BYTES)
       value = (value << WORD_BITS) | this.#view.getBigUint64(at + word);
     return value;
   }
 
+  /** Of so many bytes. */
   hex(count: number): Hex {
-    const at = this.#take(count);
-    return toHex(this.#bytes.subarray(at, at + count));
+    const length = 2 + 2 * count;
+    const at = this.#take(length);
+    return this.#bytes.toString("latin1", at, at + length) as Hex;
   }
 
   /** A copy of its own, not shared. */
   bytes(): Uint8Array {
     const count = this.u32();
     const at = this.#take(count);
-    return this.#bytes.slice(at, at + count);
+    return Uint8Array.from(this.#bytes.subarray(at, at + count));
   }
 
   /** Nothing is left over. */

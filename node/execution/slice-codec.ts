@@ -9,9 +9,10 @@ import assert from "node:assert/strict";
 import type { Hex } from "../../lanes/bytes.ts";
 import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
 import type { PackedSlice } from "../api.ts";
+import { EMPTY_TRIE_ROOT } from "../primitives/header.ts";
 import { BLOOM_BYTES, type Log, type Receipt } from "../primitives/receipt.ts";
 import { decodeDeposit, decodeTransaction, type Transaction } from "../primitives/transaction.ts";
-import type { AccountRecord, StateDiff } from "../storage/state.ts";
+import { type AccountRecord, EMPTY_CODE_HASH, type StateDiff } from "../storage/state.ts";
 import { ByteReader, ByteWriter } from "./byte-stream.ts";
 import type { AccountWrite, BlockSlice, SlotWrite, StateSlice } from "./engine.ts";
 
@@ -23,6 +24,9 @@ const STORAGE_CLEARED = 2;
 /** What was before the block is known: of the account, of each slot. */
 const KNOWS_COMMITTED = 4;
 const HAS_COMMITTED = 8;
+
+const HAS_CODE = 1;
+const HAS_STORAGE = 2;
 
 export function packSlice({ writes, codes, transactions, receipts }: BlockSlice): PackedSlice {
   const state = new ByteWriter();
@@ -120,17 +124,25 @@ function readWrite(read: ByteReader): AccountWrite {
 }
 
 function putAccount(out: ByteWriter, account: AccountRecord): void {
-  out.uint(account.nonce);
-  out.uint(account.balance);
-  out.hex(account.codeHash);
-  out.hex(account.storageRoot);
+  const { nonce, balance, codeHash, storageRoot } = account;
+  out.uint(nonce);
+  out.uint(balance);
+  // Most accounts have neither.
+  out.u8(
+    (codeHash === EMPTY_CODE_HASH ? 0 : HAS_CODE) |
+      (storageRoot === EMPTY_TRIE_ROOT ? 0 : HAS_STORAGE),
+  );
+  if (codeHash !== EMPTY_CODE_HASH) out.hex(codeHash);
+  if (storageRoot !== EMPTY_TRIE_ROOT) out.hex(storageRoot);
 }
 
 function readAccount(read: ByteReader): AccountRecord {
   const nonce = read.uint();
   const balance = read.uint();
-  const codeHash = read.hex(HASH_BYTES);
-  return { nonce, balance, codeHash, storageRoot: read.hex(HASH_BYTES) };
+  const has = read.u8();
+  const codeHash = has & HAS_CODE ? read.hex(HASH_BYTES) : EMPTY_CODE_HASH;
+  const storageRoot = has & HAS_STORAGE ? read.hex(HASH_BYTES) : EMPTY_TRIE_ROOT;
+  return { nonce, balance, codeHash, storageRoot };
 }
 
 function readCode(read: ByteReader): StateDiff["codes"][number] {

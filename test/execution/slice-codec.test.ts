@@ -13,8 +13,10 @@ import {
   unpackState,
   unpackWrites,
 } from "../../node/execution/slice-codec.ts";
+import { EMPTY_TRIE_ROOT } from "../../node/primitives/header.ts";
 import { logsBloom } from "../../node/primitives/receipt.ts";
 import { encodeDeposit, type Transaction } from "../../node/primitives/transaction.ts";
+import { EMPTY_CODE_HASH } from "../../node/storage/state.ts";
 import { ALICE, sign } from "./fixtures/chain.ts";
 
 const hex = (size: number): fc.Arbitrary<Hex> =>
@@ -24,7 +26,12 @@ const uint = fc.oneof(
   fc.bigInt({ min: 0n, max: 2n ** 256n - 1n }),
 );
 const bytes = fc.uint8Array({ maxLength: 300 });
-const account = fc.record({ nonce: uint, balance: uint, codeHash: hex(32), storageRoot: hex(32) });
+const account = fc.record({
+  nonce: uint,
+  balance: uint,
+  codeHash: fc.oneof(fc.constant(EMPTY_CODE_HASH), hex(32)),
+  storageRoot: fc.oneof(fc.constant(EMPTY_TRIE_ROOT), hex(32)),
+});
 const maybeAccount = fc.option(account);
 const write = fc.oneof(
   fc.record({
