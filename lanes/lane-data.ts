@@ -13,6 +13,7 @@ import {
   encodeRlp,
   isRlpList,
   rlpInteger,
+  rlpIntegerBytes,
   type RlpItem,
   rlpSafeInteger,
 } from "./rlp.ts";
@@ -57,9 +58,9 @@ export function encodeLaneData(data: LaneData): Uint8Array {
   return encodeRlp([
     fromHex(data.policyHash),
     data.flashblocks.map((flashblock) => [
-      integerBytes(flashblock.txCount),
-      integerBytes(flashblock.timestampMs),
-      integerBytes(flashblock.leaderEpoch),
+      rlpIntegerBytes(flashblock.txCount),
+      rlpIntegerBytes(flashblock.timestampMs),
+      rlpIntegerBytes(flashblock.leaderEpoch),
       [],
       [],
     ]),
@@ -126,10 +127,6 @@ function decodeAll<T>(
 
 function isEmptyList(item: RlpItem | undefined): boolean {
   return isRlpList(item) && item.length === 0;
-}
-
-function integerBytes(value: number): Uint8Array {
-  return bigintToMinimalBytes(BigInt(value));
 }
 
 function malformed(field: string) {

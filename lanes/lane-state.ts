@@ -11,6 +11,7 @@ import {
   encodeRlp,
   isRlpList,
   rlpInteger,
+  rlpIntegerBytes,
   type RlpItem,
   rlpSafeInteger,
 } from "./rlp.ts";
@@ -59,15 +60,17 @@ export function genesisLaneState(timestamp: number): LaneState {
 
 /** Canonical RLP. */
 export function encodeLaneState(state: LaneState): Uint8Array {
-  const integer = (value: number) => bigintToMinimalBytes(BigInt(value));
   return encodeRlp([
-    integer(state.blockNumber),
-    integer(state.timestamp),
-    integer(state.timestampMs),
+    rlpIntegerBytes(state.blockNumber),
+    rlpIntegerBytes(state.timestamp),
+    rlpIntegerBytes(state.timestampMs),
     fromHex(state.orderHash),
-    integer(state.lastForced),
-    integer(state.leaderEpoch),
-    state.readyByRank.map(({ rank, ready }) => [integer(rank), bigintToMinimalBytes(ready)]),
+    rlpIntegerBytes(state.lastForced),
+    rlpIntegerBytes(state.leaderEpoch),
+    state.readyByRank.map(({ rank, ready }) => [
+      rlpIntegerBytes(rank),
+      bigintToMinimalBytes(ready),
+    ]),
   ]);
 }
 

@@ -5,7 +5,7 @@
  * items, and `@ethereumjs/rlp` makes an array for each of them and for each list around it.
  * Source: Ethereum Yellow Paper, appendix B.
  */
-import { bytesToBigint } from "./bytes.ts";
+import { bigintToMinimalBytes, bytesToBigint } from "./bytes.ts";
 
 export type RlpItem = Uint8Array | readonly RlpItem[];
 
@@ -54,6 +54,11 @@ export function rlpListItems(bytes: Uint8Array): Uint8Array[] | null {
     at = child.end;
   }
   return items;
+}
+
+/** What RLP has as the bytes of an integer that is not negative: big-endian, minimal. */
+export function rlpIntegerBytes(value: bigint | number): Uint8Array {
+  return bigintToMinimalBytes(BigInt(value));
 }
 
 export function isRlpList(item: RlpItem | null | undefined): item is readonly RlpItem[] {

@@ -1,9 +1,8 @@
 /**
  * Slices of a block on their way to other threads: encoded once, into memory that all of them read.
  *
- * The structured clone of a slice cost the sequencing thread 20 to 30 ms for some hundred
- * transactions, once for each thread that it went to; this is a twentieth of it. Owns the form,
- * which no disk and no other process ever sees.
+ * A structured clone takes as long for each thread that a slice goes to as this takes once: about
+ * 2 ms for 600 token transfers. Owns the form, which no disk and no other process ever sees.
  */
 import assert from "node:assert/strict";
 import type { Hex } from "../../lanes/bytes.ts";

@@ -5,7 +5,8 @@
  * Source: EIP-4844 (transaction), EIP-7594 (network wrapper, version 1).
  */
 import { RLP } from "@ethereumjs/rlp";
-import { bigintToMinimalBytes, concatBytes, fromHex, type Hex, toHex } from "../../lanes/bytes.ts";
+import { concatBytes, fromHex, type Hex, toHex } from "../../lanes/bytes.ts";
+import { rlpIntegerBytes } from "../../lanes/rlp.ts";
 import { keccak256, keccakHex } from "../primitives/hash.ts";
 import { signDigest } from "../primitives/signature.ts";
 import type { BlobSidecar } from "../workers/kzg.ts";
@@ -35,22 +36,22 @@ export function signBlobTransaction(
 ): { readonly raw: Hex; readonly hash: Hex } {
   const { sidecars } = transaction;
   const fields = [
-    integer(transaction.chainId),
-    integer(transaction.nonce),
-    integer(transaction.maxPriorityFeePerGas),
-    integer(transaction.maxFeePerGas),
-    integer(transaction.gas),
+    rlpIntegerBytes(transaction.chainId),
+    rlpIntegerBytes(transaction.nonce),
+    rlpIntegerBytes(transaction.maxPriorityFeePerGas),
+    rlpIntegerBytes(transaction.maxFeePerGas),
+    rlpIntegerBytes(transaction.gas),
     fromHex(transaction.to),
-    integer(0),
+    rlpIntegerBytes(0),
     fromHex(transaction.data),
     [],
-    integer(transaction.maxFeePerBlobGas),
+    rlpIntegerBytes(transaction.maxFeePerBlobGas),
     sidecars.map(({ versionedHash }) => fromHex(versionedHash)),
   ];
   const signature = signDigest(keccak256(concatBytes(TYPE, RLP.encode(fields))), privateKey);
   const signed = [
     ...fields,
-    integer((signature[64] ?? 0) - 27),
+    rlpIntegerBytes((signature[64] ?? 0) - 27),
     withoutZeros(signature.subarray(0, 32)),
     withoutZeros(signature.subarray(32, 64)),
   ];
@@ -65,10 +66,6 @@ export function signBlobTransaction(
     raw: toHex(concatBytes(TYPE, RLP.encode(network))),
     hash: keccakHex(concatBytes(TYPE, RLP.encode(signed))),
   };
-}
-
-function integer(value: number | bigint): Uint8Array {
-  return bigintToMinimalBytes(BigInt(value));
 }
 
 function withoutZeros(bytes: Uint8Array): Uint8Array {

@@ -7,7 +7,7 @@
  */
 import assert from "node:assert";
 import { concatBytes, fromHex, type Hex, toHex } from "../../lanes/bytes.ts";
-import { encodeRlpItems } from "../../lanes/rlp.ts";
+import { encodeRlpItems, rlpIntegerBytes } from "../../lanes/rlp.ts";
 import { NodeError } from "../errors.ts";
 import {
   type Block,
@@ -21,7 +21,7 @@ import type { Transaction } from "../primitives/transaction.ts";
 import { RLP } from "@ethereumjs/rlp";
 import type { Steps } from "../turns.ts";
 import type { Operation, RecordView } from "./database.ts";
-import { encodeFields, encodeInteger, type Field, FieldReader, joinFields } from "./fields.ts";
+import { encodeFields, type Field, FieldReader, joinFields } from "./fields.ts";
 import { blockKey, encodeU64, hashKey } from "./keys.ts";
 import type { StoredBlock } from "./store.ts";
 
@@ -220,7 +220,7 @@ function readLog(read: FieldReader): Log {
 
 /** An optional integer is a list of none or one. */
 function optionalToField(value: bigint | undefined): Field {
-  return value === undefined ? [] : [encodeInteger(value)];
+  return value === undefined ? [] : [rlpIntegerBytes(value)];
 }
 
 /** The bloom of a receipt without logs is all zero and not written. */
@@ -231,16 +231,16 @@ function* encodeReceipt(receipt: Receipt): Steps<Uint8Array> {
     yield LOG_COST;
   }
   const before = encodeRlpItems([
-    encodeInteger(receipt.type),
-    encodeInteger(receipt.status),
-    encodeInteger(receipt.cumulativeGasUsed),
-    encodeInteger(receipt.gasUsed),
-    encodeInteger(receipt.effectiveGasPrice),
+    rlpIntegerBytes(receipt.type),
+    rlpIntegerBytes(receipt.status),
+    rlpIntegerBytes(receipt.cumulativeGasUsed),
+    rlpIntegerBytes(receipt.gasUsed),
+    rlpIntegerBytes(receipt.effectiveGasPrice),
     receipt.contractAddress === null ? new Uint8Array(0) : fromHex(receipt.contractAddress),
   ]);
   const after = encodeRlpItems([
     receipt.logs.length === 0 ? new Uint8Array(0) : receipt.logsBloom,
-    encodeInteger(receipt.l1Fee),
+    rlpIntegerBytes(receipt.l1Fee),
     optionalToField(receipt.depositNonce),
     optionalToField(receipt.depositReceiptVersion),
   ]);

@@ -7,6 +7,7 @@
  */
 import assert from "node:assert";
 import type { Hex } from "../../lanes/bytes.ts";
+import { rlpIntegerBytes } from "../../lanes/rlp.ts";
 import { NodeError } from "../errors.ts";
 import type { BlockRef } from "../primitives/block.ts";
 import { atOnce, inTurns } from "../turns.ts";
@@ -23,7 +24,7 @@ import {
   encodeMark,
 } from "./codecs.ts";
 import { type Database, openDatabase, type Operation } from "./database.ts";
-import { FieldReader, encodeFields, encodeInteger } from "./fields.ts";
+import { FieldReader, encodeFields } from "./fields.ts";
 import { createGroupCommit } from "./group-commit.ts";
 import { createJournal, type Journal } from "./journal.ts";
 import { blockKey, encodeU64, META, PREFIX, signedKey } from "./keys.ts";
@@ -290,7 +291,7 @@ async function raiseLeaderEpoch({ database, writer }: StoreParts, above: number)
     const payload = database.get(META.leaderEpoch);
     const last = payload === null ? 0 : FieldReader.of(payload, "leader epoch").number();
     epoch = Math.max(last, above) + 1;
-    return [{ key: META.leaderEpoch, payload: encodeFields([encodeInteger(epoch)]) }];
+    return [{ key: META.leaderEpoch, payload: encodeFields([rlpIntegerBytes(epoch)]) }];
   });
   return epoch;
 }

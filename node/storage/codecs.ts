@@ -9,10 +9,11 @@ import {
   type Hex,
   toHex,
 } from "../../lanes/bytes.ts";
+import { rlpIntegerBytes } from "../../lanes/rlp.ts";
 import { NodeError } from "../errors.ts";
 import type { BlockRef } from "../primitives/block.ts";
 import { EMPTY_TRIE_ROOT } from "../primitives/header.ts";
-import { encodeFields, encodeInteger, type Field, FieldReader } from "./fields.ts";
+import { encodeFields, type Field, FieldReader } from "./fields.ts";
 import { type AccountRecord, EMPTY_CODE_HASH } from "./state.ts";
 import type { DerivationCursor, Heads, SignedMark } from "./store.ts";
 
@@ -75,7 +76,7 @@ export function decodeSlot(payload: Uint8Array | null): bigint {
 }
 
 function refToFields(ref: BlockRef): Field {
-  return [encodeInteger(ref.number), fromHex(ref.hash)];
+  return [rlpIntegerBytes(ref.number), fromHex(ref.hash)];
 }
 
 function readRef(read: FieldReader): BlockRef {
@@ -97,10 +98,10 @@ export function decodeHeads(payload: Uint8Array): Heads {
 
 export function encodeCursor(cursor: DerivationCursor): Uint8Array {
   return encodeFields([
-    encodeInteger(cursor.nextBatchIndex),
+    rlpIntegerBytes(cursor.nextBatchIndex),
     fromHex(cursor.previousBatchHash),
     refToFields(cursor.l1Block),
-    cursor.pendingFinality.map(({ l1Number, l2 }) => [encodeInteger(l1Number), refToFields(l2)]),
+    cursor.pendingFinality.map(({ l1Number, l2 }) => [rlpIntegerBytes(l1Number), refToFields(l2)]),
   ]);
 }
 

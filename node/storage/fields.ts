@@ -5,7 +5,7 @@
  * `STORAGE_CORRUPT` like any damage.
  */
 import { RLP } from "@ethereumjs/rlp";
-import { bigintToMinimalBytes, bytesToBigint, type Hex, toHex } from "../../lanes/bytes.ts";
+import { bytesToBigint, type Hex, toHex } from "../../lanes/bytes.ts";
 import { encodeRlp, type RlpItem, rlpListHead } from "../../lanes/rlp.ts";
 import { NodeError } from "../errors.ts";
 import type { Steps } from "../turns.ts";
@@ -35,10 +35,6 @@ export function* joinFields(parts: readonly Uint8Array[]): Steps<Uint8Array> {
     yield JOIN_COST + part.length / BYTES_A_COST;
   }
   return list;
-}
-
-export function encodeInteger(value: bigint | number): Uint8Array {
-  return bigintToMinimalBytes(BigInt(value));
 }
 
 function malformed(record: string): NodeError {

@@ -11,10 +11,11 @@
  * Owns records and state. Does not own writing (`group-commit.ts`, `chain-store.ts`).
  */
 import { bytesToBigint, bytesEqual, fromHex, toHex, ZERO_HASH } from "../../lanes/bytes.ts";
+import { rlpIntegerBytes } from "../../lanes/rlp.ts";
 import { NodeError } from "../errors.ts";
 import { keccak256 } from "../primitives/hash.ts";
 import type { Database, Operation } from "./database.ts";
-import { encodeFields, encodeInteger, FieldReader } from "./fields.ts";
+import { encodeFields, FieldReader } from "./fields.ts";
 import { journalKey, META, PREFIX, prefixRange } from "./keys.ts";
 import { readMany } from "./read-many.ts";
 import type { JournalRecord } from "./store.ts";
@@ -55,10 +56,10 @@ export interface Journal {
 
 function encodeState(state: JournalState): Uint8Array {
   return encodeFields([
-    encodeInteger(state.count),
+    rlpIntegerBytes(state.count),
     state.sum,
     state.lastHash,
-    encodeInteger(state.lastAccepted),
+    rlpIntegerBytes(state.lastAccepted),
   ]);
 }
 
@@ -74,10 +75,10 @@ function decodeState(payload: Uint8Array): JournalState {
 
 function encodeRecord(record: JournalRecord, prevHash: Uint8Array): Uint8Array {
   return encodeFields([
-    encodeInteger(record.accepted >> SEQ_BITS),
-    encodeInteger(record.accepted & ((1n << SEQ_BITS) - 1n)),
+    rlpIntegerBytes(record.accepted >> SEQ_BITS),
+    rlpIntegerBytes(record.accepted & ((1n << SEQ_BITS) - 1n)),
     prevHash,
-    encodeInteger(record.kind),
+    rlpIntegerBytes(record.kind),
     record.bytes,
   ]);
 }

@@ -13,6 +13,10 @@ import { createListTrie } from "./list-root.ts";
 import { createStateTries, RESIDENT_NODES_MAX } from "./state-trie.ts";
 import { createScope } from "./trie-source.ts";
 
+function createLists() {
+  return { transactions: createListTrie(), receipts: createListTrie() };
+}
+
 /** A hasher whose base is what `trie` reads now; it keeps about `residentMax` nodes in memory. */
 export function createRootHasher(
   trie: TrieReader,
@@ -20,7 +24,7 @@ export function createRootHasher(
 ): RootHasher {
   let tries = createStateTries(createScope(trie), residentMax);
   /** Of the open block. */
-  let lists = { transactions: createListTrie(), receipts: createListTrie() };
+  let lists = createLists();
   /** Blocks that are sealed and not committed. */
   let sealed = 0;
   let failure: Error | null = null;
@@ -34,10 +38,6 @@ export function createRootHasher(
       failure = error instanceof Error ? error : new NodeError("INTERNAL", {}, error);
       throw failure;
     }
-  };
-
-  const beginLists = (): void => {
-    lists = { transactions: createListTrie(), receipts: createListTrie() };
   };
 
   // An async function turns a throw into a rejection for callers on this very thread.
@@ -56,7 +56,7 @@ export function createRootHasher(
       const roots = guarded(() => tries.seal());
       sealed += 1;
       const { transactions, receipts } = lists;
-      beginLists();
+      lists = createLists();
       return { ...roots, transactionsRoot: transactions.root(), receiptsRoot: receipts.root() };
     },
     async committed() {
@@ -68,7 +68,7 @@ export function createRootHasher(
     },
     async discard() {
       tries = createStateTries(createScope(trie), residentMax);
-      beginLists();
+      lists = createLists();
       sealed = 0;
       failure = null;
     },

@@ -18,6 +18,7 @@ import { addressOf, createMachine } from "../../../node/execution/embedded/evm.t
 import { createWorkingState, EMPTY_ACCOUNT } from "../../../node/execution/embedded/state.ts";
 import type { StateReader } from "../../../node/storage/state.ts";
 import { createRandom } from "../../parity/random.ts";
+import { SOME_BLOCK } from "../fixtures/block-context.ts";
 import {
   CALLER,
   deepEpisode,
@@ -27,17 +28,6 @@ import {
   someEpisode,
 } from "../fixtures/call-episode.ts";
 import { createMemoryState } from "../fixtures/state.ts";
-
-const CONTEXT = {
-  number: 7,
-  timestamp: 1_700_000_000,
-  gasLimit: 60_000_000n,
-  baseFee: 7n,
-  blobBaseFee: 1n,
-  beneficiary: `0x${"42".repeat(20)}`,
-  prevRandao: `0x${"ab".repeat(32)}`,
-  parentHash: `0x${"cd".repeat(32)}`,
-} as const;
 
 /** Stands for the storage root of an account with slots. */
 const SOME_ROOT: Hex = `0x${"11".repeat(32)}`;
@@ -67,7 +57,7 @@ function seeded({ accounts }: Episode): StateReader {
 async function openOurs(episode: Episode): Promise<Player> {
   const below = seeded(episode);
   const state = createWorkingState(below);
-  const { evm } = await createMachine(901, state, CONTEXT);
+  const { evm } = await createMachine(901, state, SOME_BLOCK);
   return {
     evm,
     accounts() {
@@ -139,7 +129,11 @@ async function openLibrary({ accounts }: Episode): Promise<Player> {
   };
 }
 
-const { block } = await createMachine(901, createWorkingState(createMemoryState().state), CONTEXT);
+const { block } = await createMachine(
+  901,
+  createWorkingState(createMemoryState().state),
+  SOME_BLOCK,
+);
 
 /** Everything a message shows but the state. */
 function shown({ execResult, createdAddress }: EVMResult) {

@@ -17,21 +17,14 @@ import { createWorkingState } from "../../../node/execution/embedded/state.ts";
 import { createStateManager } from "../../../node/execution/embedded/state-manager.ts";
 import { createRandom } from "../../parity/random.ts";
 import { someProgram } from "../../parity/programs.ts";
+import { SOME_BLOCK } from "../fixtures/block-context.ts";
 import { createMemoryState } from "../fixtures/state.ts";
 
 const SELF = new Address(new Uint8Array(20).fill(0xc0));
 const CALLER = new Address(new Uint8Array(20).fill(0xca));
 
-const { block } = await createMachine(901, createWorkingState(createMemoryState().state), {
-  number: 7,
-  timestamp: 1_700_000_000,
-  gasLimit: 60_000_000n,
-  baseFee: 7n,
-  blobBaseFee: 1n,
-  beneficiary: `0x${"42".repeat(20)}`,
-  prevRandao: `0x${"ab".repeat(32)}`,
-  parentHash: `0x${"cd".repeat(32)}`,
-});
+const emptyState = createWorkingState(createMemoryState().state);
+const { block } = await createMachine(901, emptyState, SOME_BLOCK);
 
 /** An EVM on empty state; with `poll` it runs our frames and loop, on our journal. */
 async function openEvm(poll: Poll | null): Promise<EVM> {
