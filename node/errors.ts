@@ -6,7 +6,6 @@
  * assert; operating errors throw `NodeError`; untrusted input gets a `Verdict` with one of these
  * codes.
  */
-
 /**
  * `retry`: the same call may succeed later. `reset`: the caller must change something first.
  * `fatal`: the process stops.
@@ -32,6 +31,12 @@ const row = (severity: Severity, gossip: GossipAction, rpc: number, text: string
   rpc,
   text,
 });
+
+/** The txpool's refusals, and what it tells of transactions it has dropped. */
+const waits = (text: string): ErrorRow => row("retry", "ignore", -32003, text);
+const refused = (text: string): ErrorRow => row("reset", "ignore", -32003, text);
+/** Nothing a peer or a client did. */
+const stops = (text: string): ErrorRow => row("fatal", "ignore", -32000, text);
 
 export const ERRORS = {
   // Transactions
@@ -86,40 +91,32 @@ export const ERRORS = {
   ),
   FEE_CAP_TOO_LOW: row("retry", "ignore", 1000, "maxFeePerGas is below the base fee."),
   TIP_ABOVE_FEE_CAP: row("reset", "reject", 1001, "maxPriorityFeePerGas is above maxFeePerGas."),
-  NONCE_TOO_LOW: row("reset", "ignore", -32003, "The account has already used this nonce."),
-  NONCE_TOO_HIGH: row(
-    "retry",
-    "ignore",
-    -32003,
-    "The nonce is too far ahead of the account's nonce.",
-  ),
-  INSUFFICIENT_FUNDS: row(
-    "retry",
-    "ignore",
-    -32003,
+  NONCE_TOO_LOW: refused("The account has already used this nonce."),
+  NONCE_TOO_HIGH: waits("The nonce is too far ahead of the account's nonce."),
+  INSUFFICIENT_FUNDS: waits(
     "The balance does not cover value and gas of the account's pending transactions.",
   ),
-  SENDER_NOT_EOA: row("reset", "ignore", -32003, "The sender is a contract."),
-  ALREADY_KNOWN: row("reset", "ignore", -32003, "The transaction is already in the txpool."),
-  REPLACEMENT_UNDERPRICED: row(
+  SENDER_NOT_EOA: refused("The sender is a contract."),
+  ALREADY_KNOWN: refused("The transaction is already in the txpool."),
+  REPLACEMENT_UNDERPRICED: refused("A replacement must raise both fees by at least 10 %."),
+  REPLACED: refused("Another transaction of the sender with the same nonce took its place."),
+  POOL_FULL: waits("The txpool is full; nothing that was acknowledged is dropped for a newcomer."),
+  SENDER_LIMIT: waits("The sender has too many transactions waiting."),
+  TX_REVERTED: row(
     "reset",
     "ignore",
-    -32003,
-    "A replacement must raise both fees by at least 10 %.",
+    3,
+    "The fast-lane transaction would revert; it was dropped without a trace and counts as a strike.",
   ),
-  REPLACED: row(
-    "reset",
-    "ignore",
-    -32003,
-    "Another transaction of the sender with the same nonce took its place.",
+  TX_EXPIRED: waits("The fast-lane transaction was not executable before its deadline block."),
+  CLASS_CHANGED: waits(
+    "The transaction was accepted for the fast lane and no longer belongs to it.",
   ),
-  POOL_FULL: row(
-    "retry",
-    "ignore",
-    -32003,
-    "The txpool is full; nothing that was acknowledged is dropped for a newcomer.",
+  RATE_LIMITED: waits("The sender submits more often than the policy or the txpool allows."),
+  SENDER_THROTTLED: waits(
+    "The sender's transactions failed or wasted time too often; it must wait.",
   ),
-  SENDER_LIMIT: row("retry", "ignore", -32003, "The sender has too many transactions waiting."),
+  EVICTED: waits("The txpool was full and a transaction that pays more took the place."),
   SEQUENCER_UNREACHABLE: row(
     "retry",
     "ignore",
@@ -139,6 +136,18 @@ export const ERRORS = {
     "reject",
     -32602,
     "The bytes are not one canonically encoded block.",
+  ),
+  FLASHBLOCK_MALFORMED: row(
+    "reset",
+    "reject",
+    -32602,
+    "The bytes are not one canonically encoded flashblock.",
+  ),
+  RECEIPT_INVALID: row(
+    "reset",
+    "ignore",
+    -32602,
+    "The receipt is malformed, or its proof or signature does not hold.",
   ),
   BLOCK_TOO_LARGE: row(
     "reset",
@@ -209,10 +218,7 @@ export const ERRORS = {
   ),
 
   // Batches
-  CHAIN_DIVERGED: row(
-    "fatal",
-    "ignore",
-    -32000,
+  CHAIN_DIVERGED: stops(
     "L1 holds a batch that contradicts this sequencer's chain; another node signs with its key, or its data folder is old.",
   ),
   BATCH_MALFORMED: row("reset", "ignore", -32000, "The batch payload does not decode canonically."),
@@ -241,16 +247,8 @@ export const ERRORS = {
     "A blob does not match its versioned hash; derivation waits for the right one.",
   ),
   L1_UNREACHABLE: row("retry", "ignore", -32000, "The L1 endpoint does not answer."),
-  L1_WRONG_CHAIN: row(
-    "fatal",
-    "ignore",
-    -32000,
-    "The L1 endpoint serves another chain than the rollup config names.",
-  ),
-  L1_REORGED: row(
-    "fatal",
-    "ignore",
-    -32000,
+  L1_WRONG_CHAIN: stops("The L1 endpoint serves another chain than the rollup config names."),
+  L1_REORGED: stops(
     "L1 has replaced the origin of the chain's head; this version does not rebuild blocks after an L1 reorg.",
   ),
   L1_TRANSACTION_FAILED: row(
@@ -270,26 +268,13 @@ export const ERRORS = {
   PEER_LIMIT: row("retry", "ignore", -32005, "The peer asks more often than it may; try later."),
 
   // Storage
-  STORAGE_LOCKED: row("fatal", "ignore", -32000, "Another process has the data folder open."),
-  STORAGE_CORRUPT: row(
-    "fatal",
-    "ignore",
-    -32000,
+  STORAGE_LOCKED: stops("Another process has the data folder open."),
+  STORAGE_CORRUPT: stops(
     "A record's checksum or the chain of hashes does not hold; refill the folder from peers or L1.",
   ),
-  STORAGE_FORMAT: row(
-    "fatal",
-    "ignore",
-    -32000,
-    "The data folder has another chain format than this version reads.",
-  ),
-  STORAGE_OTHER_CHAIN: row(
-    "fatal",
-    "ignore",
-    -32000,
-    "The data folder belongs to another chain or rollup config.",
-  ),
-  STORAGE_FAILED: row("fatal", "ignore", -32000, "Writing to the data folder failed."),
+  STORAGE_FORMAT: stops("The data folder has another chain format than this version reads."),
+  STORAGE_OTHER_CHAIN: stops("The data folder belongs to another chain or rollup config."),
+  STORAGE_FAILED: stops("Writing to the data folder failed."),
   STORAGE_BUSY: row("retry", "ignore", -32000, "Too many writes wait for the disk; try again."),
 
   // Start-up
@@ -311,13 +296,14 @@ export const ERRORS = {
     -32602,
     "A publicly known devnet key is configured on a chain that is not the devnet's.",
   ),
-  PORT_BUSY: row("fatal", "ignore", -32000, "A port that the node must listen on is taken."),
-  SIGNATURE_CONFLICT: row(
-    "fatal",
-    "ignore",
-    -32000,
-    "The signer has already signed something else for this position.",
+  PORT_BUSY: stops("A port that the node must listen on is taken."),
+  SIGNER_BEHIND: stops(
+    "The chain holds signatures that the signer does not know: its folder is an old copy.",
   ),
+  SIGNER_AHEAD: stops(
+    "The signer has signed blocks that the chain does not hold: the chain folder is an old copy.",
+  ),
+  SIGNATURE_CONFLICT: stops("The signer has already signed something else for this position."),
   POLICY_INVALID: row(
     "fatal",
     "ignore",
