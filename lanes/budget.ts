@@ -58,3 +58,19 @@ export function capOf(gasShareBps: number, gas: BlockGas): bigint {
   const free = gas.gasLimit - gas.systemGas - BigInt(gas.systemReserveGas);
   return free <= 0n ? 0n : (free * BigInt(gasShareBps)) / BigInt(BPS);
 }
+
+/** What is left of a block's gas limits, and of its time. */
+export interface GasRelease {
+  /** Gas limits that fit the block. */
+  readonly free: bigint;
+  /** What the fast classes may still take. */
+  readonly reserved: bigint;
+  /** Milliseconds left of the block, and all of them; at least one. */
+  readonly leftMs: number;
+  readonly totalMs: number;
+}
+
+/** What the normal lane may take now: gas kept for the fast classes is released linearly. */
+export function normalGasLeft({ free, reserved, leftMs, totalMs }: GasRelease): bigint {
+  return free - (reserved * BigInt(Math.floor(leftMs))) / BigInt(Math.ceil(totalMs));
+}

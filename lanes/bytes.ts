@@ -36,6 +36,23 @@ export function isHexOf(value: unknown, bytes: number): value is Hex {
   );
 }
 
+/**
+ * UTF-8 bytes of a well-formed text; URIError for any other. With nothing but the language itself:
+ * not every realm has a TextEncoder.
+ */
+export function utf8Bytes(text: string): Uint8Array {
+  const escaped = encodeURIComponent(text);
+  const bytes: number[] = [];
+  for (let at = 0; at < escaped.length; at++) {
+    if (escaped[at] !== "%") bytes.push(escaped.charCodeAt(at));
+    else {
+      bytes.push(Number.parseInt(escaped.slice(at + 1, at + 3), 16));
+      at += 2;
+    }
+  }
+  return Uint8Array.from(bytes);
+}
+
 /** One array with all parts in order. */
 export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;

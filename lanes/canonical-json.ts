@@ -3,7 +3,7 @@
  * integers, booleans, null, arrays and objects. Fractions are not refused by the RFC but by us: no
  * consensus value is one, and without them number formatting is trivially the same everywhere.
  */
-import { utf8ToBytes } from "@noble/hashes/utils.js";
+import { utf8Bytes } from "./bytes.ts";
 
 /** Nesting of arrays and objects. */
 export const JSON_DEPTH_MAX = 16;
@@ -11,7 +11,7 @@ export const JSON_DEPTH_MAX = 16;
 /** UTF-8 bytes of the canonical text, or `null` for a value that has none. */
 export function canonicalJson(value: unknown): Uint8Array | null {
   const text = canonicalText(value, JSON_DEPTH_MAX);
-  return text === null ? null : utf8ToBytes(text);
+  return text === null ? null : utf8Bytes(text);
 }
 
 function canonicalText(value: unknown, depthLeft: number): string | null {

@@ -6,7 +6,7 @@
  */
 import { hashWords, u64, u72, word } from "./abi.ts";
 import type { Hex } from "./bytes.ts";
-import { treeRoot } from "./tree.ts";
+import { type TreeLeaf, treeRoot } from "./tree.ts";
 
 /** Rule number of a transaction that no rule put where it is: system and normal. */
 export const NO_RULE = 65_535;
@@ -79,22 +79,22 @@ export function resultHash(root: Hex, gasUsed: bigint): Hex {
 }
 
 export function laneRoot(leaves: readonly LaneLeaf[]): Hex {
-  return treeRoot(
-    "laneRoot",
-    leaves.map((leaf) => [
-      word(leaf.txHash),
-      u64(leaf.rank),
-      u64(leaf.rule),
-      u72(leaf.accepted),
-      u72(leaf.ready),
-      u64(leaf.gasLimit),
-    ]),
-  );
+  return treeRoot("laneRoot", leaves.map(laneWords));
 }
 
-export function resultRoot(leaves: readonly ResultLeaf[]): Hex {
-  return treeRoot(
-    "resultRoot",
-    leaves.map((leaf) => [word(leaf.txHash), u64(leaf.status), u64(leaf.gasUsed)]),
-  );
+/** Fields of a leaf of the "laneRoot" tree. */
+export function laneWords(leaf: LaneLeaf): TreeLeaf {
+  return [
+    word(leaf.txHash),
+    u64(leaf.rank),
+    u64(leaf.rule),
+    u72(leaf.accepted),
+    u72(leaf.ready),
+    u64(leaf.gasLimit),
+  ];
+}
+
+/** Fields of a leaf of the "resultRoot" tree. */
+export function resultWords(leaf: ResultLeaf): TreeLeaf {
+  return [word(leaf.txHash), u64(leaf.status), u64(leaf.gasUsed)];
 }

@@ -1,11 +1,14 @@
 /**
  * LaneState: the small state that lane rules depend on, derived by everyone from the blocks alone.
- * Owns its form at genesis and its canonical bytes. Bounded: at most one entry a rank. PROTOCOL 4.
+ * Owns its form at genesis and its canonical bytes. Bounded: at most `ttlBlocks` recent blocks, with
+ * at most one entry a rank each. PROTOCOL 4.
  *
- *   rlp([blockNumber, timestamp, timestampMs, orderHash, lastForced, leaderEpoch, [[rank, ready]…]])
+ *   rlp([blockNumber, timestamp, timestampMs, orderHash, lastForced, leaderEpoch,
+ *        [[[rank, cap, gas]…], [[rank, ready]…]]…])        the newest block last
  */
 import { bigintToMinimalBytes, fromHex, type Hex, toHex, ZERO_HASH } from "./bytes.ts";
 import { NUMBER_BYTES } from "./lane-data.ts";
+import { TTL_BLOCKS_MAX } from "./policy-document.ts";
 import {
   decodeRlp,
   encodeRlp,
@@ -19,13 +22,31 @@ import { accept, refuse, type Verdict } from "./verdict.ts";
 
 const RANK_MAX = 255;
 const HASH_BYTES = 32;
-const DEPTH_MAX = 3;
+const DEPTH_MAX = 5;
+/** Bytes of gas limits: a class can take what a block has, and a cap is never above it. */
+const GAS_BYTES = 9;
 
-/** The highest `ready` number of a rank on the whole chain so far. */
+/** What a fast class may take of a block, and what it took: gas limits. */
+export interface ClassGas {
+  /** 1 to 254. */
+  readonly rank: number;
+  readonly cap: bigint;
+  readonly gas: bigint;
+}
+
+/** The highest `ready` number of a rank in a block. */
 export interface RankReady {
   /** 1 to 255. */
   readonly rank: number;
   readonly ready: bigint;
+}
+
+/** What I2 needs of a block: who could have been in it, and who was. */
+export interface RecentBlock {
+  /** One a class of the policy, ascending. */
+  readonly classes: readonly ClassGas[];
+  /** Ranks that the block has, ascending. */
+  readonly ready: readonly RankReady[];
 }
 
 /** After the block `blockNumber`. */
@@ -41,8 +62,8 @@ export interface LaneState {
   readonly lastForced: number;
   /** Of the block's last flashblock. */
   readonly leaderEpoch: number;
-  /** Ranks that have had a transaction, ascending. */
-  readonly readyByRank: readonly RankReady[];
+  /** Blocks up to this one, newest last: as many as the policy's `ttlBlocks`. */
+  readonly recent: readonly RecentBlock[];
 }
 
 /** The state after block 0, which has no flashblocks. */
@@ -54,7 +75,7 @@ export function genesisLaneState(timestamp: number): LaneState {
     orderHash: ZERO_HASH,
     lastForced: 0,
     leaderEpoch: 0,
-    readyByRank: [],
+    recent: [],
   };
 }
 
@@ -67,9 +88,13 @@ export function encodeLaneState(state: LaneState): Uint8Array {
     fromHex(state.orderHash),
     rlpIntegerBytes(state.lastForced),
     rlpIntegerBytes(state.leaderEpoch),
-    state.readyByRank.map(({ rank, ready }) => [
-      rlpIntegerBytes(rank),
-      bigintToMinimalBytes(ready),
+    state.recent.map(({ classes, ready }) => [
+      classes.map(({ rank, cap, gas }) => [
+        rlpIntegerBytes(rank),
+        bigintToMinimalBytes(cap),
+        bigintToMinimalBytes(gas),
+      ]),
+      ready.map((entry) => [rlpIntegerBytes(entry.rank), bigintToMinimalBytes(entry.ready)]),
     ]),
   ]);
 }
@@ -83,7 +108,7 @@ export function decodeLaneState(bytes: Uint8Array): Verdict<LaneState, "LANE_STA
   const orderHash = fields[3];
   const lastForced = rlpSafeInteger(fields[4]);
   const leaderEpoch = rlpSafeInteger(fields[5]);
-  const readyByRank = decodeReadyByRank(fields[6]);
+  const recent = decodeRecent(fields[6]);
   if (
     blockNumber === null ||
     timestamp === null ||
@@ -91,7 +116,7 @@ export function decodeLaneState(bytes: Uint8Array): Verdict<LaneState, "LANE_STA
     !(orderHash instanceof Uint8Array && orderHash.length === HASH_BYTES) ||
     lastForced === null ||
     leaderEpoch === null ||
-    readyByRank === null
+    recent === null
   ) {
     return refuse("LANE_STATE_MALFORMED");
   }
@@ -102,34 +127,46 @@ export function decodeLaneState(bytes: Uint8Array): Verdict<LaneState, "LANE_STA
     orderHash: toHex(orderHash),
     lastForced,
     leaderEpoch,
-    readyByRank,
+    recent,
   });
 }
 
-/** The highest of what was and what a block brings, rank by rank. */
-export function raiseReady(
-  before: readonly RankReady[],
-  block: Iterable<RankReady>,
-): readonly RankReady[] {
-  const highest = new Map(before.map(({ rank, ready }) => [rank, ready]));
-  for (const { rank, ready } of block) {
-    const known = highest.get(rank);
-    if (known === undefined || ready > known) highest.set(rank, ready);
+function decodeRecent(item: RlpItem | undefined): RecentBlock[] | null {
+  if (!isRlpList(item) || item.length > TTL_BLOCKS_MAX) return null;
+  const blocks: RecentBlock[] = [];
+  for (const block of item) {
+    if (!isRlpList(block) || block.length !== 2) return null;
+    const classes = decodeByRank(block[0], 3, (rank, [cap, gas]) => ({
+      rank,
+      cap: rlpInteger(cap, GAS_BYTES),
+      gas: rlpInteger(gas, GAS_BYTES),
+    }));
+    const ready = decodeByRank(block[1], 2, (rank, [number]) => ({
+      rank,
+      ready: rlpInteger(number, NUMBER_BYTES),
+    }));
+    if (classes === null || ready === null) return null;
+    const isWhole = classes.every(({ cap, gas }) => cap !== null && gas !== null);
+    if (!isWhole || ready.some((entry) => (entry.ready ?? 0n) === 0n)) return null;
+    blocks.push({ classes: classes as ClassGas[], ready: ready as RankReady[] });
   }
-  return [...highest].map(([rank, ready]) => ({ rank, ready })).sort((a, b) => a.rank - b.rank);
+  return blocks;
 }
 
-function decodeReadyByRank(item: RlpItem | undefined): RankReady[] | null {
+/** Entries of `size` items that begin with a rank, ranks ascending. */
+function decodeByRank<T>(
+  item: RlpItem | undefined,
+  size: number,
+  decodeOne: (rank: number, rest: readonly (RlpItem | undefined)[]) => T,
+): T[] | null {
   if (!isRlpList(item) || item.length > RANK_MAX) return null;
-  const out: RankReady[] = [];
+  const out: T[] = [];
   let above = 0;
   for (const entry of item) {
-    if (!isRlpList(entry) || entry.length !== 2) return null;
+    if (!isRlpList(entry) || entry.length !== size) return null;
     const rank = rlpSafeInteger(entry[0]);
-    const ready = rlpInteger(entry[1], NUMBER_BYTES);
-    if (rank === null || ready === null || ready === 0n) return null;
-    if (rank <= above || rank > RANK_MAX) return null;
-    out.push({ rank, ready });
+    if (rank === null || rank <= above || rank > RANK_MAX) return null;
+    out.push(decodeOne(rank, entry.slice(1)));
     above = rank;
   }
   return out;

@@ -3,7 +3,7 @@
  * (the Solidity side hashes the same ones) and the field order. Does not own signing. PROTOCOL 1,
  * 4, 8.
  */
-import { addressWord, hashWords, u64, word } from "./abi.ts";
+import { addressWord, hashWords, u64, u72, word } from "./abi.ts";
 import { concatBytes, type Hex } from "./bytes.ts";
 import { keccak, keccakText } from "./keccak.ts";
 
@@ -13,12 +13,19 @@ export const FLASHBLOCK_TYPE = "Flashblock(bytes32 orderHash,bytes32 resultHash)
 export const BLOCK_TYPE =
   "Block(uint64 number,bytes32 blockHash,bytes32 laneDataHash,uint64 term,uint64 leaderEpoch," +
   "uint64 lastForced,uint64 l1OriginNumber,bytes32 l1OriginHash)";
+export const ADMISSION_GROUP_TYPE =
+  "AdmissionGroup(uint64 term,uint64 leaderEpoch,uint72 firstAccepted,uint64 count,bytes32 root," +
+  "bytes32 previousRoot,uint64 issuedAtMs)";
 export const BATCH_TYPE =
   "Batch(uint64 index,bytes32 previousBatchHash,uint64 firstBlock,uint64 lastBlock," +
   "bytes32 lastBlockHash,bytes32 stateRoot,bytes32 withdrawalRoot,bytes32 flashRoot," +
   "bytes32 laneStateHash,uint64 firstOrigin,uint64 lastOriginNumber,bytes32 lastOriginHash," +
   "uint64 delayedCount,bytes32 delayedAcc,uint64 term,bytes32 payloadHash)";
 
+const FLASHBLOCK_TYPE_HASH = keccakText(FLASHBLOCK_TYPE);
+const BLOCK_TYPE_HASH = keccakText(BLOCK_TYPE);
+const ADMISSION_GROUP_TYPE_HASH = keccakText(ADMISSION_GROUP_TYPE);
+const BATCH_TYPE_HASH = keccakText(BATCH_TYPE);
 const DOMAIN_NAME = "Pricelane";
 const DOMAIN_VERSION = "1";
 const DIGEST_PREFIX = Uint8Array.of(0x19, 0x01);
@@ -46,6 +53,21 @@ export interface BlockCommitment {
   readonly lastForced: number;
   readonly l1OriginNumber: number;
   readonly l1OriginHash: Hex;
+}
+
+/** Everything that was taken in with one group commit. PROTOCOL 3. */
+export interface AdmissionGroup {
+  readonly term: number;
+  readonly leaderEpoch: number;
+  /** The lowest accepted number in it. */
+  readonly firstAccepted: bigint;
+  /** Leaves under `root`. */
+  readonly count: number;
+  readonly root: Hex;
+  /** Of the group before in this leader epoch, `ZERO_HASH` for the first. */
+  readonly previousRoot: Hex;
+  /** Unix milliseconds. */
+  readonly issuedAtMs: number;
 }
 
 /** A batch header. */
@@ -77,11 +99,7 @@ export function flashblockDigest(
 ): Uint8Array {
   return digest(
     domain,
-    hashWords([
-      keccakText(FLASHBLOCK_TYPE),
-      word(flashblock.orderHash),
-      word(flashblock.resultHash),
-    ]),
+    hashWords([FLASHBLOCK_TYPE_HASH, word(flashblock.orderHash), word(flashblock.resultHash)]),
   );
 }
 
@@ -90,7 +108,7 @@ export function blockDigest(domain: SigningDomain, block: BlockCommitment): Uint
   return digest(
     domain,
     hashWords([
-      keccakText(BLOCK_TYPE),
+      BLOCK_TYPE_HASH,
       u64(block.number),
       word(block.blockHash),
       word(block.laneDataHash),
@@ -103,6 +121,23 @@ export function blockDigest(domain: SigningDomain, block: BlockCommitment): Uint
   );
 }
 
+/** 32-byte EIP-712 digest of an admission group. */
+export function admissionGroupDigest(domain: SigningDomain, group: AdmissionGroup): Uint8Array {
+  return digest(
+    domain,
+    hashWords([
+      ADMISSION_GROUP_TYPE_HASH,
+      u64(group.term),
+      u64(group.leaderEpoch),
+      u72(group.firstAccepted),
+      u64(group.count),
+      word(group.root),
+      word(group.previousRoot),
+      u64(group.issuedAtMs),
+    ]),
+  );
+}
+
 /** 32-byte EIP-712 digest of a batch header. */
 export function batchDigest(domain: SigningDomain, batch: BatchCommitment): Uint8Array {
   return digest(domain, batchStructHash(batch));
@@ -111,7 +146,7 @@ export function batchDigest(domain: SigningDomain, batch: BatchCommitment): Uint
 /** EIP-712 struct hash of a batch header: the next batch's `previousBatchHash`. */
 export function batchStructHash(batch: BatchCommitment): Hex {
   return hashWords([
-    keccakText(BATCH_TYPE),
+    BATCH_TYPE_HASH,
     u64(batch.index),
     word(batch.previousBatchHash),
     u64(batch.firstBlock),
@@ -135,7 +170,18 @@ function digest(domain: SigningDomain, structHash: Hex): Uint8Array {
   return keccak(concatBytes(DIGEST_PREFIX, word(domainSeparator(domain)), word(structHash)));
 }
 
+/** Separators of the domains that were used: a program has one or two. */
+const separators = new WeakMap<SigningDomain, Hex>();
+
 function domainSeparator(domain: SigningDomain): Hex {
+  const known = separators.get(domain);
+  if (known !== undefined) return known;
+  const separator = hashDomain(domain);
+  separators.set(domain, separator);
+  return separator;
+}
+
+function hashDomain(domain: SigningDomain): Hex {
   return hashWords([
     keccakText(DOMAIN_TYPE),
     keccakText(DOMAIN_NAME),

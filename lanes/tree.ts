@@ -11,28 +11,74 @@ import { concatBytes, fromHex, type Hex, toHex } from "./bytes.ts";
 import { keccak, keccakText } from "./keccak.ts";
 
 const LEAF_TAG = Uint8Array.of(0);
-const NODE_TAG = Uint8Array.of(1);
 const ROOT_TAG = Uint8Array.of(2);
+
+/** Tag and both halves of the node that is being hashed. */
+const nodeBytes = new Uint8Array(1 + 2 * WORD_BYTES);
+nodeBytes[0] = 1;
 
 /** A leaf's fields, each one ABI word. */
 export type TreeLeaf = readonly Uint8Array[];
 
 /** Root over the leaves in order. */
 export function treeRoot(treeName: string, leaves: readonly TreeLeaf[]): Hex {
-  let level = leafHashes(treeName, leaves);
-  while (level.length > 1) level = parents(level);
-  return rootOf(leaves.length, level[0] ?? new Uint8Array(WORD_BYTES));
+  return rootOfLeafHashes(leafHashes(treeName, leaves));
+}
+
+/** 32-byte hash of the leaf at `index`. */
+export function treeLeafHash(treeName: string, index: number, leaf: TreeLeaf): Uint8Array {
+  return leafHash(keccakText(treeName), index, leaf);
+}
+
+/** Root over leaves that are hashed already. */
+export function rootOfLeafHashes(hashes: readonly Uint8Array[]): Hex {
+  const builder = new TreeBuilder();
+  for (const hash of hashes) builder.add(hash);
+  return builder.root();
+}
+
+/**
+ * A tree that grows leaf by leaf: what is added costs one hash on average, the root as many as the
+ * tree is high.
+ */
+export class TreeBuilder {
+  /** By height, the perfect subtree that waits for its right neighbour. */
+  readonly #waiting: (Uint8Array | null)[] = [];
+  #count = 0;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Adds a leaf by its hash. */
+  add(leaf: Uint8Array): void {
+    this.#count += 1;
+    let hash = leaf;
+    let height = 0;
+    for (let left = this.#waiting[0]; left; left = this.#waiting[height]) {
+      hash = nodeHash(left, hash);
+      this.#waiting[height++] = null;
+    }
+    this.#waiting[height] = hash;
+  }
+
+  root(): Hex {
+    let top: Uint8Array | null = null;
+    for (const left of this.#waiting)
+      if (left !== null) top = top === null ? left : nodeHash(left, top);
+    return rootOf(this.#count, top ?? new Uint8Array(WORD_BYTES));
+  }
 }
 
 /**
  * Siblings from the leaf to the top, for `treePathHolds`. The index must be one of the leaves'.
  * A level where the node moves up alone adds nothing.
  */
-export function treePath(treeName: string, leaves: readonly TreeLeaf[], index: number): Hex[] {
-  if (!(index in leaves)) throw new RangeError("no such leaf");
+export function treePath(hashes: readonly Uint8Array[], index: number): Hex[] {
+  if (!(index in hashes)) throw new RangeError("no such leaf");
   const path: Hex[] = [];
   let position = index;
-  for (let level = leafHashes(treeName, leaves); level.length > 1; level = parents(level)) {
+  for (let level = hashes; level.length > 1; level = parents(level)) {
     const sibling = level[position % 2 === 0 ? position + 1 : position - 1];
     if (sibling !== undefined) path.push(toHex(sibling));
     position = Math.floor(position / 2);
@@ -69,7 +115,8 @@ export function treePathHolds(claim: TreeClaim, path: readonly Hex[]): boolean {
   return used === path.length && rootOf(count, hash) === root;
 }
 
-function leafHashes(treeName: string, leaves: readonly TreeLeaf[]): Uint8Array[] {
+/** The hashes of all leaves, in order. */
+export function leafHashes(treeName: string, leaves: readonly TreeLeaf[]): Uint8Array[] {
   const name = keccakText(treeName);
   return leaves.map((fields, index) => leafHash(name, index, fields));
 }
@@ -79,7 +126,9 @@ function leafHash(name: Uint8Array, index: number, fields: TreeLeaf): Uint8Array
 }
 
 function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
-  return keccak(concatBytes(NODE_TAG, left, right));
+  nodeBytes.set(left, 1);
+  nodeBytes.set(right, 1 + WORD_BYTES);
+  return keccak(nodeBytes);
 }
 
 function parents(level: readonly Uint8Array[]): Uint8Array[] {

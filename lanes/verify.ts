@@ -1,8 +1,8 @@
 /**
  * The lane rules of a block: one verdict for the builder's own blocks, for gossip and for
  * derivation.
- * Owns I1, I3, I4, admission numbers, nonce order and flashblock times (PROTOCOL 4). Does not own
- * execution, signatures, L1 origin rules, nor I2 (not in force in this version).
+ * Owns I1, I3, I4, admission numbers, nonce order and flashblock times (PROTOCOL 4); I2 is in
+ * `overtaking.ts`. Does not own execution, signatures, L1 origin rules.
  *
  * The class of a transaction is not carried in a block: ranks come from `classify`. So I3, "the
  * recomputed class equals the rank", holds by construction; a wrongly placed transaction shows as
@@ -11,12 +11,13 @@
  * Everything about the block and its LaneData is untrusted; policy and LaneState are our own.
  */
 import { U64_MAX, U72_MAX } from "./abi.ts";
-import { capOf } from "./budget.ts";
+import { type BlockGas, capOf } from "./budget.ts";
 import type { Hex } from "./bytes.ts";
 import { classify, SYSTEM_RANK } from "./classify.ts";
 import { type FlashblockContext, laneRoot, orderHash } from "./flashblock.ts";
 import type { LaneData } from "./lane-data.ts";
-import { type LaneState, raiseReady } from "./lane-state.ts";
+import type { LaneState } from "./lane-state.ts";
+import { findOvertaken, type Ordered, recentBlock } from "./overtaking.ts";
 import { orderOfRank } from "./order.ts";
 import type { Policy } from "./policy.ts";
 import { DEPOSIT_TYPE, type LaneTransaction } from "./transaction.ts";
@@ -79,11 +80,12 @@ export function verifyLanes(
     checkNumbers(placed) ??
     checkOrder(placed, policy) ??
     checkNonces(placed) ??
-    checkCaps(block, placed, policy);
+    checkCaps(block, placed, policy) ??
+    checkOvertaking(placed, policy, laneState);
   if (broken !== null) return broken;
   const orderHashes = hashFlashblocks(block, laneData, laneState, placed);
   return accept({
-    laneState: nextState(block, laneData, laneState, placed, orderHashes),
+    laneState: nextState(block, laneData, laneState, placed, orderHashes, policy),
     ranks: placed.map(({ rank }) => rank),
     rules: placed.map(({ rule }) => rule),
     orderHashes,
@@ -254,11 +256,8 @@ function checkNonces(placed: readonly Placed[]): Violation | null {
 
 /** I4. */
 function checkCaps(block: LaneBlock, placed: readonly Placed[], policy: Policy): Violation | null {
-  const { systemReserveGas, fast } = policy.document;
-  const systemGas = placed
-    .filter(({ rank }) => rank === SYSTEM_RANK)
-    .reduce((sum, { transaction }) => sum + transaction.gasLimit, 0n);
-  const gas = { gasLimit: block.gasLimit, systemGas, systemReserveGas };
+  const { fast } = policy.document;
+  const gas = gasOf(block, placed, policy);
   const left = new Map(
     fast.classes.map(({ rank, gasShareBps }) => [rank, capOf(gasShareBps, gas)]),
   );
@@ -270,6 +269,31 @@ function checkCaps(block: LaneBlock, placed: readonly Placed[], policy: Policy):
     left.set(item.rank, after);
   }
   return null;
+}
+
+/** I2. */
+function checkOvertaking(
+  placed: readonly Placed[],
+  policy: Policy,
+  { recent }: LaneState,
+): Violation | null {
+  const found = findOvertaken(placed.map(ordered), recent, policy.document.ttlBlocks);
+  const overtaken = found === null ? undefined : placed[found.index];
+  if (found === null || overtaken === undefined) return null;
+  const { blocksBefore, by } = found;
+  return violation("OVERTAKEN", { ...where(overtaken), rank: overtaken.rank, blocksBefore, by });
+}
+
+function ordered({ rank, ready, transaction }: Placed): Ordered {
+  return { rank, ready, gasLimit: transaction.gasLimit };
+}
+
+function gasOf(block: LaneBlock, placed: readonly Placed[], policy: Policy): BlockGas {
+  const systemGas = placed
+    .filter(({ rank }) => rank === SYSTEM_RANK)
+    .reduce((sum, { transaction }) => sum + transaction.gasLimit, 0n);
+  const { systemReserveGas } = policy.document;
+  return { gasLimit: block.gasLimit, systemGas, systemReserveGas };
 }
 
 function hashFlashblocks(
@@ -310,7 +334,10 @@ function nextState(
   before: LaneState,
   placed: readonly Placed[],
   orderHashes: readonly Hex[],
+  policy: Policy,
 ): LaneState {
+  const { document } = policy;
+  const own = recentBlock(document, gasOf(block, placed, policy), placed.map(ordered));
   const last = laneData.flashblocks.at(-1);
   return {
     blockNumber: block.number,
@@ -319,10 +346,7 @@ function nextState(
     orderHash: orderHashes.at(-1) ?? before.orderHash,
     lastForced: before.lastForced,
     leaderEpoch: last?.leaderEpoch ?? before.leaderEpoch,
-    readyByRank: raiseReady(
-      before.readyByRank,
-      placed.filter(({ rank }) => rank !== SYSTEM_RANK),
-    ),
+    recent: [...before.recent, own].slice(-document.ttlBlocks),
   };
 }
 

@@ -42,6 +42,8 @@ export const VIOLATION_CODES = [
   "RANK_DECREASES",
   /** In a class of order `ready`, a lower number behind a higher one in a flashblock. */
   "READY_NOT_INCREASING",
+  /** I2: a transaction of a lower class, executable later, before a fast one that had room. */
+  "OVERTAKEN",
   /** A sender's transactions are not in nonce order. */
   "NONCE_NOT_INCREASING",
   /** I4: a class takes more gas by limit than its share. */

@@ -3,7 +3,9 @@
  * structured-cloneable; everything that can be read from the store is read there instead
  * (`reader.ts`), so that reads never cost the sequencing thread anything.
  */
+import type { AdmissionLeaf } from "../lanes/admission.ts";
 import type { Hex } from "../lanes/bytes.ts";
+import type { AdmissionGroup } from "../lanes/signed.ts";
 import type { ErrorCode, ErrorData } from "./errors.ts";
 import type { BlockRef } from "./primitives/block.ts";
 import type { UserTransaction } from "./primitives/transaction.ts";
@@ -12,9 +14,39 @@ import type { UserTransaction } from "./primitives/transaction.ts";
 export const NODE_API_CHANNEL = "node";
 export const NODE_EVENTS_CHANNEL = "node-events";
 
+/** A signed admission group, and which of its leaves this is. PROTOCOL 3. */
+export interface AdmissionProof {
+  readonly group: AdmissionGroup;
+  /** 65 bytes. */
+  readonly signature: Uint8Array;
+  /** The hashes of all leaves, 32 bytes each, in memory that threads share. */
+  readonly leafHashes: Uint8Array;
+  readonly index: number;
+  readonly leaf: AdmissionLeaf;
+}
+
 export type SubmitAnswer =
-  | { readonly ok: true; readonly hash: Hex; readonly lane: "fast" | "normal" }
+  | {
+      readonly ok: true;
+      readonly hash: Hex;
+      readonly lane: "fast" | "normal";
+      readonly rank: number;
+      readonly accepted: bigint;
+      /** The last block in which it may stand; 0 for the normal lane, which has none. */
+      readonly deadlineBlock: number;
+      /** Where it was asked for, and this node is the sequencer. */
+      readonly admission?: AdmissionProof;
+    }
   | { readonly ok: false; readonly code: ErrorCode; readonly data: ErrorData };
+
+/** A transaction that was acknowledged and will not stand in any block. */
+export interface DroppedTransaction {
+  readonly hash: Hex;
+  readonly accepted: bigint;
+  readonly code: ErrorCode;
+  /** The block that was open. */
+  readonly blockNumber: number;
+}
 
 export interface PendingTransaction {
   readonly transaction: UserTransaction;
@@ -44,7 +76,7 @@ export interface NodeApi {
    * Takes a transaction in. Resolves when its journal record is durable (a follower: when the
    * sequencer has said so). The caller has decoded it, checked its form and recovered the sender.
    */
-  submit(transaction: UserTransaction): Promise<SubmitAnswer>;
+  submit(transaction: UserTransaction, wantsReceipt?: boolean): Promise<SubmitAnswer>;
   /** Next nonce after the account's pooled transactions; `null` where the pool has none of it. */
   poolNonce(address: Hex): Promise<bigint | null>;
   pooled(hash: Hex): Promise<PendingTransaction | null>;
@@ -89,6 +121,10 @@ export interface NodeEvents {
   /** A new head stands in the store; `removed` lists blocks a reorg took away, newest first. */
   newHead(head: BlockRef, removed: readonly BlockRef[]): void;
   newPendingTransaction(hash: Hex): void;
+  /** `encodeSignedFlashblock`: durable and signed, in order. In memory that threads share. */
+  flashblock(bytes: Uint8Array): void;
+  /** Durable before it is told. */
+  dropped(drop: DroppedTransaction): void;
   /** A flashblock was executed, in order; whoever misses one has no `pending` until the next block. */
   pendingSlice(slice: PendingSlice): void;
   /** The open block of this number is sealed and has this hash; the next one stands on it. */

@@ -28,6 +28,8 @@ export interface NodeConfig {
    */
   readonly rollupHash: Hex;
   readonly dataDir: string;
+  /** Where the journal and the signer's marks are kept; `null` for the data folder. */
+  readonly journalDir: string | null;
   /** One port for HTTP and WebSocket; 0 takes any free one. */
   readonly rpc: { readonly host: string; readonly port: number };
   readonly p2p: { readonly listen: string[]; readonly peers: string[] };
@@ -65,6 +67,7 @@ const settingsSchema = z.strictObject({
   role: z.enum(["sequencer", "follower"]),
   rollupFile: path,
   dataDir: path,
+  journalDir: path.nullable().default(null),
   rpc: z
     .strictObject({ host: z.string().min(1).default("127.0.0.1"), port: port.default(9545) })
     .prefault({}),
@@ -128,6 +131,7 @@ const ROWS: readonly Row[] = [
   ["role", "ROLE", "--role", "text", "sequencer or follower", "what this node does"],
   ["rollupFile", "ROLLUP", "--rollup", "path", "the path of a rollup config file", "what all nodes of the chain agree on"],
   ["dataDir", "DATA_DIR", "--data-dir", "path", "the path of a folder", "where the chain is kept; made when missing"],
+  ["journalDir", "JOURNAL_DIR", "--journal-dir", "path", "the path of a folder", "where a sequencer's journal and its signer's marks are kept: another disk, if possible (the data folder)"],
   ["rpc.host", "RPC_HOST", "--rpc-host", "text", "a host name or address", "where HTTP and WebSocket listen (127.0.0.1)"],
   ["rpc.port", "RPC_PORT", "--rpc-port", "integer", "an integer from 0 to 65535, 0 for any free port", "port of HTTP and WebSocket (9545)"],
   ["p2p.listen", "P2P_LISTEN", "--p2p-listen", "list", "multiaddrs like /ip4/0.0.0.0/tcp/9900, at most 64", "where libp2p listens (nowhere)"],

@@ -21,12 +21,10 @@ import type { Logger } from "./log.ts";
 import type { Follow } from "./p2p/follow.ts";
 import type { Forwarded } from "./p2p/forwarded.ts";
 import type { Network } from "./p2p/network-client.ts";
-import type { Admission } from "./sequencer/admission.ts";
 import { PreemptionSignal } from "./preemption-signal.ts";
-import type { Sequencer } from "./sequencer/sequencer.ts";
-import type { Signer } from "./sequencer/signer.ts";
+import type { Sequencing } from "./sequencer/sequencing.ts";
 import type { Settlement } from "./settlement/settlement-client.ts";
-import type { BlockCommit, Store } from "./storage/store.ts";
+import { type BlockCommit, NO_ADMISSIONS, type Store } from "./storage/store.ts";
 import { createWorkerPool, type WorkerPool } from "./workers/pool.ts";
 
 /** What both roles have. */
@@ -42,6 +40,8 @@ export interface Core {
   readonly l1: L1View;
   /** Makes a long normal transaction give way. */
   readonly preemption: PreemptionSignal;
+  /** Ends the node. */
+  readonly fail: Fail;
 }
 
 /** Parts that come to life after the core; handlers of the workers reach them through here. */
@@ -58,13 +58,6 @@ export interface Late {
   sequencing: Sequencing | null;
 }
 
-/** What only a sequencer has. */
-export interface Sequencing {
-  readonly admission: Admission;
-  readonly signer: Signer;
-  readonly sequencer: Sequencer;
-}
-
 export type Fail = (error: Error) => void;
 
 /** Block 0 as the store takes it. */
@@ -77,6 +70,7 @@ export function genesisCommit(config: NodeConfig, policy: Policy): BlockCommit {
       block,
       laneData: { policyHash: policy.hash, flashblocks: [], numbers: [] },
       orderHashes: [],
+      flashblockSignatures: [],
       laneState: encodeLaneState(genesisLaneState(rollup.genesis.timestamp)),
       signature: null,
     },
@@ -84,6 +78,7 @@ export function genesisCommit(config: NodeConfig, policy: Policy): BlockCommit {
     diff,
     trie,
     settled: [],
+    admissions: NO_ADMISSIONS,
     heads: { unsafe: ref, safe: ref, finalized: ref },
     cursor: {
       nextBatchIndex: 0,
@@ -136,5 +131,5 @@ export async function createCore(
   });
   const sequencing = (): boolean => late.sequencing !== null;
   const safe = createSafeChain(chain, { store, recoverSenders, sequencing, log: chainLog });
-  return { config, policy, store, log, pool, engine, chain, safe, l1, preemption: signal };
+  return { config, policy, store, log, pool, engine, chain, safe, l1, preemption: signal, fail };
 }

@@ -117,6 +117,12 @@ export const ERRORS = {
     "The sender's transactions failed or wasted time too often; it must wait.",
   ),
   EVICTED: waits("The txpool was full and a transaction that pays more took the place."),
+  SYNC_TIMEOUT: row(
+    "retry",
+    "ignore",
+    4,
+    "The transaction was taken in and not executed in the time that was given.",
+  ),
   SEQUENCER_UNREACHABLE: row(
     "retry",
     "ignore",

@@ -83,8 +83,9 @@ export function createApi(core: Core, late: Late): NodeApi {
     return counted;
   };
   return {
-    submit(transaction) {
-      if (late.sequencing !== null) return late.sequencing.admission.submit(transaction);
+    submit(transaction, wantsReceipt) {
+      const admission = late.sequencing?.admission;
+      if (admission !== undefined) return admission.submit(transaction, wantsReceipt);
       if (late.forwarded !== null) return late.forwarded.submit(transaction);
       return Promise.resolve({ ok: false, code: "NOT_ACCEPTING", data: {} });
     },

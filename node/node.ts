@@ -8,19 +8,13 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { fromHex, type Hex, ZERO_HASH } from "../lanes/bytes.ts";
+import { encodeSignedFlashblock } from "../lanes/signed-flashblock.ts";
 import { parsePolicy, type Policy } from "../lanes/policy.ts";
 import { NODE_API_CHANNEL, NODE_EVENTS_CHANNEL, type NodeEvents } from "./api.ts";
 import { systemClock } from "./clock.ts";
 import type { NodeConfig } from "./config.ts";
 import { NodeError } from "./errors.ts";
-import {
-  type Core,
-  createCore,
-  type Fail,
-  genesisCommit,
-  type Late,
-  type Sequencing,
-} from "./core.ts";
+import { type Core, createCore, type Fail, genesisCommit, type Late } from "./core.ts";
 import { createApi, settlementHandlers, submitFromPeer } from "./handlers.ts";
 import { createLogger, type Logger } from "./log.ts";
 import { createFollow } from "./p2p/follow.ts";
@@ -29,10 +23,11 @@ import { createNetwork, type Network } from "./p2p/network-client.ts";
 import { connect, type PortLike, type Remote, serve } from "./port.ts";
 import { hasNativeSecp256k1 } from "./primitives/hash.ts";
 import type { UserTransaction } from "./primitives/transaction.ts";
-import { createAdmission } from "./sequencer/admission.ts";
-import { createArrivals } from "./sequencer/arrivals.ts";
-import { createSequencer } from "./sequencer/sequencer.ts";
-import { createSigner } from "./sequencer/signer.ts";
+import {
+  createSequencing,
+  type Sequencing,
+  type SequencingEvents,
+} from "./sequencer/sequencing.ts";
 import { createVerifier } from "./sequencer/verifier.ts";
 import type { SettlementHandlers } from "./settlement/settlement.ts";
 import { createSettlement, type Settlement } from "./settlement/settlement-client.ts";
@@ -93,65 +88,70 @@ function startNetwork(core: Core, late: Late, genesisHash: Hex, fail: Fail): Pro
 type Tell = (send: (events: Remote<NodeEvents>) => Promise<void>) => void;
 
 /** Builds the sequencer's parts on a chain that holds everything L1 has. */
-async function createSequencing(core: Core, network: Network, tell: Tell): Promise<Sequencing> {
-  const { config, policy, store, chain, engine, pool, l1 } = core;
-  const { chainId, l1ChainId, settlement } = config.rollup;
-  const key = config.sequencer.key;
-  if (key === null) throw new NodeError("CONFIG_INVALID", { key: "sequencer.key" });
+function sequencingOf(core: Core, network: Network, tell: Tell): Promise<Sequencing> {
+  const { config, policy, store, chain, engine, pool, l1, preemption, fail } = core;
+  const { rollup, txpool, sequencer } = config;
+  if (sequencer.key === null) throw new NodeError("CONFIG_INVALID", { key: "sequencer.key" });
   const log = core.log.child("sequencer");
-  const leaderEpoch = await store.raiseLeaderEpoch(chain.head().laneState.leaderEpoch);
   const clock = systemClock;
-  const arrivals = createArrivals(clock);
-  const admission = createAdmission(
-    { chainId, policy, leaderEpoch, ...config.txpool },
+  return createSequencing(
+    {
+      rollup,
+      policy,
+      ...txpool,
+      key: fromHex(sequencer.key),
+      flashblockMs: sequencer.flashblockMs,
+      // The time: an old copy of the folder does not know the epochs that came after it.
+      leaderEpochMin: Math.floor(clock.nowMs() / 1000),
+    },
     {
       store,
-      account: (address) => engine.account(address),
+      chain,
+      engine,
+      l1,
+      clock,
+      preemption,
+      verifier: createVerifier(pool.verifiers, { sampleEvery: sequencer.verifyEvery }),
       recoverSenders: (raws) => pool.recoverSenders(raws),
-      onReady: () => {
-        arrivals.notify();
+      yieldTurn: async () => {
+        await setImmediate();
       },
-      onAccepted: (hash) => {
-        tell((events) => events.newPendingTransaction(hash));
+      events: sequencingEvents(createPublisher(network, log), tell),
+      fail: (error) => {
+        fail(error instanceof Error ? error : new NodeError("INTERNAL", {}, error));
       },
       log,
     },
   );
-  await admission.restore();
-  const signer = createSigner(fromHex(key), { chainId, l1ChainId, settlement }, store);
-  const sequencer = createSequencer({
-    rollup: config.rollup,
-    chain,
-    store,
-    l1,
-    admission,
-    signer,
-    verifier: createVerifier(pool.verifiers, { sampleEvery: config.sequencer.verifyEvery }),
-    builder: {
-      chain,
-      engine,
-      pool: admission.pool,
-      policy,
-      clock,
-      arrivals,
-      preemption: core.preemption,
-      isFastArriving: () => admission.isFastArriving(),
-      yieldTurn: async () => {
-        await setImmediate();
-      },
-      leaderEpoch,
-      flashblockMs: config.sequencer.flashblockMs,
+}
+
+function sequencingEvents(publish: (bytes: Uint8Array) => void, tell: Tell): SequencingEvents {
+  return {
+    publish,
+    onAccepted: (hash) => {
+      tell((events) => events.newPendingTransaction(hash));
     },
-    publish: createPublisher(network, log),
+    onDropped: (drop) => {
+      tell((events) => events.dropped(drop));
+    },
     onPendingSlice: (slice) => {
       tell((events) => events.pendingSlice(slice));
     },
     onPendingSealed: (block) => {
       tell((events) => events.pendingSealed(block));
     },
-    log,
-  });
-  return { admission, signer, sequencer };
+    onFlashblock: (flashblock) => {
+      const bytes = toShared(encodeSignedFlashblock(flashblock));
+      tell((events) => events.flashblock(bytes));
+    },
+  };
+}
+
+/** A copy that threads share: it is not copied again for each of them. */
+function toShared(bytes: Uint8Array): Uint8Array {
+  const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  shared.set(bytes);
+  return shared;
 }
 
 /** Opens the data folder and builds every part; nothing listens, dials or builds before `start`. */
@@ -161,7 +161,8 @@ export async function createNode(config: NodeConfig): Promise<Node> {
   const policy = parsePolicy(config.rollup.policy);
   if (!policy.ok) throw new NodeError("POLICY_INVALID", policy.data);
   await mkdir(config.dataDir, { recursive: true });
-  const store = await createStore({ dataDir: config.dataDir });
+  const { dataDir, journalDir } = config;
+  const store = await createStore({ dataDir, ...(journalDir === null ? {} : { journalDir }) });
   const genesis = genesisCommit(config, policy.value);
   const onClose: (() => Promise<void>)[] = [() => store.close()];
   try {
@@ -266,7 +267,7 @@ async function assemble(
   const sequence = async (): Promise<void> => {
     await caughtUp.promise;
     if (isStopping()) return;
-    const parts = await createSequencing(core, network, tell);
+    const parts = await sequencingOf(core, network, tell);
     if (isStopping()) return;
     late.sequencing = parts;
     await parts.sequencer.run();

@@ -7,7 +7,10 @@
  * Does not own limits of the RPC server or JSON. Costs the sequencing thread nothing (DESIGN I10).
  */
 import type { Hex } from "../lanes/bytes.ts";
+import type { Policy } from "../lanes/policy.ts";
+import type { SignedFlashblock } from "../lanes/signed-flashblock.ts";
 import type { Verdict } from "../lanes/verdict.ts";
+import { type BlockPosition, blockPosition, signedFlashblock } from "./chain/signed-flashblock.ts";
 import { systemClock } from "./clock.ts";
 import { type ErrorCode, NodeError } from "./errors.ts";
 import type { CallOverrides, CallRequest, CallResult } from "./execution/call.ts";
@@ -18,6 +21,7 @@ import { type BlockContext, ROLLUP_BLOB_BASE_FEE } from "./execution/embedded/ru
 import {
   createPendingBlocks,
   type PendingBlocks,
+  type PendingBody,
   type PendingView,
 } from "./execution/embedded/pending.ts";
 import { type AccountProof, proveAccount } from "./execution/proof.ts";
@@ -29,11 +33,14 @@ import { findLogs, type LogFilter, type LogVerdict } from "./storage/logs.ts";
 import type { StateReader } from "./storage/state.ts";
 import type { ChainReader, StoredBlock } from "./storage/store.ts";
 
+export type { PendingBody } from "./execution/embedded/pending.ts";
 export type { LogEntry, LogFilter } from "./storage/logs.ts";
 
 export interface ReaderOptions {
   readonly dataDir: string;
   readonly rollup: RollupConfig;
+  /** The rollup's, loaded. */
+  readonly policy: Policy;
 }
 
 export type BlockTag = "latest" | "pending" | "safe" | "finalized" | "earliest";
@@ -66,6 +73,14 @@ export interface Reader {
   readonly chain: ChainReader;
   /** Told what the sequencing thread tells of its open block. */
   readonly pending: Pick<PendingBlocks, "add" | "sealed">;
+  /** What was executed and is not in the store, block by block, the open one last. */
+  pendingBodies(): readonly PendingBody[];
+  /**
+   * A flashblock of a stored block as it was signed; `null` where there is none, or where the block
+   * was not built here.
+   */
+  flashblock(number: number, index: number): SignedFlashblock | null;
+  blockPosition(block: StoredBlock): BlockPosition;
   /** Logs that match, in chain order; synchronous, so within limits. */
   logs(filter: LogFilter): LogVerdict;
   /** Result of `read` on the state after a block. */
@@ -147,7 +162,7 @@ function contextOfPending({ environment, parentHash }: PendingView): BlockContex
  * Opens a reader in any thread of the process that has the store open; close it before the store.
  * Errors: as `openChainReader`.
  */
-export async function openReader({ dataDir, rollup }: ReaderOptions): Promise<Reader> {
+export async function openReader({ dataDir, rollup, policy }: ReaderOptions): Promise<Reader> {
   const chain = await openChainReader(dataDir);
   const pending = createPendingBlocks();
 
@@ -192,6 +207,10 @@ export async function openReader({ dataDir, rollup }: ReaderOptions): Promise<Re
   return {
     chain,
     pending,
+    pendingBodies: () => inSnapshot((snapshot) => pending.bodies(snapshot.heads().unsafe)),
+    flashblock: (number, index) =>
+      inSnapshot((snapshot) => signedFlashblock(snapshot, { rollup, policy, number, index })),
+    blockPosition,
     logs: (filter) => inSnapshot((snapshot) => findLogs(snapshot, filter)),
     stateAt: (id, read) => inSnapshot((snapshot) => read(stateIn(snapshot, id))),
     call: (id, request, options) =>

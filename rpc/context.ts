@@ -5,6 +5,8 @@ import type { Policy } from "../lanes/policy.ts";
 import type { NodeApi } from "../node/api.ts";
 import { NodeError } from "../node/errors.ts";
 import type { Remote } from "../node/port.ts";
+import { type BlockBody, pendingBody } from "./pending-block.ts";
+import type { Preconfirmations } from "./preconfirmations.ts";
 import type { PreemptionSignal } from "../node/preemption-signal.ts";
 import type { Receipt } from "../node/primitives/receipt.ts";
 import { type BlockId, type Reader, resolveBlock as resolve } from "../node/reader.ts";
@@ -16,6 +18,8 @@ export interface RpcContext {
   readonly node: Remote<NodeApi>;
   readonly rollup: RollupConfig;
   readonly policy: Policy;
+  /** The newest flashblocks and drops, and who waits for them. */
+  readonly preconfirmations: Preconfirmations;
   /** Raised for fast transactions. */
   readonly signal: PreemptionSignal;
   /** Answer to `web3_clientVersion`. */
@@ -37,6 +41,18 @@ export function requireBlock(context: RpcContext, id: BlockId): number {
   const number = resolveBlock(context, id);
   if (number === null) throw new NodeError("BLOCK_NOT_FOUND");
   return number;
+}
+
+/** A block with its receipts: a stored one, or the open one where `pending` is asked for. */
+export function findBody(context: RpcContext, id: BlockId): BlockBody | null {
+  if (id.kind === "tag" && id.tag === "pending") {
+    const open = context.reader.pendingBodies().at(-1);
+    if (open !== undefined) return pendingBody(open);
+  }
+  const found = findBlock(context, resolveBlock(context, id));
+  return found === null
+    ? null
+    : { block: found.stored.block, receipts: found.receipts, isPending: false };
 }
 
 /** A stored block with its receipts; `null` where there is none. */

@@ -54,6 +54,9 @@ export function toRpcError(error: unknown): RpcError {
   const { output } = error.data;
   if (error.code === "EXECUTION_REVERTED" && typeof output === "string")
     return revertError(output as Hex);
+  // EIP-7966: the hash itself is the data.
+  if (error.code === "SYNC_TIMEOUT")
+    return { ...rpcError(error.code, error.data), data: error.data["hash"] };
   return rpcError(error.code, error.data);
 }
 

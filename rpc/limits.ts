@@ -75,6 +75,14 @@ export const CALL_DATA_BYTES_MAX = 128 * 1024;
 export const FEE_HISTORY_BLOCKS_MAX = 1024;
 export const FEE_HISTORY_PERCENTILES_MAX = 100;
 
+/** Time that `eth_sendRawTransactionSync` waits, and the most that may be asked for. */
+export const SYNC_TIMEOUT_MS = 2000;
+export const SYNC_TIMEOUT_MAX_MS = 30_000;
+/** Callers that wait for a transaction, in one thread. */
+export const WAITERS_MAX = 4096;
+/** Transactions that one subscription to preconfirmations names. */
+export const PRECONFIRMATION_HASHES_MAX = 256;
+
 /** geth's bounds of a log filter. */
 export const FILTER_ADDRESSES_MAX = 1000;
 export const FILTER_TOPICS_MAX = 4;

@@ -10,6 +10,7 @@ import { createDevnetCommand } from "./cli/devnet.ts";
 import { createGenesisCommand } from "./cli/genesis.ts";
 import { createKeysCommand } from "./cli/keys.ts";
 import { createStartCommand } from "./cli/start.ts";
+import { createVerifyCommand } from "./cli/verify.ts";
 
 const CONFIG_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "CONFIG_INVALID",
@@ -36,7 +37,8 @@ function createProgram(version: string): Command {
     .addCommand(createDevnetCommand())
     .addCommand(createStartCommand(`pricelane/v${version}/${platform}/node${major}`))
     .addCommand(createKeysCommand())
-    .addCommand(createGenesisCommand());
+    .addCommand(createGenesisCommand())
+    .addCommand(createVerifyCommand());
   overrideExit(program);
   return program;
 }

@@ -1,5 +1,6 @@
 /**
- * `eth_subscribe`: new heads, logs and pending transactions, pushed to WebSocket connections.
+ * `eth_subscribe`: new heads, logs, pending transactions, flashblocks and preconfirmations, pushed
+ * to WebSocket connections.
  *
  * Owns who wants what, and the order of announcements: every block once, ascending; after a reorg
  * first the lost logs, newest block first, marked `removed`. Does not own sockets. What is
@@ -15,27 +16,45 @@ import type { ChainReader } from "../node/storage/store.ts";
 import { headerToJson, logToJson } from "./codec.ts";
 import type { RpcContext } from "./context.ts";
 import { HEADS_CATCH_UP_MAX, type RpcLimits } from "./limits.ts";
+import type { KnownFlashblock } from "./flashblocks.ts";
 import { type LogCriteria, logsOf, matches, parseLogCriteria, type PlacedLog } from "./logs.ts";
 import { method, type Methods, optional, type Param, type Subscriber } from "./method.ts";
 import { bad, parseFixed } from "./params.ts";
+import {
+  dropToJson,
+  FAST_ONLY,
+  flashblockToJson,
+  parsePreconfirmationCriteria,
+  type PreconfirmationCriteria,
+  tellPreconfirmations,
+  wantsDrop,
+} from "./preconfirmation-feed.ts";
 
 export interface Subscriptions {
   /** `eth_subscribe` and `eth_unsubscribe`. */
   readonly methods: Methods;
-  readonly events: Pick<NodeEvents, "newHead" | "newPendingTransaction">;
+  readonly events: Pick<NodeEvents, "newHead" | "newPendingTransaction" | "dropped"> & {
+    flashblock(flashblock: KnownFlashblock): void;
+  };
   /** The connection is gone, and its subscriptions with it. */
   readonly drop: (subscriber: Subscriber) => void;
   count(): number;
 }
 
-const KINDS = ["newHeads", "logs", "newPendingTransactions"] as const;
+const KINDS = [
+  "newHeads",
+  "logs",
+  "newPendingTransactions",
+  "newFlashblocks",
+  "preconfirmations",
+] as const;
 type Kind = (typeof KINDS)[number];
 
 interface Subscription {
   readonly id: Hex;
   readonly subscriber: Subscriber;
   readonly kind: Kind;
-  readonly criteria: LogCriteria;
+  readonly criteria: Criteria;
 }
 
 const isKind = (value: unknown): value is Kind => (KINDS as readonly unknown[]).includes(value);
@@ -46,10 +65,33 @@ const kindParam: Param<Kind> = {
     isKind(value) ? accept(value) : bad("subscription", `one of ${KINDS.join(", ")}`),
 };
 
-const criteriaParam = optional<LogCriteria, LogCriteria>(
-  { name: "filter", parse: parseLogCriteria },
-  { addresses: [], topics: [] },
-);
+/** What a subscription of either kind that takes a filter wants of it. */
+interface Criteria {
+  readonly logs: LogCriteria;
+  readonly preconfirmations: PreconfirmationCriteria;
+}
+
+const EVERYTHING: Criteria = {
+  logs: { addresses: [], topics: [] },
+  preconfirmations: FAST_ONLY,
+};
+
+/** A filter, before it is known what kind it is for. */
+const filterParam = optional<unknown, null>({ name: "filter", parse: accept }, null);
+
+function criteriaOf(kind: Kind, filter: unknown): Criteria {
+  if (filter === null) return EVERYTHING;
+  const parsed =
+    kind === "preconfirmations"
+      ? parsePreconfirmationCriteria(filter)
+      : kind === "logs"
+        ? parseLogCriteria(filter)
+        : bad("filter", `no filter for ${kind}`);
+  if (!parsed.ok) throw new NodeError(parsed.code, parsed.data);
+  return kind === "logs"
+    ? { ...EVERYTHING, logs: parsed.value as LogCriteria }
+    : { ...EVERYTHING, preconfirmations: parsed.value as PreconfirmationCriteria };
+}
 
 const idParam: Param<Hex> = {
   name: "subscriptionId",
@@ -67,7 +109,7 @@ function createRegistry(perConnectionMax: number) {
       for (const own of bySubscriber.values())
         for (const subscription of own.values()) if (subscription.kind === kind) yield subscription;
     },
-    add(subscriber: Subscriber | null, kind: Kind, criteria: LogCriteria): Hex {
+    add(subscriber: Subscriber | null, kind: Kind, criteria: Criteria): Hex {
       if (subscriber === null)
         throw new NodeError("METHOD_NOT_FOUND", {
           method: "eth_subscribe",
@@ -100,7 +142,7 @@ function createAnnouncer(chain: ChainReader, registry: Registry) {
   function sendLogs(logs: readonly PlacedLog[], removed: boolean): void {
     for (const { id, subscriber, criteria } of registry.of("logs"))
       for (const { log, at } of logs)
-        if (matches(criteria, log))
+        if (matches(criteria.logs, log))
           subscriber.send(notification(id, JSON.stringify(logToJson(log, at, removed))));
   }
 
@@ -159,12 +201,27 @@ export function createSubscriptions(deps: {
       for (const { id, subscriber } of registry.of("newPendingTransactions"))
         subscriber.send(notification(id, `"${hash}"`));
     },
+    flashblock(flashblock) {
+      let head: string | null = null;
+      for (const { id, subscriber } of registry.of("newFlashblocks")) {
+        head ??= JSON.stringify(flashblockToJson(flashblock.decoded()));
+        subscriber.send(notification(id, head));
+      }
+      tellPreconfirmations(flashblock, registry.of("preconfirmations"), (of, result) => {
+        of.subscriber.send(notification(of.id, result));
+      });
+    },
+    dropped(drop) {
+      const result = JSON.stringify(dropToJson(drop));
+      for (const { id, subscriber, criteria } of registry.of("preconfirmations"))
+        if (wantsDrop(criteria.preconfirmations, drop)) subscriber.send(notification(id, result));
+    },
   };
 
   return {
     methods: {
-      eth_subscribe: method([kindParam, criteriaParam], ([kind, criteria], caller) =>
-        registry.add(caller, kind, criteria),
+      eth_subscribe: method([kindParam, filterParam], ([kind, filter], caller) =>
+        registry.add(caller, kind, criteriaOf(kind, filter)),
       ),
       eth_unsubscribe: method([idParam], ([id], caller) => registry.remove(caller, id)),
     },

@@ -18,6 +18,7 @@ import { openReader } from "../node/reader.ts";
 import { createDispatcher } from "./dispatch.ts";
 import { DEFAULT_LIMITS } from "./limits.ts";
 import { createMethods } from "./methods.ts";
+import { Preconfirmations } from "./preconfirmations.ts";
 import { createRpcServer } from "./server.ts";
 import { createSubscriptions } from "./subscriptions.ts";
 import { RPC_CHANNEL, type RpcThreadApi, type RpcThreadOptions } from "./thread.ts";
@@ -33,9 +34,18 @@ async function open(options: RpcThreadOptions, node: NodeClient): Promise<Runnin
   const { rollup, dataDir, host, port, clientVersion } = options;
   const policy = parsePolicy(rollup.policy);
   if (!policy.ok) throw new NodeError(policy.code, policy.data);
-  const reader = await openReader({ dataDir, rollup });
+  const reader = await openReader({ dataDir, rollup, policy: policy.value });
   const signal = new PreemptionSignal(options.preemption);
-  const context = { reader, node, rollup, policy: policy.value, signal, clientVersion };
+  const preconfirmations = new Preconfirmations(reader);
+  const context = {
+    reader,
+    node,
+    rollup,
+    policy: policy.value,
+    preconfirmations,
+    signal,
+    clientVersion,
+  };
   const limits = DEFAULT_LIMITS;
   const subscriptions = createSubscriptions({ context, limits, log });
   const methods = { ...createMethods(context), ...subscriptions.methods };
@@ -49,11 +59,25 @@ async function open(options: RpcThreadOptions, node: NodeClient): Promise<Runnin
   try {
     const events: NodeEvents = {
       ...subscriptions.events,
+      newHead: (head, removed) => {
+        subscriptions.events.newHead(head, removed);
+        preconfirmations.moved();
+      },
       pendingSlice: (slice) => {
         reader.pending.add(slice);
+        preconfirmations.moved();
       },
       pendingSealed: (block) => {
         reader.pending.sealed(block);
+      },
+      flashblock: (bytes) => {
+        // First who watches: what waits for a result may have to look for it.
+        subscriptions.events.flashblock(preconfirmations.add(bytes));
+        preconfirmations.moved();
+      },
+      dropped: (drop) => {
+        preconfirmations.addDrop(drop);
+        subscriptions.events.dropped(drop);
       },
     };
     return { port: await server.start(), events, stop };
@@ -75,6 +99,8 @@ if (parentPort !== null) {
     // Slices missed until then are of a block that has no `pending`.
     pendingSlice: (slice) => running?.events.pendingSlice(slice),
     pendingSealed: (block) => running?.events.pendingSealed(block),
+    flashblock: (bytes) => running?.events.flashblock(bytes),
+    dropped: (drop) => running?.events.dropped(drop),
   };
   const api: RpcThreadApi = {
     async start() {

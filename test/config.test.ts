@@ -82,6 +82,7 @@ t.test("every setting can be made by its variable and by its flag", async (t) =>
     role: "follower",
     rollupFile,
     dataDir: "/tmp/x",
+    journalDir: "/tmp/y",
     "rpc.host": "::1",
     "rpc.port": "1",
     "p2p.listen": "/ip4/127.0.0.1/tcp/1,/ip4/127.0.0.1/tcp/2",
@@ -110,6 +111,7 @@ t.test("every setting can be made by its variable and by its flag", async (t) =>
   t.same({ ...byEnv, rollup: null }, { ...byFlag, rollup: null });
   t.match(byEnv, {
     dataDir: "/tmp/x",
+    journalDir: "/tmp/y",
     rpc: { host: "::1", port: 1 },
     p2p: lists,
     l1: { rpcUrl: "http://localhost:1", beaconUrl: "https://localhost:2", pollIntervalMs: 99 },

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import t from "tap";
+import { loadPolicy } from "./lanes/fixtures/policy.ts";
 import { bytesToBigint, fromHex, type Hex, ZERO_ADDRESS } from "../lanes/bytes.ts";
 import type { PendingSlice } from "../node/api.ts";
 import { packSlice } from "../node/execution/slice-codec.ts";
@@ -47,6 +48,8 @@ const rollup: RollupConfig = rollupConfigSchema.parse({
   l1BlobSchedule: [{ timestamp: 0, baseFeeUpdateFraction: 5007716 }],
 });
 
+const policy = loadPolicy();
+
 interface Opened {
   readonly store: Store;
   readonly reader: Reader;
@@ -69,7 +72,7 @@ async function openChain(
     commits.push(commit);
     await store.commitBlock(commit);
   }
-  const reader = await openReader({ dataDir, rollup });
+  const reader = await openReader({ dataDir, rollup, policy });
   const close = async (): Promise<void> => {
     await reader.close();
     await store.close();

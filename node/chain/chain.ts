@@ -27,7 +27,14 @@ import {
 import type { Header } from "../primitives/header.ts";
 import type { L1Origin } from "../primitives/l1-origin.ts";
 import { laneTransaction, type Transaction } from "../primitives/transaction.ts";
-import type { DerivationCursor, Heads, Store, StoredBlock } from "../storage/store.ts";
+import {
+  type BlockAdmissions,
+  type DerivationCursor,
+  type Heads,
+  NO_ADMISSIONS,
+  type Store,
+  type StoredBlock,
+} from "../storage/store.ts";
 import { attributesAfter, parseAttributes } from "./attributes.ts";
 import { checkOrigin, type OriginPosition } from "./origin.ts";
 import { type BlockContent, contentOf, type ReceivedDeps } from "./received.ts";
@@ -53,6 +60,10 @@ export interface ChainTip {
   readonly origin: OriginPosition;
   /** Time of its last flashblock, Unix milliseconds. */
   readonly timestampMs: number;
+  /** Of its last flashblock. */
+  readonly orderHash: Hex;
+  /** Height of the newest forced block, 0 if none. */
+  readonly lastForced: number;
   readonly isCommitted: boolean;
 }
 
@@ -66,8 +77,11 @@ export interface ChainDeps extends ReceivedDeps {
 /** What goes into the store with a block beside the block itself. */
 export interface CommitExtras {
   readonly signature: Uint8Array | null;
+  /** Of its flashblocks; none where they were not built here. */
+  readonly flashblockSignatures: readonly Uint8Array[];
   /** Journal records the block settles. */
   readonly settled: readonly bigint[];
+  readonly admissions: BlockAdmissions;
 }
 
 export type HeadListener = (head: BlockRef, removed: readonly BlockRef[]) => void;
@@ -98,7 +112,8 @@ export class Chain {
   tip(): ChainTip {
     const { header, laneState, origin } = this.#head;
     const { number, timestamp } = header;
-    return { number, timestamp, origin, timestampMs: laneState.timestampMs, isCommitted: true };
+    const { timestampMs, orderHash, lastForced } = laneState;
+    return { number, timestamp, origin, timestampMs, orderHash, lastForced, isCommitted: true };
   }
 
   get gasLimit(): bigint {
@@ -195,6 +210,7 @@ export class Chain {
       laneData,
       orderHashes,
       laneState: encodeLaneState(laneState),
+      flashblockSignatures: extras.flashblockSignatures,
       signature: extras.signature,
     };
     await this.#moveHeads({ unsafe: ref }, (heads) =>
@@ -204,6 +220,7 @@ export class Chain {
         diff,
         trie,
         settled: extras.settled,
+        admissions: extras.admissions,
         heads,
       }),
     );
@@ -263,7 +280,13 @@ export class Chain {
       await this.#deps.engine.discard();
       return refuse("BLOCK_TOO_LARGE", { bytes });
     }
-    const extras = { signature: options.signature, settled: [] };
+    const { signature } = options;
+    const extras = {
+      signature,
+      flashblockSignatures: [],
+      settled: [],
+      admissions: NO_ADMISSIONS,
+    };
     return accept(await this.commit(executed.value, laneData, order.value, extras));
   }
 

@@ -42,14 +42,19 @@ export type RejectionCode =
   | "TX_TYPE_NOT_SUPPORTED"
   | "TX_INVALID"
   /** Gave way to the fast lane; it may be tried again. */
-  | "PREEMPTED";
+  | "PREEMPTED"
+  /** Reverted or failed, and was applied as one that is kept only where it succeeds. */
+  | "TX_REVERTED";
 
 export type ApplyResult =
   | { readonly ok: true; readonly receipt: Receipt }
   | { readonly ok: false; readonly code: RejectionCode };
 
 export interface ApplyOptions {
-  readonly preemptible: boolean;
+  /** Given up when the preemption signal is raised while it runs. @default false */
+  readonly preemptible?: boolean;
+  /** Kept only where it succeeds. @default false */
+  readonly onlySuccess?: boolean;
 }
 
 export interface ExecutedBlock {
@@ -73,7 +78,7 @@ export interface Engine {
   open(environment: BlockEnvironment): Promise<void>;
   /**
    * Executes one transaction at the end of the open block: kept with its receipt, or no trace of
-   * it. A preemptible one is given up when the preemption signal is raised while it runs.
+   * it.
    */
   apply(transaction: Transaction, options?: ApplyOptions): Promise<ApplyResult>;
   /** wei per gas of the open block. */

@@ -47,11 +47,18 @@ export function packSlice({ writes, codes, transactions, receipts }: BlockSlice)
 }
 
 export function unpackSlice(packed: PackedSlice): BlockSlice {
-  const read = new ByteReader(packed.results);
+  return { ...unpackState(packed), ...unpackResults(packed) };
+}
+
+/** What was executed, without what it wrote. */
+export function unpackResults({
+  results,
+}: Pick<PackedSlice, "results">): Pick<BlockSlice, "transactions" | "receipts"> {
+  const read = new ByteReader(results);
   const transactions = list(read, readTransaction);
   const receipts = list(read, readReceipt);
   read.end();
-  return { ...unpackState(packed), transactions, receipts };
+  return { transactions, receipts };
 }
 
 /** What a slice wrote, without what was executed. */

@@ -102,6 +102,12 @@ const submitAnswerSchema = z.union([
     ok: z.literal(true),
     hash: z.string().refine((text) => isHexOf(text, HASH_BYTES) && text === text.toLowerCase()),
     lane: z.enum(["fast", "normal"]),
+    rank: z.number().int().min(1).max(255),
+    accepted: z
+      .string()
+      .regex(/^[1-9]\d{0,21}$/)
+      .transform(BigInt),
+    deadlineBlock: z.number().int().min(0),
   }),
   z.strictObject({
     ok: z.literal(false),
@@ -110,9 +116,16 @@ const submitAnswerSchema = z.union([
   }),
 ]);
 
-/** JSON. An answer whose data would not fit is sent without its data. */
+/**
+ * JSON. An answer whose data would not fit is sent without its data; the admission's proof is the
+ * sequencer's own clients' only.
+ */
 export function encodeSubmitAnswer(answer: SubmitAnswer): Uint8Array {
-  const bytes = new TextEncoder().encode(JSON.stringify(answer));
+  const text = JSON.stringify(answer, (key, value: unknown) => {
+    if (key === "admission") return undefined;
+    return typeof value === "bigint" ? String(value) : value;
+  });
+  const bytes = new TextEncoder().encode(text);
   if (bytes.length <= SUBMIT_ANSWER_BYTES_MAX || answer.ok) return bytes;
   return encodeSubmitAnswer({ ...answer, data: {} });
 }

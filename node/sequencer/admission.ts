@@ -1,20 +1,32 @@
 /**
- * Takes transactions in: number, journal, then answer (I7: persist before promise). PROTOCOL 3.
+ * Takes transactions in: number, journal, signature, then answer (I7: persist before promise); and
+ * tells what becomes of those that will stand in no block. PROTOCOL 3.
  *
- * Owns: the admission counter (`leaderEpoch · 2^40 + seq`) and the way from a submitted transaction
- * to an acknowledged one. Does not own: pool rules, the journal's format.
+ * Owns: the admission counter (`leaderEpoch · 2^40 + seq`), deadlines, the way from a submitted
+ * transaction to an acknowledged one, and the log of what was accepted and dropped since the last
+ * block. Does not own: pool rules, the journal's format, signatures.
  */
 import { NORMAL_RANK } from "../../lanes/classify.ts";
+import type { Hex } from "../../lanes/bytes.ts";
 import type { Policy } from "../../lanes/policy.ts";
-import type { SubmitAnswer } from "../api.ts";
+import type { DroppedTransaction, SubmitAnswer } from "../api.ts";
+import type { Clock } from "../clock.ts";
 import { type ErrorCode, NodeError } from "../errors.ts";
 import type { AccountView } from "../execution/engine.ts";
 import type { Logger } from "../log.ts";
-import type { Hex } from "../../lanes/bytes.ts";
-import { decodeTransaction, type UserTransaction } from "../primitives/transaction.ts";
-import { JOURNAL_TRANSACTION, type JournalRecord, type Store } from "../storage/store.ts";
-import { createPool, type Pool } from "../txpool/pool.ts";
+import type { UserTransaction } from "../primitives/transaction.ts";
+import type { AdmissionEntry, BlockAdmissions, DropEntry, Store } from "../storage/store.ts";
+import { createPool } from "../txpool/pool.ts";
+import type { Pool } from "../txpool/pool-api.ts";
 import type { PooledTransaction } from "../txpool/sender-queue.ts";
+import {
+  dropRecord,
+  type JournalContent,
+  readJournal,
+  transactionRecord,
+  type TransactionRecord,
+} from "./journal-records.ts";
+import type { PromiseLog } from "./promises.ts";
 
 const SEQ_BITS = 40n;
 const SEQ_MAX = (1n << SEQ_BITS) - 1n;
@@ -28,25 +40,43 @@ export interface AdmissionOptions {
 }
 
 export interface AdmissionDeps {
-  readonly store: Pick<Store, "appendJournal" | "loadJournal">;
+  readonly store: Pick<Store, "loadJournal" | "settleJournal" | "transactionLocation">;
+  readonly promises: Pick<PromiseLog, "admit" | "note">;
   account(address: Hex): AccountView;
   recoverSenders(raws: readonly Uint8Array[]): Promise<readonly (Hex | null)[]>;
+  readonly clock: Clock;
   /** Something may have become executable. */
   onReady(): void;
   onAccepted(hash: Hex): void;
+  /** It is durable that this transaction will stand in no block. */
+  onDropped(drop: DroppedTransaction): void;
+  /** What is to be promised could not be made durable. */
+  onFailed(error: unknown): void;
   readonly log: Logger;
+}
+
+/** What the next block's batch takes along. */
+export interface Settled {
+  /** Journal records of what left the pool other than by a block, and of these drops. */
+  readonly dropped: readonly bigint[];
+  readonly admissions: BlockAdmissions;
 }
 
 export interface Admission {
   readonly pool: Pool;
-  /** Puts every journaled transaction of earlier runs back into the pool; their promise stands. */
-  restore(): Promise<void>;
-  /** Resolves when the transaction is durable, or refused. */
-  submit(transaction: UserTransaction): Promise<SubmitAnswer>;
+  /** The next admission number: greater than every one given before. */
+  nextNumber(): bigint;
   /**
-   * Journal records of transactions that left the pool other than by a block, since the last call.
+   * Puts every journaled transaction of earlier runs back into the pool; their promise stands.
+   * Returns the flashblocks that were promised and are in no block.
    */
-  takeDropped(): bigint[];
+  restore(head: number): Promise<JournalContent["flashblocks"]>;
+  /** Resolves when the transaction is durable and its group signed, or refused. */
+  submit(transaction: UserTransaction, wantsReceipt?: boolean): Promise<SubmitAnswer>;
+  /** A block opens. */
+  openBlock(baseFee: bigint, number: number): void;
+  /** What has become durable since the last call. */
+  takeSettled(): Settled;
   /** Whether a fast transaction is taken in, but not durable yet: it is executable any moment. */
   isFastArriving(): boolean;
   /** Refuses everything from now on. */
@@ -54,79 +84,175 @@ export interface Admission {
 }
 
 export function createAdmission(options: AdmissionOptions, deps: AdmissionDeps): Admission {
-  const first = BigInt(options.leaderEpoch) << SEQ_BITS;
-  let seq = 0n;
-  let dropped: bigint[] = [];
-  let open = true;
-  let fastArriving = 0;
+  return new AdmissionDesk(options, deps);
+}
 
-  const nextNumber = (): bigint => {
-    if (seq >= SEQ_MAX) throw new NodeError("NOT_ACCEPTING", { admissionNumbers: "exhausted" });
-    seq += 1n;
-    return first + seq;
-  };
-  const onDropped = (item: PooledTransaction, code: ErrorCode): void => {
-    // Settled with the next block, in its batch: the record of a replaced transaction must outlive
-    // the moment in which its replacement is not durable yet.
-    dropped.push(item.accepted);
-    deps.log.info("transaction dropped", { hash: item.transaction.hash, code });
-  };
-  const pool = createPool(options, {
-    account: (address) => deps.account(address),
-    nextNumber,
-    onDropped,
-  });
+class AdmissionDesk implements Admission {
+  readonly pool: Pool;
+  readonly #options: AdmissionOptions;
+  readonly #deps: AdmissionDeps;
+  #seq = 0n;
+  #open = true;
+  #fastArriving = 0;
+  #blockNumber = 0;
+  /** Dropped in the pool, not yet on their way to the journal. */
+  #dropping: { readonly item: PooledTransaction; readonly code: ErrorCode }[] = [];
+  #accepted: AdmissionEntry[] = [];
+  #dropped: DropEntry[] = [];
+  #settled: bigint[] = [];
 
-  const restoreRecords = async (records: readonly JournalRecord[]): Promise<void> => {
-    const senders = await deps.recoverSenders(records.map(({ bytes }) => bytes));
-    for (const [index, record] of records.entries()) {
-      const decoded = decodeTransaction(record.bytes);
-      const sender = senders[index];
-      if (!decoded.ok || sender === null || sender === undefined)
-        throw new NodeError("STORAGE_CORRUPT", {
-          record: "journal",
-          accepted: String(record.accepted),
-        });
-      pool.restore({ ...decoded.value, sender }, record.accepted);
+  constructor(options: AdmissionOptions, deps: AdmissionDeps) {
+    this.#options = options;
+    this.#deps = deps;
+    this.pool = createPool(options, {
+      account: (address) => deps.account(address),
+      nextNumber: () => this.nextNumber(),
+      nowMs: () => deps.clock.monotonicMs(),
+      onDropped: (item, code) => {
+        this.#drop(item, code);
+      },
+    });
+  }
+
+  nextNumber(): bigint {
+    if (this.#seq >= SEQ_MAX)
+      throw new NodeError("NOT_ACCEPTING", { admissionNumbers: "exhausted" });
+    this.#seq += 1n;
+    return (BigInt(this.#options.leaderEpoch) << SEQ_BITS) + this.#seq;
+  }
+
+  async restore(head: number): Promise<JournalContent["flashblocks"]> {
+    const { store, log } = this.#deps;
+    const journal = readJournal(await store.loadJournal());
+    const isInChain = ({ transaction }: TransactionRecord): boolean =>
+      store.transactionLocation(transaction.hash) !== null;
+    // Imported from L1 or from peers while this node was down.
+    const included = journal.transactions.filter(isInChain).map(({ accepted }) => accepted);
+    const old = journal.flashblocks.filter(({ header }) => header.blockNumber <= head);
+    await store.settleJournal([...included, ...old.map(({ record }) => record)]);
+    this.#restoreDrops(journal);
+    const dropped = new Set(journal.drops.map(({ accepted }) => accepted));
+    const live = journal.transactions.filter(
+      (record) => !dropped.has(record.accepted) && !isInChain(record),
+    );
+    await this.#restoreTransactions(live);
+    log.info("journal restored", { records: live.length, ...this.pool.counts() });
+    return journal.flashblocks.filter(({ header }) => header.blockNumber > head);
+  }
+
+  async submit(transaction: UserTransaction, wantsReceipt = false): Promise<SubmitAnswer> {
+    if (!this.#open) return { ok: false, code: "NOT_ACCEPTING", data: {} };
+    const { policy } = this.#options;
+    const { hash, raw } = transaction;
+    const accepted = this.nextNumber();
+    const timeMs = this.#deps.clock.nowMs();
+    const deadline = this.#blockNumber + policy.document.ttlBlocks;
+    const admitted = this.pool.admit(transaction, { accepted, timeMs, deadlineBlock: deadline });
+    if (!admitted.ok) return admitted;
+    const { rank, deadlineBlock } = admitted.value;
+    const lane = rank === NORMAL_RANK ? "normal" : "fast";
+    const leaf = { hash, accepted, lane, rank, policyHash: policy.hash, deadlineBlock } as const;
+    const record = transactionRecord({ accepted, deadlineBlock, timeMs, rank }, raw);
+    if (lane === "fast") this.#fastArriving += 1;
+    let admission;
+    try {
+      admission = await this.#deps.promises.admit(leaf, record);
+    } catch (error) {
+      this.pool.withdraw(admitted.value);
+      throw error;
+    } finally {
+      if (lane === "fast") this.#fastArriving -= 1;
     }
-    deps.log.info("journal restored", { records: records.length, ...pool.counts() });
-  };
+    this.#accepted.push({ accepted, hash, timeMs, rank });
+    this.pool.activate(admitted.value);
+    this.#deps.onAccepted(hash);
+    this.#deps.onReady();
+    const answer = { ok: true, hash, lane, rank, accepted, deadlineBlock } as const;
+    return wantsReceipt ? { ...answer, admission } : answer;
+  }
 
-  return {
-    pool,
-    async restore() {
-      const records = await deps.store.loadJournal();
-      await restoreRecords(records.filter(({ kind }) => kind === JOURNAL_TRANSACTION));
-    },
-    async submit(transaction) {
-      if (!open) return { ok: false, code: "NOT_ACCEPTING", data: {} };
+  openBlock(baseFee: bigint, number: number): void {
+    this.#blockNumber = number;
+    this.pool.openBlock(baseFee, number);
+  }
+
+  takeSettled(): Settled {
+    const taken = {
+      dropped: this.#settled,
+      admissions: { accepted: this.#accepted, dropped: this.#dropped },
+    };
+    this.#settled = [];
+    this.#accepted = [];
+    this.#dropped = [];
+    return taken;
+  }
+
+  isFastArriving(): boolean {
+    return this.#fastArriving > 0;
+  }
+
+  close(): void {
+    this.#open = false;
+  }
+
+  /** The log of the next block has them, and their records go with it. */
+  #restoreDrops({ transactions, drops }: JournalContent): void {
+    const byNumber = new Map(transactions.map((record) => [record.accepted, record]));
+    for (const { accepted, code, timeMs, record } of drops) {
+      this.#settled.push(accepted, record);
+      const transaction = byNumber.get(accepted)?.transaction;
+      if (transaction === undefined) continue;
       const { hash, raw } = transaction;
-      const accepted = nextNumber();
-      const admitted = pool.admit(transaction, accepted);
-      if (!admitted.ok) return admitted;
-      const isFast = admitted.value.rank !== NORMAL_RANK;
-      if (isFast) fastArriving += 1;
-      try {
-        await deps.store.appendJournal([{ accepted, kind: JOURNAL_TRANSACTION, bytes: raw }]);
-      } catch (error) {
-        pool.withdraw(admitted.value);
-        throw error;
-      } finally {
-        if (isFast) fastArriving -= 1;
-      }
-      pool.activate(admitted.value);
-      deps.onAccepted(hash);
-      deps.onReady();
-      return { ok: true, hash, lane: isFast ? "fast" : "normal" };
-    },
-    takeDropped() {
-      const taken = dropped;
-      dropped = [];
-      return taken;
-    },
-    isFastArriving: () => fastArriving > 0,
-    close() {
-      open = false;
-    },
-  };
+      this.#dropped.push({ accepted, hash, timeMs, code, raw });
+    }
+  }
+
+  async #restoreTransactions(records: readonly TransactionRecord[]): Promise<void> {
+    const raws = records.map(({ transaction }) => transaction.raw);
+    const senders = await this.#deps.recoverSenders(raws);
+    for (const [index, record] of records.entries()) {
+      const { accepted, timeMs, deadlineBlock, rank, transaction } = record;
+      const sender = senders[index];
+      if (sender === null || sender === undefined)
+        throw new NodeError("STORAGE_CORRUPT", { record: "journal", accepted: String(accepted) });
+      this.#accepted.push({ accepted, hash: transaction.hash, timeMs, rank });
+      const restored = { ...transaction, sender };
+      this.pool.restore(restored, { accepted, timeMs, deadlineBlock, rank });
+    }
+  }
+
+  /**
+   * Not at once: the pool may drop one in favour of another whose own record, with a lower number,
+   * is not on its way yet.
+   */
+  #drop(item: PooledTransaction, code: ErrorCode): void {
+    this.#dropping.push({ item, code });
+    if (this.#dropping.length === 1)
+      queueMicrotask(() => {
+        this.#noteDrops();
+      });
+  }
+
+  #noteDrops(): void {
+    const dropping = this.#dropping;
+    this.#dropping = [];
+    for (const { item, code } of dropping)
+      this.#noteDrop(item, code).catch((error: unknown) => {
+        this.#deps.onFailed(error);
+      });
+  }
+
+  async #noteDrop({ transaction, accepted }: PooledTransaction, code: ErrorCode): Promise<void> {
+    const { promises, log } = this.#deps;
+    const { hash, raw } = transaction;
+    const timeMs = this.#deps.clock.nowMs();
+    const blockNumber = this.#blockNumber;
+    const record = dropRecord(this.nextNumber(), { accepted, timeMs, code });
+    await promises.note(record);
+    // Settled with the next block, in its batch.
+    this.#settled.push(accepted, record.accepted);
+    this.#dropped.push({ accepted, hash, timeMs, code, raw });
+    log.info("transaction dropped", { hash, code });
+    this.#deps.onDropped({ hash, accepted, code, blockNumber });
+  }
 }

@@ -3,17 +3,19 @@
  * block before.
  *
  * Owns: the order of these steps, that at most one block is under way behind the one that is being
- * built, and what happens when the independent check finds a difference: the order stands, its
- * results are corrected. Invariants: nothing that was not checked is committed; a block is durable
- * before it is signed, its mark is durable before the signature, the signature is durable before
- * the block is published (I7, I8); the next block is sealed only when this is done. Any failure
- * stops the loop with its error; nothing is skipped over. DESIGN 4.
+ * built, and what happens to flashblocks that are promised and in no block: after a restart, and
+ * when the independent check finds a difference, their order is executed again. Invariants: nothing
+ * that was not checked is committed; a block is durable before it is signed, its mark is durable
+ * before the signature, the signature is durable before the block is published (I7, I8); the next
+ * block is sealed only when this is done. Any failure stops the loop with its error; nothing is
+ * skipped over. DESIGN 4.
  */
 import { laneDataHash, type LaneData } from "../../lanes/lane-data.ts";
 import { encodeLaneState } from "../../lanes/lane-state.ts";
+import type { ExecutedFlashblock } from "../../lanes/signed-flashblock.ts";
 import type { Verdict } from "../../lanes/verdict.ts";
 import type { LaneResult } from "../../lanes/verify.ts";
-import type { PackedSlice, PendingSlice } from "../api.ts";
+import type { PackedSlice } from "../api.ts";
 import { type Chain, type ChainTip, GENESIS_TERM } from "../chain/chain.ts";
 import type { L1View } from "../chain/l1-view.ts";
 import { NodeError } from "../errors.ts";
@@ -22,14 +24,18 @@ import { packSlice } from "../execution/slice-codec.ts";
 import { SEQUENCER_FEE_VAULT } from "../execution/predeploys.ts";
 import type { VerifiedBlock } from "../execution/verification.ts";
 import type { Logger } from "../log.ts";
-import type { Block, BlockRef } from "../primitives/block.ts";
-import type { L1Origin } from "../primitives/l1-origin.ts";
+import type { Block } from "../primitives/block.ts";
 import type { RollupConfig } from "../rollup-config.ts";
 import type { Store } from "../storage/store.ts";
 import type { Admission } from "./admission.ts";
 import { buildBlock, type BuilderDeps, type BuiltBlock } from "./builder.ts";
+import { flashblockRecord } from "./journal-records.ts";
+import { promisedAgain, type PromisedBlock } from "./promised-blocks.ts";
+import type { PromiseLog } from "./promises.ts";
+import type { SequencingEvents } from "./sequencing.ts";
 import type { Signer } from "./signer.ts";
-import { type BlockPlan, planBlock } from "./timetable.ts";
+import { createPlanner, type Planner } from "./planner.ts";
+import type { BlockPlan } from "./timetable.ts";
 import type { BlockCheck, Verifier } from "./verifier.ts";
 
 /** How often the loop looks again for an L1 block it cannot do without. */
@@ -43,22 +49,23 @@ export interface SequencerDeps {
   readonly store: Store;
   readonly l1: L1View;
   readonly admission: Admission;
-  readonly builder: Omit<BuilderDeps, "stopping" | "maySeal" | "onSlice" | "log">;
+  /** Flashblocks that were promised and are in no block of the chain. */
+  readonly promised: readonly PromisedBlock[];
+  readonly builder: Omit<BuilderDeps, "stopping" | "maySeal" | "onSlice" | "promise" | "log">;
+  readonly promises: Pick<PromiseLog, "flashblock">;
   readonly verifier: Verifier;
   readonly signer: Signer;
-  /** Hands an encoded signed block to the network; does not wait for it. */
-  publish(bytes: Uint8Array): void;
-  /** Hears of each flashblock when it is executed. */
-  onPendingSlice(slice: PendingSlice): void;
-  /** Hears the hash of each block when it is sealed. */
-  onPendingSealed(block: BlockRef): void;
+  readonly events: Pick<
+    SequencingEvents,
+    "onPendingSlice" | "onPendingSealed" | "onFlashblock" | "publish"
+  >;
   readonly log: Logger;
 }
 
 export interface Sequencer {
   /** Runs until `stop`; rejects when sequencing cannot go on. */
   run(): Promise<void>;
-  /** Ends the loop; what is being built is not sealed any more. */
+  /** Ends the loop; what is promised of the open block is built at the next start. */
   stop(): void;
 }
 
@@ -66,19 +73,33 @@ export function createSequencer(deps: SequencerDeps): Sequencer {
   return new SequencingLoop(deps);
 }
 
+/** A sealed block on its way to its signature. */
+interface SealedBlock extends BuiltBlock {
+  /** Journal records of its flashblocks. */
+  readonly records: readonly bigint[];
+  readonly isCorrection: boolean;
+}
+
 class SequencingLoop implements Sequencer {
   readonly #deps: SequencerDeps;
+  readonly #planner: Planner;
   #tip: ChainTip;
   #stopping = false;
+  /** What is built before anything new, oldest first. */
+  #promised: readonly PromisedBlock[];
   /** The sealed block on its way to its signature. */
   #finishing: Promise<void> = Promise.resolve();
   #isFinishing = false;
   /** A sealed block whose results turned out wrong. */
-  #wrong: BuiltBlock | null = null;
-  #hasFailed = false;
+  #wrong: SealedBlock | null = null;
+  /** The first promise that could not be made, or what else must end the loop. */
+  #failure: unknown = null;
 
   constructor(deps: SequencerDeps) {
     this.#deps = deps;
+    this.#promised = deps.promised;
+    const { l1, rollup, chain, builder } = deps;
+    this.#planner = createPlanner({ l1, rollup, clock: builder.clock, blockTime: chain.blockTime });
     this.#tip = deps.chain.tip();
   }
 
@@ -88,12 +109,12 @@ class SequencingLoop implements Sequencer {
     await this.#signHead();
     this.#tip = chain.tip();
     while (!this.#isOver()) {
-      const planned = await this.#plan();
+      const planned = await this.#planner.next(this.#tip, this.#promised[0]);
       if (planned === null) await builder.arrivals.wait(L1_RETRY_MS);
       else await chain.exclusive(() => this.#buildOne(planned));
     }
-    await this.#finishing;
-    await chain.exclusive(() => this.#correct());
+    await this.#finishing.catch(() => undefined);
+    if (this.#failure !== null) throw this.#failure as Error;
   }
 
   stop(): void {
@@ -102,44 +123,12 @@ class SequencingLoop implements Sequencer {
   }
 
   #isOver(): boolean {
-    return this.#stopping || this.#hasFailed;
+    return this.#stopping || this.#failure !== null;
   }
 
   /** Whether what is being built will not be sealed. */
   #isEnding(): boolean {
     return this.#isOver() || this.#wrong !== null;
-  }
-
-  async #plan(): Promise<BlockPlan | null> {
-    const { builder, chain } = this.#deps;
-    const origin = await this.#parentOrigin();
-    if (origin === null) return null;
-    return planBlock({
-      nowMs: builder.clock.nowMs(),
-      parentTimestamp: this.#tip.timestamp,
-      origin,
-      child: await this.#confirmedChild(origin),
-      blockTime: chain.blockTime,
-    });
-  }
-
-  async #parentOrigin(): Promise<L1Origin | null> {
-    const { number, hash } = this.#tip.origin;
-    const origin = await this.#deps.l1.at(number);
-    if (origin !== null && origin.hash !== hash)
-      throw new NodeError("L1_REORGED", { number, expected: hash, found: origin.hash });
-    return origin;
-  }
-
-  async #confirmedChild(origin: L1Origin): Promise<L1Origin | null> {
-    const { l1, rollup } = this.#deps;
-    const head = l1.head();
-    const number = origin.number + 1;
-    if (head === null || number > head.number - rollup.originConfirmations) return null;
-    const child = await l1.at(number);
-    if (child !== null && child.parentHash !== origin.hash)
-      throw new NodeError("L1_REORGED", { number, expected: origin.hash, found: child.parentHash });
-    return child;
   }
 
   /** Builds and seals one block; the rest of its way it goes while the next one is built. */
@@ -159,16 +148,21 @@ class SequencingLoop implements Sequencer {
       check.push(packed);
       this.#announce(plan, index++, packed);
     };
-    const stopping = (): boolean => this.#isEnding();
-    const maySeal = (): boolean => !this.#isFinishing;
-    const deps = { ...builder, stopping, maySeal, onSlice, log };
-    const built = await buildBlock(plan, this.#tip, deps);
+    const [promised] = this.#promised;
+    const records = [...(promised?.records ?? [])];
+    const deps: BuilderDeps = {
+      ...builder,
+      stopping: () => this.#isEnding(),
+      maySeal: () => !this.#isFinishing,
+      promise: (flashblock, isJournaled) => this.#promise(flashblock, isJournaled, records),
+      onSlice,
+      log,
+    };
+    const built = await buildBlock(plan, this.#tip, deps, promised?.flashblocks);
+    this.#promised = this.#promised.slice(1);
     await this.#finishing;
     if (this.#isEnding()) {
-      await engine.discard();
-      admission.pool.blockDiscarded();
-      await this.#correct();
-      this.#tip = this.#deps.chain.tip();
+      await this.#buildAgain(built, records);
       return;
     }
     // What was executed before the parent's hash was known, if no slice has had it since. An empty
@@ -176,13 +170,15 @@ class SequencingLoop implements Sequencer {
     const rest = engine.endSlice();
     if (rest !== null && rest.transactions.length > 0) onSlice(rest);
     const sealing = engine.seal();
-    admission.pool.blockSealed();
+    const isCorrection = promised?.isCorrection ?? false;
+    // The pool knows it as sealed already, where its results were wrong.
+    if (!isCorrection) admission.pool.blockSealed();
     this.#tip = tipOf(built, this.#tip);
     this.#isFinishing = true;
-    this.#finishing = this.#finish(built, check, sealing);
+    this.#finishing = this.#finish({ ...built, records, isCorrection }, check, sealing);
     void this.#finishing
-      .catch(() => {
-        this.#hasFailed = true;
+      .catch((error: unknown) => {
+        this.#failure ??= error;
       })
       .finally(() => {
         this.#isFinishing = false;
@@ -190,11 +186,54 @@ class SequencingLoop implements Sequencer {
       });
   }
 
+  /** Journals, signs and announces a flashblock. */
+  #promise(
+    flashblock: ExecutedFlashblock,
+    isJournaled: boolean,
+    records: bigint[],
+  ): Promise<Uint8Array> {
+    const { admission, promises, builder } = this.#deps;
+    const record = isJournaled ? null : flashblockRecord(admission.nextNumber(), flashblock);
+    if (record !== null) records.push(record.accepted);
+    const signing = promises.flashblock(flashblock, record);
+    signing.then(
+      (signature) => {
+        this.#deps.events.onFlashblock({ ...flashblock, signature });
+      },
+      (error: unknown) => {
+        this.#failure ??= error;
+        builder.arrivals.notify();
+      },
+    );
+    return signing;
+  }
+
+  /**
+   * The open block will not be sealed now: the loop stops, and what is promised of it waits, in the
+   * journal too; or the block before had wrong results, and both are executed again, on an engine
+   * that remembers nothing.
+   */
+  async #buildAgain(built: BuiltBlock, records: readonly bigint[]): Promise<void> {
+    const { chain, builder } = this.#deps;
+    const wrong = this.#wrong;
+    this.#wrong = null;
+    await builder.engine.discard();
+    const open = promisedAgain(built, records, { isComplete: false, isCorrection: false });
+    this.#promised = [open, ...this.#promised];
+    if (wrong !== null) {
+      const { hash, header } = chain.head();
+      await builder.engine.rebase({ hash, header });
+      const kind = { isComplete: true, isCorrection: true };
+      this.#promised = [promisedAgain(wrong, wrong.records, kind), ...this.#promised];
+    }
+    this.#tip = chain.tip();
+  }
+
   /** Tells the RPC threads of the next slice of the open block. */
   #announce({ timestamp, origin }: BlockPlan, index: number, slice: PackedSlice): void {
     const { chain, builder } = this.#deps;
     const { number, isCommitted } = this.#tip;
-    this.#deps.onPendingSlice({
+    this.#deps.events.onPendingSlice({
       environment: {
         number: number + 1,
         timestamp,
@@ -227,82 +266,61 @@ class SequencingLoop implements Sequencer {
   }
 
   async #finish(
-    built: BuiltBlock,
+    built: SealedBlock,
     check: BlockCheck,
     sealing: Promise<ExecutedBlock>,
   ): Promise<void> {
     const { log, builder } = this.#deps;
-    const [executed, { mismatch, order }] = await Promise.all([
+    const [executed, { mismatch, order }, signatures] = await Promise.all([
       sealing.then((sealed) => {
         const { header, hash } = sealed.block;
-        this.#deps.onPendingSealed({ number: header.number, hash });
+        this.#deps.events.onPendingSealed({ number: header.number, hash });
         return sealed;
       }),
       check.finish(built.laneData),
+      Promise.all(built.signatures),
     ]);
     if (mismatch !== null) {
+      if (built.isCorrection) throw new NodeError("VERIFICATION_FAILED", { ...mismatch });
       log.error("results differ from the independent check; they are corrected", mismatch);
       this.#wrong = built;
       builder.arrivals.notify();
       return;
     }
-    await this.#commit(built, executed, order);
+    await this.#commit(built, executed, order, signatures);
   }
 
   async #commit(
-    { laneData, settled }: BuiltBlock,
+    { laneData, records, orderHash }: SealedBlock,
     executed: ExecutedBlock,
     order: Verdict<LaneResult>,
+    flashblockSignatures: readonly Uint8Array[],
   ): Promise<void> {
-    const { chain, admission, log } = this.#deps;
+    const { chain, admission, log, store } = this.#deps;
     if (!order.ok) throw new NodeError("LANE_VIOLATION", { ...order.data, violation: order.code });
+    if (order.value.orderHashes.at(-1) !== orderHash)
+      throw new NodeError("VERIFICATION_FAILED", { part: "order", reason: "another orderHash" });
+    const { dropped, admissions } = admission.takeSettled();
     await chain.commit(executed, laneData, order.value, {
       signature: null,
-      settled: [...settled, ...admission.takeDropped()],
+      flashblockSignatures,
+      settled: [...laneData.numbers.map(({ accepted }) => accepted), ...records, ...dropped],
+      admissions,
     });
     admission.pool.blockCommitted();
     await this.#sign(executed.block, laneData);
     const { header, transactions } = executed.block;
+    // Nothing of it will be signed again; this may become durable when it likes.
+    const count = laneData.flashblocks.length;
+    store.raiseSignedFloor(header.number, count).catch((error: unknown) => {
+      this.#failure ??= error;
+    });
     log.info("block built", {
       number: header.number,
       gasUsed: String(header.gasUsed),
       transactions: transactions.length,
-      flashblocks: laneData.flashblocks.length,
+      flashblocks: count,
     });
-  }
-
-  /**
-   * Executes the order of a block whose results were wrong once more, on an engine that remembers
-   * nothing, and has it checked again. Call inside `chain.exclusive`, with no block open.
-   * Errors: `VERIFICATION_FAILED` where the order cannot be executed or the two still differ.
-   */
-  async #correct(): Promise<void> {
-    const built = this.#wrong;
-    if (built === null) return;
-    const { chain, builder, verifier } = this.#deps;
-    const { engine } = builder;
-    const { plan, laneData, transactions } = built;
-    const { hash, header } = chain.head();
-    await engine.rebase({ hash, header });
-    await chain.open(plan.timestamp, plan.origin);
-    const check = verifier.begin();
-    check.start(this.#verifiedBlock(plan));
-    let index = 0;
-    for (const { txCount } of laneData.flashblocks) {
-      for (const transaction of transactions.slice(index, index + txCount)) {
-        const result = await engine.apply(transaction);
-        if (!result.ok)
-          throw new NodeError("VERIFICATION_FAILED", { index, part: "order", code: result.code });
-        index += 1;
-      }
-      const slice = engine.endSlice();
-      if (slice !== null) check.push(packSlice(slice));
-    }
-    const sealing = engine.seal();
-    const [executed, { mismatch, order }] = await Promise.all([sealing, check.finish(laneData)]);
-    if (mismatch !== null) throw new NodeError("VERIFICATION_FAILED", { ...mismatch });
-    await this.#commit(built, executed, order);
-    this.#wrong = null;
   }
 
   /** Signs the head and publishes it. */
@@ -322,7 +340,7 @@ class SequencingLoop implements Sequencer {
     await store.saveSignature(block.header.number, signature);
     const encoded = store.rawBlock(block.header.number);
     if (encoded === null) throw new NodeError("BLOCK_NOT_FOUND", { number: block.header.number });
-    this.#deps.publish(encoded);
+    this.#deps.events.publish(encoded);
   }
 
   /**
@@ -345,12 +363,15 @@ function ignore(): void {
 }
 
 /** What the block after `built` stands on; `parent` is what `built` stands on. */
-function tipOf({ plan, position, laneData }: BuiltBlock, parent: ChainTip): ChainTip {
+function tipOf(built: BuiltBlock, parent: ChainTip): ChainTip {
+  const { plan, position, laneData, orderHash } = built;
   return {
     number: parent.number + 1,
     timestamp: plan.timestamp,
     origin: position,
     timestampMs: laneData.flashblocks.at(-1)?.timestampMs ?? parent.timestampMs,
+    orderHash,
+    lastForced: parent.lastForced,
     isCommitted: false,
   };
 }

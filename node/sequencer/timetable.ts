@@ -26,6 +26,8 @@ export interface BlockPlan {
   readonly depositOnly: boolean;
   /** Unix milliseconds at which the block is sealed. */
   readonly sealAtMs: number;
+  /** Everything that goes into it is promised already. */
+  readonly isComplete: boolean;
 }
 
 /** The next block's timestamp, origin and end. */
@@ -39,14 +41,25 @@ export function planBlock(input: PlanInput): BlockPlan {
     // time.
     const sealAtMs = child === null ? nowMs + blockTime * 1000 : nowMs;
     const timestamp = Math.max(earliest, next.timestamp);
-    return { timestamp, origin: next, depositOnly: true, sealAtMs };
+    return { timestamp, origin: next, depositOnly: true, sealAtMs, isComplete: false };
   }
   const timestamp = Math.max(earliest, now + blockTime);
   const next = child !== null && child.timestamp <= timestamp ? child : origin;
   const depositOnly = isDepositOnly(timestamp, next);
   // Ahead of the clock (it was set back): go on at half the pace until the clock has caught up.
   const sealAtMs = Math.min(timestamp * 1000, nowMs + 2 * blockTime * 1000);
-  return { timestamp, origin: next, depositOnly, sealAtMs };
+  return { timestamp, origin: next, depositOnly, sealAtMs, isComplete: false };
+}
+
+/** A block of which flashblocks are promised: its time and origin stand. */
+export function planPromised(
+  header: { readonly timestamp: number },
+  origin: L1Origin,
+  isComplete: boolean,
+): BlockPlan {
+  const { timestamp } = header;
+  const depositOnly = isDepositOnly(timestamp, origin);
+  return { timestamp, origin, depositOnly, sealAtMs: timestamp * 1000, isComplete };
 }
 
 /**

@@ -7,6 +7,7 @@
  */
 import assert from "node:assert";
 import { concatBytes, fromHex, type Hex, toHex } from "../../lanes/bytes.ts";
+import { SIGNATURE_BYTES } from "../../lanes/signed-flashblock.ts";
 import { encodeRlpItems, rlpIntegerBytes } from "../../lanes/rlp.ts";
 import { NodeError } from "../errors.ts";
 import {
@@ -75,7 +76,8 @@ export function bloomOfHeaderRecord(payload: Uint8Array): Uint8Array {
 }
 
 /** Senders in block order; a deposit carries its own. */
-function* encodeSidecar({ block, orderHashes, laneState }: StoredBlock): Steps<Uint8Array> {
+function* encodeSidecar(stored: StoredBlock): Steps<Uint8Array> {
+  const { block, orderHashes, flashblockSignatures, laneState } = stored;
   const senders: Uint8Array[] = [];
   for (const { type, sender } of block.transactions) {
     if (type !== 0x7e) senders.push(encodeFields(fromHex(sender)));
@@ -83,6 +85,7 @@ function* encodeSidecar({ block, orderHashes, laneState }: StoredBlock): Steps<U
   }
   return yield* joinFields([
     encodeFields(orderHashes.map(fromHex)),
+    encodeFields([...flashblockSignatures]),
     encodeFields(laneState),
     yield* joinFields(senders),
   ]);
@@ -90,6 +93,7 @@ function* encodeSidecar({ block, orderHashes, laneState }: StoredBlock): Steps<U
 
 interface Sidecar {
   readonly orderHashes: readonly Hex[];
+  readonly flashblockSignatures: readonly Uint8Array[];
   readonly laneState: Uint8Array;
   readonly senders: readonly Hex[];
 }
@@ -97,10 +101,14 @@ interface Sidecar {
 function decodeSidecar(payload: Uint8Array): Sidecar {
   const read = FieldReader.of(payload, "sidecar");
   const orderHashes = read.list();
+  const signatures = read.list();
   const laneState = read.bytes();
   const senders = read.list();
   return {
     orderHashes: Array.from({ length: orderHashes.left }, () => orderHashes.hash()),
+    flashblockSignatures: Array.from({ length: signatures.left }, () =>
+      signatures.bytes(SIGNATURE_BYTES),
+    ),
     laneState,
     senders: Array.from({ length: senders.left }, () => senders.address()),
   };
@@ -112,7 +120,7 @@ export function decodeStoredBlock(wire: Uint8Array, sidecarPayload: Uint8Array):
   if (!decoded.ok)
     throw new NodeError("STORAGE_CORRUPT", { record: "block", reason: decoded.code });
   const { hash, header, laneData, signature } = decoded.value;
-  const { orderHashes, laneState, senders } = decodeSidecar(sidecarPayload);
+  const { senders, ...sidecar } = decodeSidecar(sidecarPayload);
   let user = 0;
   const transactions = decoded.value.transactions.map((transaction): Transaction => {
     if (transaction.type === 0x7e) return transaction;
@@ -124,8 +132,7 @@ export function decodeStoredBlock(wire: Uint8Array, sidecarPayload: Uint8Array):
   return {
     block: { hash, header, transactions },
     laneData,
-    orderHashes,
-    laneState,
+    ...sidecar,
     signature,
   };
 }
@@ -185,7 +192,7 @@ export function removeBlockOperations(block: Block): Operation[] {
   return keys.map((key) => ({ key, payload: null }));
 }
 
-function encodeLocation(location: TransactionLocation): Uint8Array {
+export function encodeLocation(location: TransactionLocation): Uint8Array {
   const payload = new Uint8Array(12);
   const view = new DataView(payload.buffer);
   view.setBigUint64(0, BigInt(location.blockNumber));

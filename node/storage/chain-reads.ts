@@ -6,6 +6,7 @@
  */
 import type { Hex } from "../../lanes/bytes.ts";
 import { NodeError } from "../errors.ts";
+import { readAdmissions, readDrop } from "./admissions.ts";
 import {
   bloomOfHeaderRecord,
   decodeLocation,
@@ -80,6 +81,8 @@ function createReads(view: RecordView, consistently: Consistently): ChainReader 
     logsBloom: (number) => map(view.get(blockKey("HEADER", number)), bloomOfHeaderRecord),
     receipts: (number) => map(view.get(blockKey("RECEIPTS", number)), decodeReceipts),
     transactionLocation: (hash) => map(view.get(hashKey("TRANSACTION", hash)), decodeLocation),
+    admissions: (number) => readAdmissions(view, number),
+    drop: (hash) => consistently((at) => readDrop(at, hash)),
     rawBlock: (number) => view.get(blockKey("BLOCK", number)),
     state: createStateReader(values),
     trie: createTrieReader(values),

@@ -6,28 +6,26 @@
  * overlap. Source: DESIGN 6, PROTOCOL 10.
  */
 import assert from "node:assert";
-import type { Hex } from "../../lanes/bytes.ts";
-import { rlpIntegerBytes } from "../../lanes/rlp.ts";
+import { bytesEqual, type Hex } from "../../lanes/bytes.ts";
 import { NodeError } from "../errors.ts";
 import type { BlockRef } from "../primitives/block.ts";
 import { atOnce, inTurns } from "../turns.ts";
+import { admissionOperations, removeAdmissions } from "./admissions.ts";
 import { blockOperations, removeBlockOperations, signatureOperation } from "./block-records.ts";
 import { createLiveReads, readBlock, readOldestState } from "./chain-reads.ts";
 import {
   decodeCursor,
   decodeHeads,
   decodeIdentity,
-  decodeMark,
   encodeCursor,
   encodeHeads,
   encodeIdentity,
-  encodeMark,
+  encodeNumbers,
 } from "./codecs.ts";
 import { type Database, openDatabase, type Operation } from "./database.ts";
-import { FieldReader, encodeFields } from "./fields.ts";
-import { createGroupCommit } from "./group-commit.ts";
-import { createJournal, type Journal } from "./journal.ts";
-import { blockKey, encodeU64, META, PREFIX, signedKey } from "./keys.ts";
+import { FieldReader } from "./fields.ts";
+import { type JournalStore, openJournalStore, type OpenJournalStore } from "./journal-store.ts";
+import { blockKey, encodeU64, META } from "./keys.ts";
 import { readMany } from "./read-many.ts";
 import { checkChain } from "./scan.ts";
 import { decodeTombstones, encodeTombstones, stateChanges } from "./state-changes.ts";
@@ -46,6 +44,8 @@ const REMOVAL_COST = 1;
 export interface StoreOptions {
   /** The node's data folder; the database is in a folder of its own inside. */
   readonly dataDir: string;
+  /** Folder of the journal's database. @default the data folder */
+  readonly journalDir?: string;
   /** Blocks that can be rolled back, and whose parents' state can be read. @default 8192 */
   readonly undoBlocks?: number;
 }
@@ -56,38 +56,64 @@ export interface StoreOptions {
  * Errors: `STORAGE_LOCKED`, `STORAGE_CORRUPT`, `STORAGE_FORMAT`, `STORAGE_FAILED`.
  */
 export async function createStore(options: StoreOptions): Promise<Store> {
-  const database = await openDatabase(options.dataDir);
+  const { dataDir, journalDir = dataDir, undoBlocks = UNDO_BLOCKS } = options;
+  const database = await openDatabase(dataDir);
+  let journal: OpenJournalStore | null = null;
   try {
     if (database.get(META.chain) !== null) checkChain(database);
+    journal = await openJournalStore(journalDir);
+    checkSameChain(database, journal.database);
+    // The last block may be durable while what it settles was not settled yet.
+    await journal.methods.settleJournal(readSettling(database));
     const writer = createWriter((operations) => database.write(operations));
-    const journal = createJournal(database);
-    return assembleStore({
-      database,
-      writer,
-      journal,
-      undoBlocks: options.undoBlocks ?? UNDO_BLOCKS,
-    });
+    return assembleStore({ database, writer, journal, undoBlocks });
   } catch (error) {
+    await journal?.close();
     await database.close();
     throw error;
   }
 }
 
+/** The two databases of a store belong together. */
+function checkSameChain(database: Database, journal: Database): void {
+  const chain = database.get(META.chain);
+  const found = journal.get(META.chain);
+  if (found === null || (chain !== null && bytesEqual(chain, found))) return;
+  throw new NodeError("STORAGE_OTHER_CHAIN", { folder: "journal" });
+}
+
+function readSettling(database: Database): bigint[] {
+  const payload = database.get(META.settling);
+  if (payload === null) return [];
+  const read = FieldReader.of(payload, "settling");
+  const numbers: bigint[] = [];
+  while (read.left > 0) numbers.push(read.bigint());
+  return numbers;
+}
+
 interface StoreParts {
   readonly database: Database;
   readonly writer: Writer;
-  readonly journal: Journal;
+  readonly journal: OpenJournalStore;
   readonly undoBlocks: number;
 }
 
 function assembleStore(parts: StoreParts): Store {
   const { database, writer, journal } = parts;
-  const groupCommit = createGroupCommit(journal, writer);
+  /** The settling of the head's journal records; the next block's list takes its place. */
+  let settling: Promise<void> = Promise.resolve();
   return {
     ...createLiveReads(database),
+    ...journalMethods(journal.methods, () => settling),
     initialize: (commit, rollupConfigHash) => initialize(parts, commit, rollupConfigHash),
     isEmpty: () => database.get(META.chain) === null,
-    commitBlock: (commit) => writer.write(() => commitOperations(parts, commit)),
+    async commitBlock(commit) {
+      await settling;
+      await writer.write(() => commitOperations(parts, commit));
+      settling = journal.methods.settleJournal(commit.settled);
+      // Whoever comes next gets the failure; nobody waits for it now.
+      settling.catch(() => undefined);
+    },
     saveSignature: (number, signature) =>
       writer.write(() => [signatureOperation(database, number, signature)]),
     rollback: (number, cursor) => rollback(parts, number, cursor),
@@ -96,19 +122,25 @@ function assembleStore(parts: StoreParts): Store {
       const payload = database.get(META.cursor);
       return payload === null ? null : decodeCursor(payload);
     },
-    appendJournal: (records) => groupCommit.append(records),
-    settleJournal: (accepted) => groupCommit.settle(accepted),
-    loadJournal: () => journal.load(),
-    raiseLeaderEpoch: (above) => raiseLeaderEpoch(parts, above),
-    signedMark(kind, height) {
-      const payload = database.get(signedKey(kind, height));
-      return payload === null ? null : decodeMark(payload, kind, height);
-    },
-    saveSignedMark: (mark) =>
-      writer.write(() => [{ key: signedKey(mark.kind, mark.height), payload: encodeMark(mark) }]),
     async close() {
       await writer.drain();
+      await settling.catch(() => undefined);
+      await journal.close();
       await database.close();
+    },
+  };
+}
+
+/** The journal as the store's user sees it: without what a block in the chain has settled. */
+function journalMethods(
+  journal: OpenJournalStore["methods"],
+  settling: () => Promise<void>,
+): JournalStore {
+  return {
+    ...journal,
+    async loadJournal() {
+      await settling();
+      return journal.loadJournal();
     },
   };
 }
@@ -132,10 +164,11 @@ function headOperations(heads: Heads, cursor: DerivationCursor | undefined): Ope
 }
 
 async function initialize(
-  { database, writer, ...parts }: StoreParts,
+  parts: StoreParts,
   commit: BlockCommit,
   rollupConfigHash: Hex,
 ): Promise<void> {
+  const { database, writer, journal } = parts;
   const genesisHash = commit.stored.block.hash;
   const payload = database.get(META.chain);
   if (payload !== null) {
@@ -152,14 +185,17 @@ async function initialize(
       });
     return;
   }
-  await writer.write(async () => [
-    ...(await commitOperations({ database, writer, ...parts }, commit)),
-    { key: META.chain, payload: encodeIdentity({ rollupConfigHash, genesisHash }) },
-  ]);
+  const identity = { key: META.chain, payload: encodeIdentity({ rollupConfigHash, genesisHash }) };
+  const found = journal.database.get(META.chain);
+  if (found !== null && !bytesEqual(found, identity.payload))
+    throw new NodeError("STORAGE_OTHER_CHAIN", { folder: "journal" });
+  // First, so that a chain never stands beside a journal that has no name.
+  await journal.write([identity]);
+  await writer.write(async () => [...(await commitOperations(parts, commit)), identity]);
 }
 
 async function commitOperations(parts: StoreParts, commit: BlockCommit): Promise<Operation[]> {
-  const { database, journal } = parts;
+  const { database } = parts;
   const { stored, receipts, settled, heads, cursor } = commit;
   const { hash, header } = stored.block;
   const { number } = header;
@@ -167,15 +203,15 @@ async function commitOperations(parts: StoreParts, commit: BlockCommit): Promise
   assert(heads.unsafe.number === number && heads.unsafe.hash === hash, "the new head");
   const history = nextHistory(parts, number);
   const state = await stateChanges(database, { number, oldest: history.oldest }, commit);
-  const journalChanges = await journal.settle(settled);
-  const changes = [...state.changes, ...journalChanges];
+  const settling = { key: META.settling, payload: encodeNumbers(settled) };
+  const changes = [...state.changes, { ...settling, before: database.get(META.settling) }];
   const tombstones = await inTurns(encodeTombstones(state.tombstones));
   return [
     // First: what this block writes over a tombstone stays.
     ...(await pruneOperations(database, history)),
     ...(await inTurns(blockOperations(stored, receipts))),
+    ...(await inTurns(admissionOperations(number, commit.admissions))),
     ...changes,
-    ...(journalChanges.length > 0 ? [journal.state()] : []),
     // Nothing stood before genesis, and nothing takes it back.
     ...(number === 0 ? [] : await inTurns(undoOperations(number, changes))),
     ...(tombstones.length > 0
@@ -205,6 +241,7 @@ async function pruneOperations(database: Database, history: HistoryChange): Prom
     for (const removed of await inTurns(removeUndoOperations(database, block)))
       operations.push(removed);
     for (const removed of await removeTombstones(database, block)) operations.push(removed);
+    for (const removed of removeAdmissions(database, block)) operations.push(removed);
   }
   return operations;
 }
@@ -260,7 +297,7 @@ async function rollback(
 }
 
 function rollbackOperations(
-  { database, journal }: StoreParts,
+  { database }: StoreParts,
   stored: StoredBlock,
   cursor: DerivationCursor | undefined,
 ): Operation[] {
@@ -270,28 +307,15 @@ function rollbackOperations(
   assert(heads.unsafe.hash === stored.block.hash, "only the head is taken back");
   const parent: BlockRef = { number: number - 1, hash: parentHash };
   const lowered = (head: BlockRef): BlockRef => (head.number < number ? head : parent);
-  const settled = restored.filter(({ key }) => key[0] === PREFIX.JOURNAL);
-  journal.restore(settled);
   return [
     ...removeBlockOperations(stored.block),
+    ...removeAdmissions(database, number),
     ...atOnce(removeUndoOperations(database, number)),
     { key: blockKey("TOMBSTONES", number), payload: null },
     ...restored,
-    ...(settled.length > 0 ? [journal.state()] : []),
     ...headOperations(
       { unsafe: parent, safe: lowered(heads.safe), finalized: lowered(heads.finalized) },
       cursor,
     ),
   ];
-}
-
-async function raiseLeaderEpoch({ database, writer }: StoreParts, above: number): Promise<number> {
-  let epoch = 0;
-  await writer.write(() => {
-    const payload = database.get(META.leaderEpoch);
-    const last = payload === null ? 0 : FieldReader.of(payload, "leader epoch").number();
-    epoch = Math.max(last, above) + 1;
-    return [{ key: META.leaderEpoch, payload: encodeFields([rlpIntegerBytes(epoch)]) }];
-  });
-  return epoch;
 }

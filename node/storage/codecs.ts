@@ -137,13 +137,14 @@ export function encodeMark(mark: SignedMark): Uint8Array {
   return encodeFields([fromHex(mark.hash), fromHex(mark.origin)]);
 }
 
-export function decodeMark(
-  payload: Uint8Array,
-  kind: SignedMark["kind"],
-  height: number,
-): SignedMark {
+export function decodeMark(payload: Uint8Array): Pick<SignedMark, "hash" | "origin"> {
   const read = FieldReader.of(payload, "signed mark");
-  return { kind, height, hash: read.hash(), origin: read.hash() };
+  return { hash: read.hash(), origin: read.hash() };
+}
+
+/** Accepted numbers. */
+export function encodeNumbers(numbers: readonly bigint[]): Uint8Array {
+  return encodeFields(numbers.map(rlpIntegerBytes));
 }
 
 /** Neighbours of a slot in its account's slot list. */

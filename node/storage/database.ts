@@ -20,10 +20,10 @@ import { checkLogs } from "./write-ahead-log.ts";
  * Raised by every change to keys, records or the meaning of the state; nothing is migrated before
  * 1.0.
  */
-export const CHAIN_FORMAT = 2;
+export const CHAIN_FORMAT = 3;
 
-/** The database's folder inside the data folder, which holds other things too. */
-const FOLDER = "chain";
+/** The chain's folder inside the data folder, which holds other things too. */
+const CHAIN_FOLDER = "chain";
 const CACHE_BYTES = 64 * 1024 * 1024;
 /** Microseconds to put a record into a batch, and bytes that take one more, to check or to copy. */
 const PUT_COST = 1;
@@ -176,12 +176,12 @@ async function createFolder(folder: string): Promise<void> {
 }
 
 /**
- * Opens the database of a data folder for the store's owner; creates it where there is none.
+ * Opens a database inside `parent` for its owner; creates it where there is none.
  *
  * Errors: `STORAGE_LOCKED`, `STORAGE_CORRUPT`, `STORAGE_FORMAT`, `STORAGE_FAILED`, with cause.
  */
-export async function openDatabase(dataDir: string): Promise<Database> {
-  const folder = resolve(dataDir, FOLDER);
+export async function openDatabase(parent: string, name = CHAIN_FOLDER): Promise<Database> {
+  const folder = resolve(parent, name);
   if (ownedFolders.has(folder)) throw new NodeError("STORAGE_LOCKED", { folder });
   ownedFolders.add(folder);
   try {
@@ -203,11 +203,11 @@ export async function openDatabase(dataDir: string): Promise<Database> {
 }
 
 /**
- * Opens another handle on a database that a thread of this process already owns, for reading.
- * Errors: as `openDatabase`.
+ * Opens another handle on a chain's database that a thread of this process already owns, for
+ * reading. Errors: as `openDatabase`.
  */
 export async function openSharedDatabase(dataDir: string): Promise<Omit<Database, "write">> {
-  const folder = resolve(dataDir, FOLDER);
+  const folder = resolve(dataDir, CHAIN_FOLDER);
   try {
     const level = await openLevel(folder, false);
     try {

@@ -1,5 +1,6 @@
 /**
- * The journal: what was acknowledged and is not in a block yet. PROTOCOL 10.
+ * The journal: what was promised and is not in a block yet: transactions taken in, flashblocks of
+ * the open block, transactions dropped. PROTOCOL 10.
  *
  * A record holds `prevHash`, the hash of the record appended before it, which may be settled and
  * gone since. So the chain alone cannot show that a record is missing. Beside it stands one state
@@ -17,14 +18,10 @@ import { keccak256 } from "../primitives/hash.ts";
 import type { Database, Operation } from "./database.ts";
 import { encodeFields, FieldReader } from "./fields.ts";
 import { journalKey, META, PREFIX, prefixRange } from "./keys.ts";
-import { readMany } from "./read-many.ts";
 import type { JournalRecord } from "./store.ts";
-import type { Change } from "./undo.ts";
 
 /** `accepted` is `leaderEpoch · 2^40 + seq`. */
 const SEQ_BITS = 40n;
-/** Microseconds to hash a record that is settled. */
-const SETTLE_COST = 2;
 
 interface JournalState {
   count: number;
@@ -43,12 +40,8 @@ export interface Journal {
   lastAccepted(): bigint;
   /** Adds records to a batch, in order. */
   append(records: readonly JournalRecord[]): Operation[];
-  /**
-   * Takes records out: what changes, which also is their reverse diff. Unknown numbers are ignored.
-   */
-  settle(accepted: readonly bigint[]): Promise<Change[]>;
-  /** Puts settled records back, given as the operations of a reverse diff. */
-  restore(records: readonly Operation[]): void;
+  /** Takes records out, as parts of a batch. Unknown numbers are ignored. */
+  settle(accepted: readonly bigint[]): Operation[];
   /** The state record, which ends every batch that changes the journal. */
   state(): Operation;
   load(): Promise<readonly JournalRecord[]>;
@@ -110,6 +103,12 @@ export function createJournal(database: Database): Journal {
     stored === null
       ? { count: 0, sum: new Uint8Array(32), lastHash: fromHex(ZERO_HASH), lastAccepted: 0n }
       : decodeState(stored);
+  /** Of live records that this run has appended or loaded: settling them reads nothing. */
+  const hashes = new Map<bigint, Uint8Array>();
+  const hashOfStored = (key: Uint8Array): Uint8Array | null => {
+    const payload = database.get(key);
+    return payload === null ? null : keccak256(payload);
+  };
 
   return {
     lastAccepted: () => state.lastAccepted,
@@ -122,41 +121,31 @@ export function createJournal(database: Database): Journal {
         state.count += 1;
         state.lastHash = hash;
         state.lastAccepted = record.accepted;
+        hashes.set(record.accepted, hash);
         return { key: journalKey(record.accepted), payload };
       }),
 
-    async settle(accepted) {
-      const changes: Change[] = [];
-      await readMany(database, [...new Set(accepted)], {
-        cost: SETTLE_COST,
-        keyOf: journalKey,
-        take(number, before) {
-          if (before === null) return;
-          xorInto(state.sum, keccak256(before));
-          state.count -= 1;
-          changes.push({ key: journalKey(number), before, payload: null });
-        },
-      });
-      return changes;
-    },
-
-    restore(records) {
-      for (const { payload } of records) {
-        if (payload === null) continue;
-        xorInto(state.sum, keccak256(payload));
-        state.count += 1;
-      }
-    },
+    settle: (accepted) =>
+      accepted.flatMap((number) => {
+        const key = journalKey(number);
+        const hash = hashes.get(number) ?? hashOfStored(key);
+        if (hash === null) return [];
+        hashes.delete(number);
+        xorInto(state.sum, hash);
+        state.count -= 1;
+        return [{ key, payload: null }];
+      }),
 
     state: () => ({ key: META.journal, payload: encodeState(state) }),
 
-    load: () => loadRecords(database, state),
+    load: () => loadRecords(database, state, hashes),
   };
 }
 
 async function loadRecords(
   database: Database,
   state: JournalState,
+  hashes: Map<bigint, Uint8Array>,
 ): Promise<readonly JournalRecord[]> {
   const records: JournalRecord[] = [];
   const sum = new Uint8Array(32);
@@ -171,6 +160,7 @@ async function loadRecords(
     const hash = keccak256(payload);
     xorInto(sum, hash);
     previous = { accepted, hash };
+    hashes.set(accepted, hash);
     records.push(record);
   }
   if (records.length !== state.count || !bytesEqual(sum, state.sum))

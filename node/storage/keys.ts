@@ -1,5 +1,6 @@
 /**
- * Keys of every record in the database. Owns the table of prefixes.
+ * Keys of every record in the two databases, the chain's and the journal's (JOURNAL, SIGNED and
+ * some of META). Owns the table of prefixes.
  *
  * A key is one prefix byte and the fields below; numbers are big-endian, so that iteration is in
  * order. A prefix is never given to another kind of record; a retired one stays in the table.
@@ -21,9 +22,11 @@
  * | 0x0c   | CODE                | code hash                        | code                              |
  * | 0x0d   | TRIE                | path as in `TrieNodeChange`      | RLP of the node                   |
  * | 0x0e   | JOURNAL             | leaderEpoch u32 ‖ seq u40        | prevHash, kind, bytes             |
- * | 0x0f   | SIGNED              | kind u8 ‖ height u64             | hash, origin                      |
+ * | 0x0f   | SIGNED              | kind u8 ‖ height u64 ‖ index u16 | hash, origin                      |
  * | 0x10   | UNDO_PAGE           | number u64 ‖ page u16            | part of a reverse diff            |
  * | 0x11   | TOMBSTONES          | number u64                       | versioned keys the block deleted  |
+ * | 0x12   | ADMISSIONS          | number u64                       | what was taken in and dropped     |
+ * | 0x13   | DROPPED             | transaction hash                 | block number u64 ‖ index u32      |
  */
 import { bigintToBytes, concatBytes, type Hex } from "../../lanes/bytes.ts";
 
@@ -46,13 +49,16 @@ export const PREFIX = {
   SIGNED: 0x0f,
   UNDO_PAGE: 0x10,
   TOMBSTONES: 0x11,
+  ADMISSIONS: 0x12,
+  DROPPED: 0x13,
 } as const;
 
 type Prefix = (typeof PREFIX)[keyof typeof PREFIX];
 /** Records keyed by block number. */
-type BlockTable = "BLOCK" | "HEADER" | "SIDECAR" | "RECEIPTS" | "UNDO" | "TOMBSTONES";
+type BlockTable =
+  "BLOCK" | "HEADER" | "SIDECAR" | "RECEIPTS" | "UNDO" | "TOMBSTONES" | "ADMISSIONS";
 /** Records keyed by a 32-byte hash. */
-type HashTable = "NUMBER_BY_HASH" | "TRANSACTION" | "CODE";
+type HashTable = "NUMBER_BY_HASH" | "TRANSACTION" | "CODE" | "DROPPED";
 
 /** Bytes of an accepted number in a key: 32 bits of leader epoch, 40 of sequence. */
 const ACCEPTED_BYTES = 9;
@@ -98,6 +104,12 @@ export const META = {
   cursor: metaKey("cursor"),
   leaderEpoch: metaKey("leader-epoch"),
   journal: metaKey("journal"),
+  /** The highest block of which everything was signed. */
+  signedFloor: metaKey("signed-floor"),
+  /** The newest admission group that was signed. */
+  signedAdmission: metaKey("signed-admission"),
+  /** Journal records that the head settles. */
+  settling: metaKey("settling"),
   /** The oldest block whose state can be read. */
   oldestState: metaKey("oldest-state"),
 } as const;
@@ -135,8 +147,16 @@ export function journalKey(accepted: bigint): Uint8Array {
   return prefixed(PREFIX.JOURNAL, bigintToBytes(accepted, ACCEPTED_BYTES));
 }
 
-export function signedKey(kind: "block" | "batch", height: number): Uint8Array {
-  return prefixed(PREFIX.SIGNED, Uint8Array.of(kind === "block" ? 0 : 1), encodeU64(height));
+const SIGNED_KINDS = { block: 0, batch: 1, flashblock: 2 } as const;
+
+/** `index` is a flashblock's; it has 16 bits. */
+export function signedKey(
+  kind: keyof typeof SIGNED_KINDS,
+  height: number,
+  index: number,
+): Uint8Array {
+  const kindByte = Uint8Array.of(SIGNED_KINDS[kind]);
+  return prefixed(PREFIX.SIGNED, kindByte, encodeU64(height), Uint8Array.of(index >> 8, index));
 }
 
 /** All keys of one prefix: `gte` and `lt` of an iterator. */

@@ -2,14 +2,16 @@
  * The store's shape: what the sequencing thread writes and what every thread reads.
  *
  * Invariants: a block is one atomic synced batch (body, LaneData, receipts, indexes, state, trie
- * nodes, reverse diff, heads, settled journal records); a journal record is synced before its call
- * resolves; every record carries a checksum. DESIGN 6, PROTOCOL 10.
+ * nodes, reverse diff, heads, and which journal records it settles); a journal record is synced
+ * before its call resolves; every record carries a checksum. DESIGN 6, PROTOCOL 10.
  */
 import type { Hex } from "../../lanes/bytes.ts";
 import type { LaneData } from "../../lanes/lane-data.ts";
+import type { ErrorCode } from "../errors.ts";
 import type { Block, BlockRef } from "../primitives/block.ts";
 import type { Header } from "../primitives/header.ts";
 import type { Receipt } from "../primitives/receipt.ts";
+import type { JournalStore } from "./journal-store.ts";
 import type { StateDiff, StateReader, TrieNodeChange, TrieReader } from "./state.ts";
 
 export interface StoredBlock {
@@ -17,6 +19,8 @@ export interface StoredBlock {
   readonly laneData: LaneData;
   /** `orderHash` of each flashblock. */
   readonly orderHashes: readonly Hex[];
+  /** Of each flashblock, 65 bytes; none where the block was not built here. */
+  readonly flashblockSignatures: readonly Uint8Array[];
   /** LaneState after this block, encoded by `lanes/lane-state.ts`. */
   readonly laneState: Uint8Array;
   /** Block signature, 65 bytes; `null` for blocks derived from L1 and for genesis. */
@@ -45,14 +49,51 @@ export interface BlockCommit {
   readonly receipts: readonly Receipt[];
   readonly diff: StateDiff;
   readonly trie: readonly TrieNodeChange[];
-  /** Journal records this block settles, by accepted number; removed with it. */
+  /** Journal records this block settles, by accepted number; removed once it is durable. */
   readonly settled: readonly bigint[];
+  /** What was taken in and dropped since the block before. */
+  readonly admissions: BlockAdmissions;
   readonly heads: Heads;
   readonly cursor?: DerivationCursor;
 }
 
-/** Record kinds of the journal. */
+/** A transaction that was taken in. */
+export interface AdmissionEntry {
+  readonly accepted: bigint;
+  readonly hash: Hex;
+  /** Unix milliseconds. */
+  readonly timeMs: number;
+  /** Its class as it was promised: 255 for the normal lane. */
+  readonly rank: number;
+}
+
+/** One that was taken in and will stand in no block. */
+export interface DropEntry {
+  readonly accepted: bigint;
+  readonly hash: Hex;
+  /** When it was dropped, Unix milliseconds. */
+  readonly timeMs: number;
+  readonly code: ErrorCode;
+  readonly raw: Uint8Array;
+}
+
+/** In order of what happened; a restart repeats entries of what still waits. */
+export interface BlockAdmissions {
+  readonly accepted: readonly AdmissionEntry[];
+  readonly dropped: readonly DropEntry[];
+}
+
+export const NO_ADMISSIONS: BlockAdmissions = { accepted: [], dropped: [] };
+
+/** What is kept of a drop, and in which block's log. */
+export interface StoredDrop extends Omit<DropEntry, "hash" | "raw"> {
+  readonly blockNumber: number;
+}
+
+/** Record kinds of the journal; their bytes are `sequencer/journal-records.ts`'s. */
 export const JOURNAL_TRANSACTION = 1;
+export const JOURNAL_FLASHBLOCK = 2;
+export const JOURNAL_DROP = 3;
 
 /**
  * PROTOCOL 10: `{leaderEpoch, seq, prevHash, kind, bytes}`; `accepted` is `leaderEpoch · 2^40 +
@@ -64,17 +105,24 @@ export interface JournalRecord {
   readonly bytes: Uint8Array;
 }
 
-/**
- * Everything the signer has signed, as high-water marks; written durably before the signature
- * leaves.
- */
+/** What the signer has signed; durable before the signature exists. */
 export interface SignedMark {
-  readonly kind: "block" | "batch";
-  /** Block number or batch index. */
+  readonly kind: "block" | "batch" | "flashblock";
+  /** Number of the block, or index of the batch. */
   readonly height: number;
+  /** Of a flashblock in its block; else 0. */
+  readonly index: number;
+  /** What was signed: a digest, the hash of a batch header, an `orderHash`. */
   readonly hash: Hex;
   /** L1 origin hash of a block; the zero hash for a batch. */
   readonly origin: Hex;
+}
+
+/** The newest admission group that was signed: every later one begins above it. */
+export interface AdmissionMark {
+  readonly firstAccepted: bigint;
+  /** Digest of the group. */
+  readonly hash: Hex;
 }
 
 /**
@@ -92,6 +140,10 @@ export interface ChainReader {
   receipts(number: number): readonly Receipt[] | null;
   /** Where a transaction stands in the chain. */
   transactionLocation(hash: Hex): { readonly blockNumber: number; readonly index: number } | null;
+  /** The admission log of a block that was built here, while it is kept. */
+  admissions(number: number): BlockAdmissions;
+  /** How a transaction was dropped last; `null` where it was not, or too long ago. */
+  drop(hash: Hex): StoredDrop | null;
   /** Encoded signed block as on the wire, for peers and the batcher; no decoding. */
   rawBlock(number: number): Uint8Array | null;
   readonly state: StateReader;
@@ -99,7 +151,7 @@ export interface ChainReader {
 }
 
 /** The writing side: one owner, the sequencing thread. */
-export interface Store extends ChainReader {
+export interface Store extends ChainReader, JournalStore {
   /**
    * Writes genesis into an empty folder; elsewhere checks that the folder belongs to this chain.
    */
@@ -112,29 +164,13 @@ export interface Store extends ChainReader {
    * Takes blocks above `number` back, newest first, by their reverse diffs; one atomic batch a
    * block.
    *
-   * Shape: returns them, newest last. Journal records they had settled stand in the journal again.
-   * Safe and finalized heads above `number` come down to it; `cursor`, written with the first
-   * batch, is where derivation goes on from then.
+   * Shape: returns them, newest last. Journal records they had settled stay settled. Safe and
+   * finalized heads above `number` come down to it; `cursor`, written with the first batch, is
+   * where derivation goes on from then.
    * Errors: `STATE_NOT_AVAILABLE` where the reverse diffs do not reach that far.
    */
   rollback(number: number, cursor?: DerivationCursor): Promise<readonly StoredBlock[]>;
   saveHeads(heads: Heads, cursor?: DerivationCursor): Promise<void>;
   cursor(): DerivationCursor | null;
-  /**
-   * Appends records in one synced batch (group commit). Resolves when durable. Accepted numbers
-   * ascend over all calls. Errors: `STORAGE_BUSY`, and then nothing was appended.
-   */
-  appendJournal(records: readonly JournalRecord[]): Promise<void>;
-  /** Removes settled or dropped records; numbers that are not in the journal are ignored. */
-  settleJournal(accepted: readonly bigint[]): Promise<void>;
-  /** All records in accepted order. Errors: `STORAGE_CORRUPT` where one is damaged or missing. */
-  loadJournal(): Promise<readonly JournalRecord[]>;
-  /**
-   * Raises the leader epoch durably, beyond `above` and every earlier one, and returns it: 1 on the
-   * first start.
-   */
-  raiseLeaderEpoch(above: number): Promise<number>;
-  signedMark(kind: SignedMark["kind"], height: number): SignedMark | null;
-  saveSignedMark(mark: SignedMark): Promise<void>;
   close(): Promise<void>;
 }

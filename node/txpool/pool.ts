@@ -1,144 +1,113 @@
 /**
  * The txpool: acknowledged transactions that wait for blockspace.
  *
- * Owns: admission limits, per-account nonce order, readiness (`ready` numbers, PROTOCOL 3), and the
- * order of candidates per rank. Does not own: durability (the journal), execution, the block.
+ * Owns: admission limits, per-account nonce order, readiness (`ready` numbers, PROTOCOL 3),
+ * deadlines, and the order of candidates per rank. Does not own: durability (the journal),
+ * execution, the block; room and eviction (`room.ts`), what accounts may ask (`sender-limits.ts`).
  * Invariants: only an account's next nonce is ever ready; nothing acknowledged leaves but into a
  * block or with a typed reason; the fast lane has room of its own, so a normal flood cannot fill
  * it; every map is bounded by `globalMax` and `fast.queueLimit`.
  */
 import type { Hex } from "../../lanes/bytes.ts";
 import { classify, NORMAL_RANK } from "../../lanes/classify.ts";
-import type { Policy } from "../../lanes/policy.ts";
+import { ConflatingQueue } from "../../lanes/queue.ts";
 import { accept, refuse, type Verdict } from "../../lanes/verdict.ts";
 import type { ErrorCode } from "../errors.ts";
-import type { AccountView } from "../execution/engine.ts";
 import { laneTransaction, type UserTransaction } from "../primitives/transaction.ts";
+import { type GateDeps, passGate } from "./gate.ts";
+import type { Pool, PoolDeps, PoolOptions } from "./pool-api.ts";
 import { createReadyQueues, type ReadyQueues } from "./ready-queues.ts";
+import { Room } from "./room.ts";
+import { SenderLimits } from "./sender-limits.ts";
 import {
-  createSenderQueue,
   type PooledTransaction,
-  type SenderQueue,
+  type Promised,
+  SenderQueue,
   type SenderQueues,
 } from "./sender-queue.ts";
-import { checkAdmission, maxCost } from "./validate.ts";
+import { checkAdmission } from "./validate.ts";
 
-/** A replacement raises both fees by at least this. */
-const REPLACEMENT_BUMP_PERCENT = 10n;
 /** Accounts looked at when a block opens, in turn: see `#sweep`. */
 const SWEEP_ACCOUNTS_MAX = 256;
-
-/** Transactions with a nonce gap in the whole pool (geth's global queue). */
-const GAPPED_MAX = 1024;
-/** Bytes of raw transactions of one lane in the pool. */
-const LANE_BYTES_MAX = 128 * 1024 * 1024;
 /** Blocks in which a transaction may turn out not to be payable. */
 const SHORTFALLS_MAX = 3;
-
-export interface PoolOptions {
-  readonly chainId: number;
-  readonly policy: Policy;
-  /** Normal-lane transactions in the pool. */
-  readonly globalMax: number;
-  /** Transactions of one account. */
-  readonly accountMax: number;
-}
-
-export interface PoolDeps {
-  /** State of an account in the open block. */
-  account(address: Hex): AccountView;
-  /** The next admission number: greater than every one given before. */
-  nextNumber(): bigint;
-  /** A transaction left the pool other than into a block; `code` says why. */
-  onDropped(item: PooledTransaction, code: ErrorCode): void;
-}
-
-export interface Pool {
-  /** Takes a transaction in, not yet durable: it cannot be built before `activate`. */
-  admit(transaction: UserTransaction, accepted: bigint): Verdict<PooledTransaction, ErrorCode>;
-  /** As `admit` for one acknowledged in an earlier run: no limit applies to it. */
-  restore(transaction: UserTransaction, accepted: bigint): void;
-  /** The journal holds it durably; what it replaced is dropped only now. */
-  activate(item: PooledTransaction): void;
-  /** It never became durable nor acknowledged; what it replaced takes its place again. */
-  withdraw(item: PooledTransaction): void;
-  /** The next candidate of a rank in the open block. */
-  best(rank: number): PooledTransaction | undefined;
-  /** Executed in the open block: the account's next one may become ready. */
-  included(item: PooledTransaction): void;
-  /** Cannot stand in the open block; it waits for the next one and loses its number. */
-  park(item: PooledTransaction): void;
-  /** Parks one that its account cannot pay now; after some blocks of that it is dropped. */
-  short(item: PooledTransaction): void;
-  /** Can never stand in a block. */
-  drop(item: PooledTransaction, code: ErrorCode): void;
-  /** A block was opened: what waited is looked at again under its base fee. */
-  openBlock(baseFee: bigint): void;
-  /** The open block is complete; the next one may be opened before it is durable. */
-  blockSealed(): void;
-  /** The sealed block is durable: its transactions are found in the chain from now on. */
-  blockCommitted(): void;
-  /** The open block will not be: what was executed in it waits again. */
-  blockDiscarded(): void;
-  get(hash: Hex): PooledTransaction | undefined;
-  /** The nonce a new transaction of the account should have. */
-  nextNonce(address: Hex): bigint;
-  counts(): { readonly pending: number; readonly queued: number };
-}
 
 class Txpool implements Pool {
   readonly #options: PoolOptions;
   readonly #deps: PoolDeps;
   readonly #byHash = new Map<Hex, PooledTransaction>();
   readonly #senders: SenderQueues = new Map();
+  /** Of earlier runs, as long as they wait. */
+  readonly #restored = new Map<bigint, PooledTransaction>();
   /** Executed in the open block, in order. */
   #executed: PooledTransaction[] = [];
   /** Executed in the block that is sealed: still answered by hash until that is durable. */
   #sealed: PooledTransaction[] = [];
+  /** They wait for the next block, without a number and with it. */
   readonly #parked = new Set<PooledTransaction>();
+  readonly #passedOver = new Set<PooledTransaction>();
   readonly #queues: ReadyQueues;
+  /** Everything in the fast lane by account and nonce, ready or not. */
+  readonly #deadlines: ConflatingQueue<PooledTransaction>;
+  readonly #room: Room;
+  readonly #limits: SenderLimits;
+  readonly #gate: GateDeps;
   /** Where the next sweep goes on. */
   #sweepNext: Iterator<[Hex, SenderQueue]> = this.#senders.entries();
   #baseFee = 0n;
-  /** Taken in with a nonce gap and not ready since: they hold room without being able to pay. */
-  readonly #gapped = new Set<PooledTransaction>();
-  readonly #bytes = { fast: 0, normal: 0 };
-  #fastCount = 0;
-  #normalCount = 0;
 
   constructor(options: PoolOptions, deps: PoolDeps) {
     this.#options = options;
     this.#deps = deps;
+    const { queueLimit, perSender } = options.policy.document.fast;
     this.#queues = createReadyQueues(options.policy, (item) => {
       item.ready = null;
       this.#parked.add(item);
     });
+    this.#deadlines = new ConflatingQueue({
+      compare: (a, b) => (a.accepted < b.accepted ? -1 : 1),
+      // Restored ones come back beyond the limit.
+      sizeMax: Infinity,
+    });
+    this.#room = new Room({ fastMax: queueLimit, normalMax: options.globalMax });
+    this.#limits = new SenderLimits(perSender, () => deps.nowMs());
+    this.#gate = { ...options, room: this.#room, limits: this.#limits };
   }
 
-  admit(transaction: UserTransaction, accepted: bigint): Verdict<PooledTransaction, ErrorCode> {
-    if (this.#byHash.has(transaction.hash)) return refuse("ALREADY_KNOWN");
-    const account = this.#deps.account(transaction.sender);
+  admit(transaction: UserTransaction, promised: Promised): Verdict<PooledTransaction, ErrorCode> {
+    const { hash, sender } = transaction;
+    if (this.#byHash.has(hash)) return refuse("ALREADY_KNOWN");
+    const account = this.#deps.account(sender);
     const { chainId, policy } = this.#options;
     const maxTxGas = BigInt(policy.document.normal.maxTxGas);
     const own = checkAdmission(transaction, account, { chainId, maxTxGas });
     if (!own.ok) return own;
-    const item = this.#classified(transaction, accepted);
+    const item = this.#classified(transaction, promised);
     if (transaction.maxFeePerGas < this.#baseFee)
       return refuse("FEE_CAP_TOO_LOW", { baseFee: String(this.#baseFee) });
-    const room = this.#checkRoom(item, account);
-    if (!room.ok) return room;
+    const passed = passGate(item, account, this.#senders.get(sender), this.#gate);
+    if (!passed.ok) return passed;
+    if (passed.value !== null) this.#evict(passed.value);
     this.#insert(item);
     return accept(item);
   }
 
-  restore(transaction: UserTransaction, accepted: bigint): void {
-    const item = this.#classified(transaction, accepted);
-    if (transaction.nonce < this.#deps.account(transaction.sender).nonce) {
-      this.#deps.onDropped(item, "NONCE_TOO_LOW");
-      return;
+  restore(transaction: UserTransaction, promised: Promised & { readonly rank: number }): void {
+    const item = this.#classified(transaction, promised);
+    // It was promised a deadline, and no lane but the one it was promised.
+    const isDemoted = promised.rank !== NORMAL_RANK && item.rank === NORMAL_RANK;
+    const { nonce } = this.#deps.account(transaction.sender);
+    if (isDemoted) this.#deps.onDropped(item, "CLASS_CHANGED");
+    else if (transaction.nonce < nonce) this.#deps.onDropped(item, "NONCE_TOO_LOW");
+    else {
+      this.#insert(item);
+      this.#restored.set(item.accepted, item);
+      this.activate(item);
     }
-    this.#insert(item);
-    this.activate(item);
+  }
+
+  byAccepted(accepted: bigint): PooledTransaction | undefined {
+    return this.#restored.get(accepted);
   }
 
   activate(item: PooledTransaction): void {
@@ -166,6 +135,14 @@ class Txpool implements Pool {
     return this.#queues.best(rank);
   }
 
+  oldestFast(): bigint | null {
+    return this.#queues.oldestFast();
+  }
+
+  oldestNormal(before: bigint): PooledTransaction | undefined {
+    return this.#queues.oldestNormal(before);
+  }
+
   included(item: PooledTransaction): void {
     this.#remove(item);
     this.#executed.push(item);
@@ -176,6 +153,11 @@ class Txpool implements Pool {
   park(item: PooledTransaction): void {
     this.#unready(item);
     this.#parked.add(item);
+  }
+
+  passOver(item: PooledTransaction): void {
+    this.#queues.remove(item);
+    this.#passedOver.add(item);
   }
 
   short(item: PooledTransaction): void {
@@ -192,11 +174,27 @@ class Txpool implements Pool {
     this.#wake(sender, this.#deps.account(sender).nonce);
   }
 
-  openBlock(baseFee: bigint): void {
+  strike(sender: Hex): void {
+    this.#limits.strike(sender);
+    this.#holdThrottled(sender);
+  }
+
+  spend(sender: Hex, ms: number): void {
+    this.#limits.spend(sender, ms);
+    this.#holdThrottled(sender);
+  }
+
+  openBlock(baseFee: bigint, number: number): void {
     this.#baseFee = baseFee;
+    for (const item of this.#deadlines.expire(number)) this.drop(item, "TX_EXPIRED");
     const waiting = [...this.#parked];
     this.#parked.clear();
     this.#queues.setBaseFee(baseFee);
+    const passedOver = [...this.#passedOver];
+    this.#passedOver.clear();
+    for (const item of passedOver)
+      if (item.transaction.maxFeePerGas < baseFee) this.park(item);
+      else this.#queues.add(item);
     for (const { transaction } of waiting) this.#wake(transaction.sender, transaction.nonce);
     this.#sweep();
   }
@@ -209,15 +207,6 @@ class Txpool implements Pool {
   blockCommitted(): void {
     for (const item of this.#sealed) this.#byHash.delete(item.transaction.hash);
     this.#sealed = [];
-  }
-
-  blockDiscarded(): void {
-    const items = this.#executed;
-    this.#executed = [];
-    for (const item of items) {
-      this.#byHash.delete(item.transaction.hash);
-      this.restore(item.transaction, item.accepted);
-    }
   }
 
   get(hash: Hex): PooledTransaction | undefined {
@@ -233,14 +222,17 @@ class Txpool implements Pool {
     let pending = 0;
     for (const [address, queue] of this.#senders)
       pending += queue.executable(this.#deps.account(address).nonce);
-    return { pending, queued: this.#fastCount + this.#normalCount - pending };
+    return { pending, queued: this.#room.size - pending };
   }
 
-  #classified(transaction: UserTransaction, accepted: bigint): PooledTransaction {
+  #classified(transaction: UserTransaction, promised: Promised): PooledTransaction {
     const { rank, rule } = classify(laneTransaction(transaction), this.#options.policy);
+    const { accepted, timeMs, deadlineBlock } = promised;
     return {
       transaction,
       accepted,
+      timeMs,
+      deadlineBlock: rank === NORMAL_RANK ? 0 : deadlineBlock,
       rank,
       rule,
       durable: false,
@@ -252,33 +244,16 @@ class Txpool implements Pool {
     };
   }
 
-  #checkRoom(item: PooledTransaction, account: AccountView): Verdict<null, ErrorCode> {
-    const { sender, nonce } = item.transaction;
-    const { fast } = this.#options.policy.document;
-    const isFast = item.rank !== NORMAL_RANK;
-    const queue = this.#senders.get(sender);
-    const cost = maxCost(item.transaction) + (queue?.costWithout(nonce) ?? 0n);
-    if (cost > account.balance)
-      return refuse("INSUFFICIENT_FUNDS", { have: String(account.balance), want: String(cost) });
-    const old = queue?.get(nonce);
-    if (old !== undefined) {
-      const replaced = checkReplacement(old, item);
-      const isFastOld = old.rank !== NORMAL_RANK;
-      // A replacement takes the old one's room, but in the old one's lane only.
-      if (!replaced.ok || isFastOld === isFast) return replaced;
-    } else if ((queue?.size ?? 0) >= this.#options.accountMax)
-      return refuse("SENDER_LIMIT", { limit: this.#options.accountMax });
-    const { maxPending } = fast.perSender;
-    if (isFast && (queue?.fastCount(NORMAL_RANK) ?? 0) >= maxPending)
-      return refuse("SENDER_LIMIT", { limit: maxPending });
-    const full = isFast
-      ? this.#fastCount >= fast.queueLimit
-      : this.#normalCount >= this.#options.globalMax;
-    const { length } = item.transaction.raw;
-    const heavy = this.#bytes[isFast ? "fast" : "normal"] + length > LANE_BYTES_MAX;
-    const gapped = nonce > (queue?.nextNonce(account.nonce) ?? account.nonce);
-    if (gapped && this.#gapped.size >= GAPPED_MAX) return refuse("POOL_FULL", { gapped: true });
-    return full || heavy ? refuse("POOL_FULL") : accept(null);
+  #evict(item: PooledTransaction): void {
+    this.#remove(item);
+    this.#deps.onDropped(item, "EVICTED");
+  }
+
+  /** Whoever is over its limits is not executable until it is under them again. */
+  #holdThrottled(sender: Hex): void {
+    if (!this.#limits.isThrottled(sender)) return;
+    const next = this.#senders.get(sender)?.get(this.#deps.account(sender).nonce);
+    if (next !== undefined && next.ready !== null) this.park(next);
   }
 
   #insert(item: PooledTransaction): void {
@@ -291,14 +266,14 @@ class Txpool implements Pool {
       queue = this.#senders.get(sender);
     }
     if (queue === undefined) {
-      queue = createSenderQueue();
+      queue = new SenderQueue();
       this.#senders.set(sender, queue);
     }
-    const { nonce: next } = this.#deps.account(sender);
-    if (nonce > queue.nextNonce(next)) this.#gapped.add(item);
+    const isGapped = nonce > queue.nextNonce(this.#deps.account(sender).nonce);
     queue.set(item);
     this.#byHash.set(hash, item);
-    this.#count(item, 1);
+    this.#room.added(item, queue, isGapped);
+    if (item.rank !== NORMAL_RANK) this.#deadlines.offer(placeKey(item), item, item.deadlineBlock);
   }
 
   /** Whether it was here. */
@@ -307,20 +282,15 @@ class Txpool implements Pool {
     const queue = this.#senders.get(sender);
     if (queue?.get(nonce) !== item) return false;
     queue.delete(nonce);
+    this.#room.removed(item, queue);
     if (queue.size === 0) this.#senders.delete(sender);
     this.#byHash.delete(hash);
+    this.#restored.delete(item.accepted);
     this.#parked.delete(item);
-    this.#gapped.delete(item);
+    this.#passedOver.delete(item);
+    if (item.rank !== NORMAL_RANK) this.#deadlines.remove(placeKey(item));
     this.#unready(item);
-    this.#count(item, -1);
     return true;
-  }
-
-  #count(item: PooledTransaction, by: 1 | -1): void {
-    const isFast = item.rank !== NORMAL_RANK;
-    this.#bytes[isFast ? "fast" : "normal"] += by * item.transaction.raw.length;
-    if (isFast) this.#fastCount += by;
-    else this.#normalCount += by;
   }
 
   /**
@@ -351,11 +321,12 @@ class Txpool implements Pool {
   }
 
   #makeReady(item: PooledTransaction): void {
-    if (item.transaction.maxFeePerGas < this.#baseFee) {
+    const { sender, maxFeePerGas } = item.transaction;
+    if (maxFeePerGas < this.#baseFee || this.#limits.isThrottled(sender)) {
       this.#parked.add(item);
       return;
     }
-    this.#gapped.delete(item);
+    this.#room.closedGap(item);
     item.ready = this.#deps.nextNumber();
     this.#queues.add(item);
   }
@@ -366,20 +337,9 @@ class Txpool implements Pool {
   }
 }
 
-function checkReplacement(
-  old: PooledTransaction,
-  item: PooledTransaction,
-): Verdict<null, ErrorCode> {
-  // One step at a time: an unacknowledged one may still have to give its place back.
-  if (!old.durable) return refuse("SENDER_LIMIT", { nonce: String(old.transaction.nonce) });
-  const bumped = (fee: bigint): bigint => fee + (fee * REPLACEMENT_BUMP_PERCENT + 99n) / 100n;
-  const fees = item.transaction;
-  if (
-    fees.maxFeePerGas < bumped(old.transaction.maxFeePerGas) ||
-    fees.maxPriorityFeePerGas < bumped(old.transaction.maxPriorityFeePerGas)
-  )
-    return refuse("REPLACEMENT_UNDERPRICED");
-  return accept(null);
+/** The place that a replacement takes over. */
+function placeKey({ transaction }: PooledTransaction): string {
+  return `${transaction.sender}:${transaction.nonce}`;
 }
 
 export function createPool(options: PoolOptions, deps: PoolDeps): Pool {

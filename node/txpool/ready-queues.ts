@@ -5,12 +5,13 @@
  * time: whoever its base fee shuts out must lose its number at once (PROTOCOL 4, I2). The normal
  * lane is long, and looked at only where it matters: a tip that a higher base fee has cut is seen
  * when its transaction comes to the top; when the fee falls, only tips that were cut are looked at.
- * Owns heaps and tips. Does not own readiness: what cannot pay is handed to `onUnderpriced`.
+ * Owns the order and tips. Does not own readiness: what cannot pay is handed to `onUnderpriced`.
  */
 import { NORMAL_RANK } from "../../lanes/classify.ts";
+import { createHeap, type Heap } from "../../lanes/heap.ts";
 import { compareReady, createOrder } from "../../lanes/order.ts";
 import type { Policy } from "../../lanes/policy.ts";
-import { createHeap, type Heap } from "./heap.ts";
+
 import type { PooledTransaction } from "./sender-queue.ts";
 
 /** What lies in a heap. */
@@ -22,6 +23,10 @@ export interface ReadyQueues {
   remove(item: PooledTransaction): void;
   /** The first of a rank. */
   best(rank: number): PooledTransaction | undefined;
+  /** The lowest number in the fast lane. */
+  oldestFast(): bigint | null;
+  /** The normal one with the lowest number, where that is below `before`. */
+  oldestNormal(before: bigint): PooledTransaction | undefined;
   /** A block with this base fee was opened. */
   setBaseFee(baseFee: bigint): void;
 }
@@ -38,6 +43,11 @@ export function createReadyQueues(
     policy.document.fast.classes.map((_, index) => [index + 1, createQueue()] as const),
   );
   const normal = createQueue();
+  /** Both lanes by number: what has waited longest. */
+  const createByAge = (): Heap<PooledTransaction> =>
+    createHeap<PooledTransaction>((a, b) => compareReady(a as Ready, b as Ready));
+  const fastByAge = createByAge();
+  const normalByAge = createByAge();
   /** Normal ones whose tip their fee cap has cut. */
   const cut = new Set<PooledTransaction>();
   let baseFee = 0n;
@@ -50,15 +60,20 @@ export function createReadyQueues(
   const queueOf = (rank: number): Heap<PooledTransaction> | undefined =>
     rank === NORMAL_RANK ? normal : fast.get(rank);
 
+  const byAgeOf = (rank: number): Heap<PooledTransaction> =>
+    rank === NORMAL_RANK ? normalByAge : fastByAge;
+
   const add = (item: PooledTransaction): void => {
     item.tip = tipOf(item);
     if (item.rank === NORMAL_RANK && item.tip < item.transaction.maxPriorityFeePerGas)
       cut.add(item);
     queueOf(item.rank)?.push(item);
+    byAgeOf(item.rank).push(item);
   };
   const remove = (item: PooledTransaction): void => {
     cut.delete(item);
     queueOf(item.rank)?.remove(item);
+    byAgeOf(item.rank).remove(item);
   };
   const replace = (item: PooledTransaction): void => {
     remove(item);
@@ -77,6 +92,15 @@ export function createReadyQueues(
         replace(item);
       }
     },
+    oldestFast: () => fastByAge.peek()?.ready ?? null,
+    oldestNormal(before) {
+      for (;;) {
+        const item = normalByAge.peek();
+        if (item === undefined || (item.ready ?? before) >= before) return undefined;
+        if (item.transaction.maxFeePerGas >= baseFee) return item;
+        replace(item);
+      }
+    },
     setBaseFee(next) {
       const hasFallen = next < baseFee;
       baseFee = next;
@@ -84,7 +108,7 @@ export function createReadyQueues(
       for (const queue of fast.values()) {
         const items: Ready[] = [];
         for (let item = queue.peek(); item !== undefined; item = queue.peek()) {
-          queue.remove(item);
+          remove(item);
           items.push(item as Ready);
         }
         items.sort(compareReady).forEach(replace);

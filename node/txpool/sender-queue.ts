@@ -1,14 +1,23 @@
 /**
  * The pooled transactions of one account, by nonce. At most `accountMax` (txpool config) of them,
- * so the sums below are over a short, bounded list.
+ * so the scans below are over a short, bounded list.
  */
+import { NORMAL_RANK } from "../../lanes/classify.ts";
 import type { Hex } from "../../lanes/bytes.ts";
 import type { UserTransaction } from "../primitives/transaction.ts";
 import { maxCost } from "./validate.ts";
 
-export interface PooledTransaction {
-  readonly transaction: UserTransaction;
+/** What is promised of a transaction when it is taken in. */
+export interface Promised {
   readonly accepted: bigint;
+  /** Unix milliseconds. */
+  readonly timeMs: number;
+  /** The last block in which it may stand; 0 for the normal lane. */
+  readonly deadlineBlock: number;
+}
+
+export interface PooledTransaction extends Promised {
+  readonly transaction: UserTransaction;
   /** Rank and rule by the policy: 255 and 65535 for the normal lane. */
   readonly rank: number;
   readonly rule: number;
@@ -26,54 +35,82 @@ export interface PooledTransaction {
   tip: bigint;
 }
 
-export interface SenderQueue {
-  readonly size: number;
-  get(nonce: bigint): PooledTransaction | undefined;
-  set(item: PooledTransaction): void;
-  delete(nonce: bigint): void;
-  /** wei all of them can cost, except the one at `nonce`. */
-  costWithout(nonce: bigint): bigint;
-  /** First nonce from `next` on that is not pooled. */
-  nextNonce(next: bigint): bigint;
-  /** How many follow `next` without a gap. */
-  executable(next: bigint): number;
-  fastCount(normalRank: number): number;
-  values(): IterableIterator<PooledTransaction>;
-}
+export class SenderQueue {
+  readonly #byNonce = new Map<bigint, PooledTransaction>();
+  #last: PooledTransaction | undefined;
+  #fastCount = 0;
+  /** wei all of them can cost. */
+  #cost = 0n;
 
-export function createSenderQueue(): SenderQueue {
-  const byNonce = new Map<bigint, PooledTransaction>();
-  const nextNonce = (next: bigint): bigint => {
+  get size(): number {
+    return this.#byNonce.size;
+  }
+
+  get fastCount(): number {
+    return this.#fastCount;
+  }
+
+  get(nonce: bigint): PooledTransaction | undefined {
+    return this.#byNonce.get(nonce);
+  }
+
+  /** Nothing is there at its nonce. */
+  set(item: PooledTransaction): void {
+    const { nonce } = item.transaction;
+    this.#byNonce.set(nonce, item);
+    this.#cost += maxCost(item.transaction);
+    if (item.rank !== NORMAL_RANK) this.#fastCount += 1;
+    if (this.#last === undefined || this.#last.transaction.nonce < nonce) this.#last = item;
+  }
+
+  delete(nonce: bigint): void {
+    const item = this.#byNonce.get(nonce);
+    if (item === undefined) return;
+    this.#byNonce.delete(nonce);
+    this.#cost -= maxCost(item.transaction);
+    if (item.rank !== NORMAL_RANK) this.#fastCount -= 1;
+    if (this.#last === item) this.#last = this.lastBefore(nonce);
+  }
+
+  /** The one with the highest nonce. */
+  last(): PooledTransaction | undefined {
+    return this.#last;
+  }
+
+  /** The one with the highest nonce below this. */
+  lastBefore(nonce: bigint): PooledTransaction | undefined {
+    // Almost always the next one down.
+    const neighbour = this.#byNonce.get(nonce - 1n);
+    if (neighbour !== undefined) return neighbour;
+    let last: PooledTransaction | undefined;
+    for (const item of this.#byNonce.values()) {
+      const own = item.transaction.nonce;
+      if (own < nonce && (last === undefined || own > last.transaction.nonce)) last = item;
+    }
+    return last;
+  }
+
+  /** wei all of them can cost, except the one at `nonce`. */
+  costWithout(nonce: bigint): bigint {
+    const item = this.#byNonce.get(nonce);
+    return item === undefined ? this.#cost : this.#cost - maxCost(item.transaction);
+  }
+
+  /** First nonce from `next` on that is not pooled. */
+  nextNonce(next: bigint): bigint {
     let nonce = next;
-    while (byNonce.has(nonce)) nonce++;
+    while (this.#byNonce.has(nonce)) nonce++;
     return nonce;
-  };
-  return {
-    get size() {
-      return byNonce.size;
-    },
-    get: (nonce) => byNonce.get(nonce),
-    set: (item) => {
-      byNonce.set(item.transaction.nonce, item);
-    },
-    delete: (nonce) => {
-      byNonce.delete(nonce);
-    },
-    costWithout(nonce) {
-      let sum = 0n;
-      for (const item of byNonce.values())
-        if (item.transaction.nonce !== nonce) sum += maxCost(item.transaction);
-      return sum;
-    },
-    nextNonce,
-    executable: (next) => Number(nextNonce(next) - next),
-    fastCount(normalRank) {
-      let count = 0;
-      for (const item of byNonce.values()) if (item.rank !== normalRank) count++;
-      return count;
-    },
-    values: () => byNonce.values(),
-  };
+  }
+
+  /** How many follow `next` without a gap. */
+  executable(next: bigint): number {
+    return Number(this.nextNonce(next) - next);
+  }
+
+  values(): IterableIterator<PooledTransaction> {
+    return this.#byNonce.values();
+  }
 }
 
 export type SenderQueues = Map<Hex, SenderQueue>;

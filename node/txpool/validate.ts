@@ -10,6 +10,9 @@ import type { UserTransaction } from "../primitives/transaction.ts";
 /** A nonce may run ahead of the account's by this much. */
 export const NONCE_GAP_MAX = 64n;
 
+/** A replacement raises both fees by at least this. */
+const REPLACEMENT_BUMP_PERCENT = 10n;
+
 type AdmissionRefusal =
   | "CHAIN_ID_MISMATCH"
   | "GAS_LIMIT_TOO_HIGH"
@@ -58,4 +61,16 @@ export function checkAdmission(
   if (cost > account.balance)
     return refuse("INSUFFICIENT_FUNDS", { have: String(account.balance), want: String(cost) });
   return accept(null);
+}
+
+/** Whether one of the same account and nonce pays enough more. */
+export function checkReplacement(
+  old: UserTransaction,
+  fees: UserTransaction,
+): Verdict<null, "REPLACEMENT_UNDERPRICED"> {
+  const bumped = (fee: bigint): bigint => fee + (fee * REPLACEMENT_BUMP_PERCENT + 99n) / 100n;
+  const isEnough =
+    fees.maxFeePerGas >= bumped(old.maxFeePerGas) &&
+    fees.maxPriorityFeePerGas >= bumped(old.maxPriorityFeePerGas);
+  return isEnough ? accept(null) : refuse("REPLACEMENT_UNDERPRICED");
 }

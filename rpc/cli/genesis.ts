@@ -2,10 +2,10 @@
  * `pricelane genesis`: writes the genesis file for an op-geth on the chain of a rollup file.
  * Owns reading and writing the two files; what is in them is `node/chain/geth-genesis.ts`'s.
  */
-import { open, readFile } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { Command } from "commander";
 import { NodeError } from "../../node/errors.ts";
-import { type RollupConfig, rollupConfigSchema } from "../../node/rollup-config.ts";
+import { readRollupFile } from "./rollup-file.ts";
 
 const HELP = `
 Prints the hash of the genesis block: that of the Pricelane nodes of the chain, and of op-geth.
@@ -29,28 +29,13 @@ export function createGenesisCommand(): Command {
     .requiredOption("--out <path>", "file to write; it must not exist")
     .addHelpText("after", HELP)
     .action(async (options: Options) => {
-      const rollup = await readRollup(options.rollup);
+      const rollup = await readRollupFile(options.rollup);
       // The execution layer takes a while to load: help and mistakes do not wait for it.
       const { gethGenesis } = await import("../../node/chain/geth-genesis.ts");
       const { file, hash } = gethGenesis(rollup);
       await writeNew(options.out, `${JSON.stringify(file, null, 2)}\n`);
       process.stdout.write(`${hash}\n`);
     });
-}
-
-async function readRollup(path: string): Promise<RollupConfig> {
-  const expected = "a rollup config file that can be read";
-  let json: unknown;
-  try {
-    json = JSON.parse(await readFile(path, "utf8"));
-  } catch (cause) {
-    throw new NodeError("CONFIG_INVALID", { key: "--rollup", from: path, expected }, cause);
-  }
-  const parsed = rollupConfigSchema.safeParse(json);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const key = ["rollup", ...(issue?.path ?? [])].join(".");
-  throw new NodeError("CONFIG_INVALID", { key, from: path, expected: issue?.message ?? expected });
 }
 
 async function writeNew(path: string, text: string): Promise<void> {

@@ -1,13 +1,14 @@
 /** `eth_*` methods about blocks and fees: what every node of the chain answers alike. */
 import type { Hex } from "../../lanes/bytes.ts";
 import { accept } from "../../lanes/verdict.ts";
-import { blockToJson, type JsonObject, quantity } from "../codec.ts";
-import { findBlock, requireBlock, resolveBlock, type RpcContext } from "../context.ts";
+import { type JsonObject, quantity } from "../codec.ts";
+import { findBody, requireBlock, resolveBlock, type RpcContext } from "../context.ts";
 import { nextBaseFee } from "../../node/primitives/base-fee.ts";
 import type { BlockId } from "../../node/reader.ts";
 import { createTipOracle, tipsAtPercentiles } from "../fees.ts";
 import { FEE_HISTORY_BLOCKS_MAX, FEE_HISTORY_PERCENTILES_MAX } from "../limits.ts";
 import { method, type Methods, optional, type Param } from "../method.ts";
+import { bodyToJson } from "../pending-block.ts";
 import {
   bad,
   booleanParam,
@@ -19,13 +20,13 @@ import {
 } from "../params.ts";
 
 function getBlock(context: RpcContext, id: BlockId, whole: boolean): JsonObject | null {
-  const found = findBlock(context, resolveBlock(context, id));
-  return found === null ? null : blockToJson(found.stored.block, whole ? found.receipts : null);
+  const body = findBody(context, id);
+  return body === null ? null : bodyToJson(body, whole);
 }
 
-function transactionCount({ reader }: RpcContext, number: number | null): Hex | null {
-  const stored = number === null ? null : reader.chain.blockByNumber(number);
-  return stored === null ? null : quantity(stored.block.transactions.length);
+function transactionCount(context: RpcContext, id: BlockId): Hex | null {
+  const body = findBody(context, id);
+  return body === null ? null : quantity(body.block.transactions.length);
 }
 
 /** Blocks have no uncles since the merge. */
@@ -101,10 +102,10 @@ export function createBlockMethods(context: RpcContext): Methods {
       getBlock(context, block, full),
     ),
     eth_getBlockTransactionCountByHash: method([hash], ([of]) =>
-      transactionCount(context, chain.numberByHash(of)),
+      transactionCount(context, byHash(of)),
     ),
     eth_getBlockTransactionCountByNumber: method([requiredBlockParam], ([block]) =>
-      transactionCount(context, resolveBlock(context, block)),
+      transactionCount(context, block),
     ),
     eth_getUncleCountByBlockHash: method([hash], ([of]) =>
       uncleCount(context, chain.numberByHash(of)),

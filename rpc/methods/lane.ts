@@ -1,19 +1,38 @@
-/** `lane_*`: the policy in force, the node's view of itself, and the lane order of a block. */
+/**
+ * `lane_*`: the policy in force, sending with a receipt, receipts, the node's view of itself, and the
+ * lane order of a block in a form that whoever reads it can check by itself.
+ */
+import { admissionReceipt } from "../../lanes/admission.ts";
+import type { Hex } from "../../lanes/bytes.ts";
+import { toHex, ZERO_HASH } from "../../lanes/bytes.ts";
 import { classify } from "../../lanes/classify.ts";
+import { laneDataHash } from "../../lanes/lane-data.ts";
+import { classOfRank } from "../../lanes/policy.ts";
+import { admissionReceiptToJson, inclusionReceiptToJson } from "../../lanes/receipt-json.ts";
 import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
+import type { AdmissionProof } from "../../node/api.ts";
+import { NodeError } from "../../node/errors.ts";
+import type { Receipt } from "../../node/primitives/receipt.ts";
 import { laneTransaction } from "../../node/primitives/transaction.ts";
 import type { StoredBlock } from "../../node/storage/store.ts";
-import { toHex } from "../../lanes/bytes.ts";
-import { laneDataHash } from "../../lanes/lane-data.ts";
 import { type JsonObject, quantity } from "../codec.ts";
-import { resolveBlock, type RpcContext } from "../context.ts";
+import { findBlock, resolveBlock, type RpcContext } from "../context.ts";
 import { method, type Methods } from "../method.ts";
-import { blockParam } from "../params.ts";
+import { blockParam, hashParam } from "../params.ts";
+import { rawTransactionParam, sendTransaction } from "../send.ts";
 
-function laneBlock(context: RpcContext, stored: StoredBlock): JsonObject {
-  const { block, laneData, orderHashes, signature } = stored;
+const HASH_BYTES = 32;
+
+function laneBlock(
+  context: RpcContext,
+  stored: StoredBlock,
+  receipts: readonly Receipt[],
+): JsonObject {
+  const { block, laneData, orderHashes, signature, flashblockSignatures } = stored;
+  const position = context.reader.blockPosition(stored);
+  const parent = context.reader.chain.blockByNumber(block.header.number - 1);
   let userIndex = 0;
-  const transactions = block.transactions.map((transaction) => {
+  const transactions = block.transactions.map((transaction, index) => {
     const { rank, rule, className } = classify(laneTransaction(transaction), context.policy);
     const numbers = transaction.type === DEPOSIT_TYPE ? undefined : laneData.numbers[userIndex++];
     return {
@@ -23,11 +42,23 @@ function laneBlock(context: RpcContext, stored: StoredBlock): JsonObject {
       class: className,
       accepted: quantity(numbers?.accepted ?? 0n),
       ready: quantity(numbers?.ready ?? 0n),
+      gasLimit: quantity(transaction.gasLimit),
+      status: receipts[index]?.status ?? 0,
+      gasUsed: quantity(receipts[index]?.gasUsed ?? 0n),
     };
   });
+  const signatureOf = (index: number): Hex | null => {
+    const own = flashblockSignatures[index];
+    return own === undefined ? null : toHex(own);
+  };
   return {
+    term: quantity(position.term),
+    lastForced: quantity(position.lastForced),
+    l1OriginNumber: quantity(position.l1OriginNumber),
+    l1OriginHash: position.l1OriginHash,
     blockNumber: quantity(block.header.number),
     blockHash: block.hash,
+    timestamp: quantity(block.header.timestamp),
     policyHash: laneData.policyHash,
     laneDataHash: laneDataHash(laneData),
     signature: signature === null ? null : toHex(signature),
@@ -35,21 +66,88 @@ function laneBlock(context: RpcContext, stored: StoredBlock): JsonObject {
       txCount: flashblock.txCount,
       timestampMs: flashblock.timestampMs,
       leaderEpoch: flashblock.leaderEpoch,
+      parentOrderHash: orderHashes[index - 1] ?? parent?.orderHashes.at(-1) ?? ZERO_HASH,
       orderHash: orderHashes[index] ?? null,
+      signature: signatureOf(index),
     })),
     transactions,
   };
 }
 
+function className({ policy }: RpcContext, rank: number): string | null {
+  return classOfRank(policy, rank)?.name ?? null;
+}
+
+/** A follower has no receipt: the sequencer's answer to it carries none. */
+function receiptOf(admission: AdmissionProof | undefined): JsonObject | null {
+  if (admission === undefined) return null;
+  const { group, signature, leafHashes, index, leaf } = admission;
+  const hashes = Array.from({ length: leafHashes.length / HASH_BYTES }, (_, at) =>
+    leafHashes.subarray(at * HASH_BYTES, (at + 1) * HASH_BYTES),
+  );
+  return admissionReceiptToJson(admissionReceipt(group, signature, hashes, index, leaf));
+}
+
+async function send(context: RpcContext, raw: Hex): Promise<JsonObject> {
+  const { hash, lane, rank, accepted, deadlineBlock, admission } = await sendTransaction(
+    context,
+    raw,
+    true,
+  );
+  return {
+    hash,
+    lane,
+    class: className(context, rank),
+    accepted: quantity(accepted),
+    deadlineBlock: quantity(deadlineBlock),
+    receipt: receiptOf(admission),
+  };
+}
+
+/** What has become of a transaction; `null` for one that this node does not know. */
+async function receipt(context: RpcContext, hash: Hex): Promise<JsonObject | null> {
+  const { preconfirmations, reader, node } = context;
+  const state = (status: string, more: JsonObject = {}): JsonObject => ({
+    hash,
+    status,
+    receipt: null,
+    drop: null,
+    ...more,
+  });
+  const location = reader.chain.transactionLocation(hash);
+  const inclusion = preconfirmations.inclusion(hash);
+  const json = inclusion === null ? null : inclusionReceiptToJson(inclusion);
+  if (location !== null)
+    return state("sealed", { blockNumber: quantity(location.blockNumber), receipt: json });
+  if (inclusion !== null)
+    return state("preconfirmed", {
+      blockNumber: quantity(inclusion.header.blockNumber),
+      receipt: json,
+    });
+  const pooled = await node.pooled(hash);
+  if (pooled !== null) return state("queued", { lane: pooled.lane });
+  const drop = preconfirmations.drop(hash);
+  if (drop === null) return null;
+  const { message } = new NodeError(drop.code);
+  const blockNumber = quantity(drop.blockNumber);
+  return state("dropped", { drop: { code: drop.code, message, blockNumber } });
+}
+
 export function createLaneMethods(context: RpcContext): Methods {
-  const { policy, rollup, node, reader } = context;
+  const { policy, rollup, node, preconfirmations } = context;
+  const hash = hashParam("transactionHash");
   return {
     lane_policy: method([], () => ({ hash: policy.hash, document: rollup.policy })),
     lane_status: method([], () => node.status()),
+    lane_sendRawTransaction: method([rawTransactionParam], ([raw]) => send(context, raw)),
+    lane_receipt: method([hash], ([of]) => receipt(context, of)),
+    lane_proof: method([hash], ([of]) => {
+      const inclusion = preconfirmations.inclusion(of);
+      return inclusion === null ? null : inclusionReceiptToJson(inclusion);
+    }),
     lane_block: method([blockParam], ([block]) => {
-      const number = resolveBlock(context, block);
-      const stored = number === null ? null : reader.chain.blockByNumber(number);
-      return stored === null ? null : laneBlock(context, stored);
+      const found = findBlock(context, resolveBlock(context, block));
+      return found === null ? null : laneBlock(context, found.stored, found.receipts);
     }),
   };
 }

@@ -1,66 +1,54 @@
 /**
  * `eth_*` methods about transactions: sending, finding, receipts.
  *
- * A transaction's form, chain and signature are checked here, in the RPC thread; the sequencing
- * thread gets it decoded with its sender. What it answers is the acknowledgement (DESIGN I7).
+ * `eth_getTransactionReceipt` answers when the block is stored: what waits for it goes on to ask for
+ * the block by its hash. Who wants the result at once sends with `eth_sendRawTransactionSync`, or
+ * asks for the receipts of `pending`.
  */
 import type { Hex } from "../../lanes/bytes.ts";
 import { accept } from "../../lanes/verdict.ts";
-import { type ErrorCode, type ErrorData, NodeError } from "../../node/errors.ts";
-import { announceFast } from "../../node/preemption-signal.ts";
-import { recoverSender } from "../../node/primitives/signature.ts";
-import {
-  decodeTransaction,
-  TX_BYTES_MAX,
-  type UserTransaction,
-} from "../../node/primitives/transaction.ts";
-import { fromHex } from "../../lanes/bytes.ts";
 import { type JsonObject, receiptToJson, transactionToJson } from "../codec.ts";
-import { findBlock, resolveBlock, type RpcContext, txGasMax } from "../context.ts";
-import { method, type Methods, type Param } from "../method.ts";
-import { bad, hashParam, indexParam, requiredBlockParam } from "../params.ts";
+import { findBlock, findBody, type RpcContext } from "../context.ts";
+import { SYNC_TIMEOUT_MAX_MS, SYNC_TIMEOUT_MS } from "../limits.ts";
+import { method, type Methods, optional, type Param } from "../method.ts";
+import { bad, hashParam, indexParam, parseIndex, requiredBlockParam } from "../params.ts";
+import { pendingBody } from "../pending-block.ts";
+import { rawTransactionParam, sendTransaction } from "../send.ts";
 
-/** Hex of any length: a transaction that is too long has an error of its own. */
-const rawTransactionParam: Param<Hex> = {
-  name: "transaction",
-  parse: (value) =>
-    typeof value === "string" && /^0x[0-9a-fA-F]*$/.test(value) && value.length % 2 === 0
-      ? accept(value as Hex)
-      : bad("transaction", "0x and whole bytes of hex"),
+/** Milliseconds to wait: EIP-7966. */
+const timeoutParam: Param<number> = {
+  name: "timeout",
+  parse(value) {
+    const ms = typeof value === "number" ? accept(value) : parseIndex(value, "timeout");
+    if (!ms.ok) return ms;
+    return Number.isInteger(ms.value) && ms.value > 0 && ms.value <= SYNC_TIMEOUT_MAX_MS
+      ? ms
+      : bad("timeout", `milliseconds from 1 to ${SYNC_TIMEOUT_MAX_MS}`);
+  },
 };
 
-const refused = (code: ErrorCode, data: ErrorData = {}): NodeError => new NodeError(code, data);
-
-/** Decodes and checks what needs no state. Throws the code of the first rule that is broken. */
-function toUserTransaction(context: RpcContext, hex: Hex): UserTransaction {
-  const { chainId } = context.rollup;
-  const bytes = (hex.length - 2) / 2;
-  if (bytes > TX_BYTES_MAX) throw refused("TX_TOO_LARGE", { bytes, bytesMax: TX_BYTES_MAX });
-  const decoded = decodeTransaction(fromHex(hex));
-  if (!decoded.ok) throw refused(decoded.code, decoded.data);
-  const transaction = decoded.value;
-  if (transaction.chainId !== BigInt(chainId))
-    throw refused("CHAIN_ID_MISMATCH", {
-      expected: chainId,
-      found: transaction.chainId === null ? "none" : transaction.chainId.toString(),
-    });
-  const gasLimitMax = txGasMax(context);
-  if (transaction.gasLimit > gasLimitMax)
-    throw refused("GAS_LIMIT_TOO_HIGH", { gasLimitMax: Number(gasLimitMax) });
-  if (transaction.maxPriorityFeePerGas > transaction.maxFeePerGas)
-    throw refused("TIP_ABOVE_FEE_CAP");
-  const sender = recoverSender(transaction);
-  if (sender === null) throw refused("TX_SIGNATURE_INVALID");
-  return { ...transaction, sender };
+/** Sends it and waits until it is executed and promised. Source: EIP-7966. */
+async function sendSync(context: RpcContext, raw: Hex, timeoutMs: number): Promise<JsonObject> {
+  const { hash } = await sendTransaction(context, raw);
+  return context.preconfirmations.wait(hash, timeoutMs);
 }
 
-async function sendRawTransaction(context: RpcContext, hex: Hex): Promise<Hex> {
-  const transaction = toUserTransaction(context, hex);
-  const answering = context.node.submit(transaction);
-  announceFast(context.signal, transaction, context.policy);
-  const answer = await answering;
-  if (!answer.ok) throw refused(answer.code, answer.data);
-  return answer.hash;
+/** One that is executed and not stored yet; its block has no hash. */
+function inOpenBlock({ reader }: RpcContext, hash: Hex): JsonObject | null {
+  for (const open of reader.pendingBodies()) {
+    const index = open.transactions.findIndex((transaction) => transaction.hash === hash);
+    const transaction = open.transactions[index];
+    if (transaction === undefined) continue;
+    const { block, receipts } = pendingBody(open);
+    const { header } = block;
+    return transactionToJson(transaction, {
+      hash: block.hash,
+      header,
+      index,
+      receipt: receipts[index],
+    });
+  }
+  return null;
 }
 
 function transactionAt(
@@ -81,11 +69,13 @@ async function transactionByHash(context: RpcContext, hash: Hex): Promise<JsonOb
     const location = reader.chain.transactionLocation(hash);
     return location === null ? null : transactionAt(context, location.blockNumber, location.index);
   };
-  const found = inChain();
+  const found = inChain() ?? inOpenBlock(context, hash);
   if (found !== null) return found;
   const pooled = await node.pooled(hash);
   // Between the two looks it may have gone from the pool into a block.
-  return pooled === null ? inChain() : transactionToJson(pooled.transaction, null);
+  return pooled === null
+    ? (inChain() ?? inOpenBlock(context, hash))
+    : transactionToJson(pooled.transaction, null);
 }
 
 function receiptByHash(context: RpcContext, hash: Hex): JsonObject | null {
@@ -100,24 +90,31 @@ export function createTransactionMethods(context: RpcContext): Methods {
   const hash = hashParam("transactionHash");
   const index = indexParam("transactionIndex");
   return {
-    eth_sendRawTransaction: method([rawTransactionParam], ([raw]) =>
-      sendRawTransaction(context, raw),
+    eth_sendRawTransaction: method(
+      [rawTransactionParam],
+      async ([raw]) => (await sendTransaction(context, raw)).hash,
+    ),
+    eth_sendRawTransactionSync: method(
+      [rawTransactionParam, optional(timeoutParam, SYNC_TIMEOUT_MS)],
+      ([raw, timeoutMs]) => sendSync(context, raw, timeoutMs),
     ),
     eth_getTransactionByHash: method([hash], ([of]) => transactionByHash(context, of)),
     eth_getTransactionByBlockHashAndIndex: method(
       [hashParam("blockHash"), index],
       ([blockHash, at]) => transactionAt(context, context.reader.chain.numberByHash(blockHash), at),
     ),
-    eth_getTransactionByBlockNumberAndIndex: method([requiredBlockParam, index], ([block, at]) =>
-      transactionAt(context, resolveBlock(context, block), at),
-    ),
+    eth_getTransactionByBlockNumberAndIndex: method([requiredBlockParam, index], ([id, at]) => {
+      const body = findBody(context, id);
+      const transaction = body?.block.transactions[at];
+      if (body === null || transaction === undefined) return null;
+      const { hash: blockHash, header } = body.block;
+      const receipt = body.receipts[at];
+      return transactionToJson(transaction, { hash: blockHash, header, index: at, receipt });
+    }),
     eth_getTransactionReceipt: method([hash], ([of]) => receiptByHash(context, of)),
-    eth_getBlockReceipts: method([requiredBlockParam], ([block]) => {
-      const found = findBlock(context, resolveBlock(context, block));
-      return (
-        found?.receipts.map((_, at) => receiptToJson(found.stored.block, found.receipts, at)) ??
-        null
-      );
+    eth_getBlockReceipts: method([requiredBlockParam], ([id]) => {
+      const body = findBody(context, id);
+      return body?.receipts.map((_, at) => receiptToJson(body.block, body.receipts, at)) ?? null;
     }),
   };
 }

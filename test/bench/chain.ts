@@ -18,7 +18,7 @@ import { PreemptionSignal } from "../../node/preemption-signal.ts";
 import type { UserTransaction } from "../../node/primitives/transaction.ts";
 import { createStore } from "../../node/storage/chain-store.ts";
 import type { StateDiff } from "../../node/storage/state.ts";
-import type { BlockCommit, Store } from "../../node/storage/store.ts";
+import { type BlockCommit, NO_ADMISSIONS, type Store } from "../../node/storage/store.ts";
 import { createWorkerPool, type WorkerPool } from "../../node/workers/pool.ts";
 import { GENESIS_ORIGIN, POLICY, ROLLUP } from "./rollup.ts";
 
@@ -308,6 +308,7 @@ function commitOf(store: Store, executed: ExecutedBlock): BlockCommit {
         })),
       },
       orderHashes: [block.hash],
+      flashblockSignatures: [],
       laneState: encodeLaneState({ ...genesisLaneState(timestamp), blockNumber: number }),
       signature: null,
     },
@@ -315,6 +316,7 @@ function commitOf(store: Store, executed: ExecutedBlock): BlockCommit {
     diff,
     trie,
     settled: [],
+    admissions: NO_ADMISSIONS,
     heads: { ...store.heads(), unsafe: { number, hash: block.hash } },
   };
 }

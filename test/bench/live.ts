@@ -14,15 +14,12 @@ import { type Clock, createSteadyClock } from "../../node/clock.ts";
 import type { Engine } from "../../node/execution/engine.ts";
 import { silentLogger } from "../../node/log.ts";
 import type { Transaction } from "../../node/primitives/transaction.ts";
-import { type Admission, createAdmission } from "../../node/sequencer/admission.ts";
-import { createArrivals } from "../../node/sequencer/arrivals.ts";
-import { createSequencer } from "../../node/sequencer/sequencer.ts";
-import { createSigner } from "../../node/sequencer/signer.ts";
+import type { Admission } from "../../node/sequencer/admission.ts";
+import { createSequencing } from "../../node/sequencer/sequencing.ts";
 import { createVerifier } from "../../node/sequencer/verifier.ts";
-import { CHAIN_ID } from "./accounts.ts";
 import { processMs } from "./arrivals.ts";
 import type { BenchChain } from "./chain.ts";
-import { L1_CHAIN_ID, l1Block, l1Head, POLICY, ROLLUP, SEQUENCER_KEY } from "./rollup.ts";
+import { l1Block, l1Head, POLICY, ROLLUP, SEQUENCER_KEY } from "./rollup.ts";
 
 /** As `node/config.ts` has it by default. */
 const FLASHBLOCK_MS = 200;
@@ -73,58 +70,48 @@ export async function openLive(bench: BenchChain): Promise<LiveSequencer> {
   const headMs = 1000 * chain.head().header.timestamp;
   const openedMs = processMs();
   const clock = clockFrom(headMs);
-  const arrivals = createArrivals(clock);
-  const leaderEpoch = await store.raiseLeaderEpoch(chain.head().laneState.leaderEpoch);
-  const admission = createAdmission(
-    { chainId: CHAIN_ID, policy: POLICY, leaderEpoch, ...POOL_LIMITS },
+  let left = 0;
+  const firstNumber = chain.head().header.number + 1;
+  const { admission, sequencer } = await createSequencing(
+    {
+      rollup: ROLLUP,
+      policy: POLICY,
+      key: fromHex(SEQUENCER_KEY),
+      ...POOL_LIMITS,
+      flashblockMs: FLASHBLOCK_MS,
+    },
     {
       store,
-      account: (address) => engine.account(address),
+      chain,
+      engine,
+      clock,
+      l1: madeUpL1(clock),
+      verifier: createVerifier(pool.verifiers, { sampleEvery: VERIFY_EVERY }),
+      preemption: signal,
       recoverSenders,
-      onReady: () => {
-        arrivals.notify();
+      yieldTurn: async () => {
+        await setImmediate();
       },
-      onAccepted(hash) {
-        acceptedMs.set(hash, processMs());
+      events: {
+        onAccepted(hash) {
+          acceptedMs.set(hash, processMs());
+        },
+        onDropped: () => undefined,
+        onPendingSlice: () => undefined,
+        onPendingSealed: () => undefined,
+        onFlashblock: () => undefined,
+        publish() {
+          publishedMs.push(processMs());
+          left -= 1;
+          if (left === 0) sequencer.stop();
+        },
+      },
+      fail: (error) => {
+        throw error;
       },
       log: silentLogger,
     },
   );
-  let left = 0;
-  const firstNumber = chain.head().header.number + 1;
-  const domain = { chainId: CHAIN_ID, l1ChainId: L1_CHAIN_ID, settlement: ROLLUP.settlement };
-  const sequencer = createSequencer({
-    rollup: ROLLUP,
-    chain,
-    store,
-    l1: madeUpL1(clock),
-    admission,
-    verifier: createVerifier(pool.verifiers, { sampleEvery: VERIFY_EVERY }),
-    signer: createSigner(fromHex(SEQUENCER_KEY), domain, store),
-    builder: {
-      chain,
-      engine,
-      pool: admission.pool,
-      policy: POLICY,
-      clock,
-      arrivals,
-      preemption: signal,
-      isFastArriving: () => admission.isFastArriving(),
-      yieldTurn: async () => {
-        await setImmediate();
-      },
-      leaderEpoch,
-      flashblockMs: FLASHBLOCK_MS,
-    },
-    onPendingSlice: () => undefined,
-    onPendingSealed: () => undefined,
-    publish() {
-      publishedMs.push(processMs());
-      left -= 1;
-      if (left === 0) sequencer.stop();
-    },
-    log: silentLogger,
-  });
   return {
     admission,
     calls,

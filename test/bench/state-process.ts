@@ -6,7 +6,7 @@ import { ZERO_HASH } from "../../lanes/bytes.ts";
 import { encodeLaneState, genesisLaneState } from "../../lanes/lane-state.ts";
 import { buildGenesis } from "../../node/chain/genesis.ts";
 import { createStore } from "../../node/storage/chain-store.ts";
-import type { BlockCommit } from "../../node/storage/store.ts";
+import { type BlockCommit, NO_ADMISSIONS } from "../../node/storage/store.ts";
 import { makeSenders, type Population, statePlan } from "./population.ts";
 import { GENESIS_TIME, POLICY, ROLLUP } from "./rollup.ts";
 import { buildState } from "./state.ts";
@@ -19,6 +19,7 @@ function genesisCommit(): BlockCommit {
       block,
       laneData: { policyHash: POLICY.hash, flashblocks: [], numbers: [] },
       orderHashes: [],
+      flashblockSignatures: [],
       laneState: encodeLaneState(genesisLaneState(GENESIS_TIME)),
       signature: null,
     },
@@ -26,6 +27,7 @@ function genesisCommit(): BlockCommit {
     diff,
     trie,
     settled: [],
+    admissions: NO_ADMISSIONS,
     heads: { unsafe: ref, safe: ref, finalized: ref },
     cursor: {
       nextBatchIndex: 0,

@@ -21,7 +21,7 @@ import {
   type StateDiff,
   type TrieNodeChange,
 } from "../../node/storage/state.ts";
-import type { Store } from "../../node/storage/store.ts";
+import { NO_ADMISSIONS, type Store } from "../../node/storage/store.ts";
 import {
   type BulkLeaf,
   buildSubtree,
@@ -188,6 +188,7 @@ function commitOf(store: Store, block: Block, { diff, nodes }: Part) {
       block,
       laneData: { policyHash: ZERO_HASH, flashblocks: [], numbers: [] },
       orderHashes: [],
+      flashblockSignatures: [],
       laneState: encodeLaneState({ ...genesisLaneState(timestamp), blockNumber: number }),
       signature: null,
     },
@@ -195,6 +196,7 @@ function commitOf(store: Store, block: Block, { diff, nodes }: Part) {
     diff,
     trie: nodes,
     settled: [],
+    admissions: NO_ADMISSIONS,
     heads: { ...store.heads(), unsafe: { number, hash: block.hash } },
   };
 }

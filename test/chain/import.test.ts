@@ -97,7 +97,9 @@ t.test("a block that breaks a lane rule", async (t) => {
     const verdict = await follower.chain.importSigned(block);
     return verdict.ok ? null : [verdict.code, verdict.data["violation"]];
   };
-  t.same(await violation({ ...first, transactions: swapped, laneData: { ...laneData, numbers } }), [
+  const inOne = [{ ...laneData.flashblocks[0]!, txCount: transactions.length }];
+  const order = { ...laneData, numbers, flashblocks: inOne };
+  t.same(await violation({ ...first, transactions: swapped, laneData: order }), [
     "LANE_VIOLATION",
     "RANK_DECREASES",
   ]);

@@ -13,8 +13,9 @@ import {
   NO_RULE,
   orderHash,
   resultHash,
-  resultRoot,
+  resultWords,
 } from "../../lanes/flashblock.ts";
+import { treeRoot } from "../../lanes/tree.ts";
 
 const hash = (byte: string): Hex => `0x${byte.repeat(32)}`;
 
@@ -91,7 +92,7 @@ t.test("the trees have the fields and names of the protocol", async (t) => {
     ]),
   );
   t.equal(
-    resultRoot([{ txHash: hash("01"), status: 1, gasUsed: 20_000n }]),
+    treeRoot("resultRoot", [resultWords({ txHash: hash("01"), status: 1, gasUsed: 20_000n })]),
     rootOfOne("resultRoot", "bytes32,uint64,uint64", [hash("01"), 1n, 20_000n]),
   );
 });

@@ -1,4 +1,4 @@
-import { RLP } from "@ethereumjs/rlp";
+import { type Input as RLPInput, RLP } from "@ethereumjs/rlp";
 import fc from "fast-check";
 import t from "tap";
 import { bytesEqual, toHex, ZERO_HASH } from "../../lanes/bytes.ts";
@@ -7,10 +7,10 @@ import {
   encodeLaneState,
   genesisLaneState,
   type LaneState,
-  raiseReady,
 } from "../../lanes/lane-state.ts";
 
 const ready = fc.bigInt({ min: 1n, max: 2n ** 72n - 1n });
+const gas = fc.bigInt({ min: 0n, max: 2n ** 72n - 1n });
 const states: fc.Arbitrary<LaneState> = fc.record({
   blockNumber: fc.maxSafeNat(),
   timestamp: fc.maxSafeNat(),
@@ -18,14 +18,25 @@ const states: fc.Arbitrary<LaneState> = fc.record({
   orderHash: fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => toHex(bytes)),
   lastForced: fc.maxSafeNat(),
   leaderEpoch: fc.maxSafeNat(),
-  readyByRank: fc
-    .uniqueArray(fc.integer({ min: 1, max: 255 }), { maxLength: 5 })
+  recent: fc.array(
+    fc.record({
+      classes: byRank(fc.record({ cap: gas, gas })),
+      ready: byRank(ready.map((number) => ({ ready: number }))),
+    }),
+    { maxLength: 5 },
+  ),
+});
+
+/** Entries of some ranks, ascending. */
+function byRank<T extends object>(entry: fc.Arbitrary<T>): fc.Arbitrary<(T & { rank: number })[]> {
+  return fc
+    .uniqueArray(fc.integer({ min: 1, max: 255 }), { maxLength: 4 })
     .chain((ranks) =>
       fc.tuple(
-        ...ranks.sort((a, b) => a - b).map((rank) => ready.map((r) => ({ rank, ready: r }))),
+        ...ranks.sort((a, b) => a - b).map((rank) => entry.map((own) => ({ rank, ...own }))),
       ),
-    ),
-});
+    );
+}
 
 t.test("LaneState survives its bytes", async (t) => {
   fc.assert(
@@ -52,15 +63,26 @@ t.test("changed bytes are refused, or are another state's only form", async (t) 
 });
 
 t.test("ranks are ascending, in range and once each", async (t) => {
+  const state = (recent: RLPInput) => RLP.encode([1, 1, 1, new Uint8Array(32), 1, 1, recent]);
+  const rankOf = (rank: number) => (rank === 0 ? new Uint8Array() : rank);
   const decode = (...ranks: number[]) => {
-    const entries = ranks.map((rank) => [rank === 0 ? new Uint8Array() : rank, 1]);
-    return decodeLaneState(RLP.encode([1, 1, 1, new Uint8Array(32), 1, 1, entries])).ok;
+    const ready = ranks.map((rank) => [rankOf(rank), 1]);
+    const classes = ranks.map((rank) => [rankOf(rank), 2, 1]);
+    const parts = [state([[[], ready]]), state([[classes, []]])].map(
+      (bytes) => decodeLaneState(bytes).ok,
+    );
+    t.equal(parts[0], parts[1]);
+    return parts[0];
   };
   t.ok(decode(1, 2, 255));
   for (const bad of [[0], [2, 1], [1, 1], [256]]) t.notOk(decode(...bad), bad.join());
   t.notOk(decodeLaneState(new Uint8Array()).ok);
   t.notOk(decodeLaneState(RLP.encode([1, 1, 1, new Uint8Array(31), 1, 1, []])).ok);
-  t.notOk(decodeLaneState(RLP.encode([1, 1, 1, new Uint8Array(32), 1, 1, [[1]]])).ok);
+  for (const bad of [[[1]], [[[], [], []]], [[[[1, 2]], []]], [[[], [[1, new Uint8Array()]]]]])
+    t.notOk(decodeLaneState(state(bad)).ok, JSON.stringify(bad));
+  const many = Array.from({ length: 257 }, () => [[], []]);
+  t.notOk(decodeLaneState(state(many)).ok, "more blocks than any policy looks back");
+  t.ok(decodeLaneState(state(many.slice(1))).ok);
 });
 
 t.test("genesis has no flashblocks behind it", async (t) => {
@@ -71,25 +93,6 @@ t.test("genesis has no flashblocks behind it", async (t) => {
     orderHash: ZERO_HASH,
     lastForced: 0,
     leaderEpoch: 0,
-    readyByRank: [],
+    recent: [],
   });
-});
-
-t.test("the highest number of a rank stays", async (t) => {
-  const before = [
-    { rank: 1, ready: 5n },
-    { rank: 255, ready: 9n },
-  ];
-  const block = [
-    { rank: 255, ready: 7n },
-    { rank: 3, ready: 11n },
-    { rank: 1, ready: 13n },
-    { rank: 1, ready: 12n },
-  ];
-  t.same(raiseReady(before, block), [
-    { rank: 1, ready: 13n },
-    { rank: 3, ready: 11n },
-    { rank: 255, ready: 9n },
-  ]);
-  t.equal(before[0]?.ready, 5n, "the state before is not touched");
 });

@@ -17,6 +17,7 @@ import {
 import {
   FIRST_USER,
   GENESIS_TIME,
+  numbersAfter,
   PLANTS,
   policy,
   scene,
@@ -99,10 +100,7 @@ t.test("what the rules allow is not refused", async (t) => {
     "a nonce that an authorization raised": withTransaction(built, 15, { nonce: 99n }),
     "tips in any order": swap(built, 5, 6, true),
     "a block later than the next": withBlock(built, { timestamp: built.block.timestamp + 60 }),
-    "ready numbers that fall from class to class": withNumbers(built, 4, {
-      accepted: 1n,
-      ready: 2n,
-    }),
+    "ready numbers that fall from class to class": withNumbers(built, 4, numbersAfter(state)),
     "an empty flashblock": withLaneData(built, {
       flashblocks: [
         ...built.laneData.flashblocks,
@@ -167,12 +165,23 @@ t.test("order hashes chain from flashblock to flashblock and from the parent blo
     orderHash: parentOrderHash,
     lastForced: 0,
     leaderEpoch: 3,
-    readyByRank: [1, 2, 3, 255].map((rank) => ({
-      rank,
-      ready: laneData.numbers
-        .filter((_, at) => ranks[at + FIRST_USER] === rank)
-        .reduce((highest, { ready }) => (ready > highest ? ready : highest), 0n),
-    })),
+    recent: [
+      ...state.recent,
+      {
+        // Two flashblocks; 20 %, 10 % and 20 % of what system transactions and the reserve leave.
+        classes: [
+          { rank: 1, cap: 10_580_000n, gas: 800_000n },
+          { rank: 2, cap: 5_290_000n, gas: 600_000n },
+          { rank: 3, cap: 10_580_000n, gas: 3_600_000n },
+        ],
+        ready: [1, 2, 3, 255].map((rank) => ({
+          rank,
+          ready: laneData.numbers
+            .filter((_, at) => ranks[at + FIRST_USER] === rank)
+            .reduce((highest, { ready }) => (ready > highest ? ready : highest), 0n),
+        })),
+      },
+    ],
   });
 });
 

@@ -128,7 +128,14 @@ t.test("a peer of another genesis is not believed", async (t) => {
 });
 
 t.test("submissions reach the sequencer and its answer comes back", async (t) => {
-  const taken = { ok: true, hash: `0x${"cd".repeat(32)}`, lane: "fast" } as const;
+  const taken = {
+    ok: true,
+    hash: `0x${"cd".repeat(32)}`,
+    lane: "fast",
+    rank: 1,
+    accepted: 2n ** 40n + 7n,
+    deadlineBlock: 9,
+  } as const;
   const refused = { ok: false, code: "NONCE_TOO_LOW", data: { nonce: 4 } } as const;
   const raws: string[] = [];
   const sequencer = await startHost(t, {

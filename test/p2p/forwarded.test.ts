@@ -9,7 +9,17 @@ t.test("nonces and bodies of pending transactions, until they are executed", asy
   let executed = 0n;
   let answer: SubmitAnswer | null = null;
   const forwarded = createForwarded({
-    submitTransaction: () => Promise.resolve(answer ?? { ok: true, hash: "0x", lane: "normal" }),
+    submitTransaction: () =>
+      Promise.resolve(
+        answer ?? {
+          ok: true,
+          hash: "0x",
+          lane: "normal",
+          rank: 255,
+          accepted: 1n,
+          deadlineBlock: 0,
+        },
+      ),
     nonce: () => executed,
   });
   const first = await signed(0, { nonce: 0 });
@@ -32,7 +42,15 @@ t.test("nonces and bodies of pending transactions, until they are executed", asy
 
 t.test("only so many are remembered", async (t) => {
   const forwarded = createForwarded({
-    submitTransaction: () => Promise.resolve({ ok: true, hash: "0x", lane: "normal" }),
+    submitTransaction: () =>
+      Promise.resolve({
+        ok: true,
+        hash: "0x",
+        lane: "normal",
+        rank: 255,
+        accepted: 1n,
+        deadlineBlock: 0,
+      }),
     nonce: () => 0n,
   });
   const one = await signed(0, { nonce: 0 });

@@ -70,7 +70,14 @@ t.test("status: round trip and bounds", async (t) => {
 });
 
 t.test("submit answers: round trip, size, and nothing but the two shapes", async (t) => {
-  const taken = { ok: true, hash: `0x${"ab".repeat(32)}`, lane: "fast" } as const;
+  const taken = {
+    ok: true,
+    hash: `0x${"ab".repeat(32)}`,
+    lane: "fast",
+    rank: 1,
+    accepted: 2n ** 40n + 7n,
+    deadlineBlock: 9,
+  } as const;
   const refused = { ok: false, code: "NONCE_TOO_LOW", data: { nonce: 3, of: "a" } } as const;
   for (const answer of [taken, refused]) {
     const back = decodeSubmitAnswer(encodeSubmitAnswer(answer));
@@ -79,6 +86,9 @@ t.test("submit answers: round trip, size, and nothing but the two shapes", async
   const large = encodeSubmitAnswer({ ok: false, code: "INTERNAL", data: { x: "y".repeat(5000) } });
   t.ok(large.length <= SUBMIT_ANSWER_BYTES_MAX);
   t.same(decodeSubmitAnswer(large), { ok: true, value: { ok: false, code: "INTERNAL", data: {} } });
+  const json = (change: object) =>
+    JSON.stringify({ ...taken, accepted: String(taken.accepted), ...change });
+  t.match(decodeSubmitAnswer(new TextEncoder().encode(json({}))), { ok: true });
   const wrong = [
     "",
     "null",
@@ -86,9 +96,13 @@ t.test("submit answers: round trip, size, and nothing but the two shapes", async
     "{",
     '{"ok":true}',
     '{"ok":true,"hash":"0x12","lane":"fast"}',
-    JSON.stringify({ ...taken, lane: "express" }),
-    JSON.stringify({ ...taken, hash: taken.hash.toUpperCase() }),
-    JSON.stringify({ ...taken, more: 1 }),
+    json({ lane: "express" }),
+    json({ hash: taken.hash.toUpperCase() }),
+    json({ more: 1 }),
+    json({ accepted: 7 }),
+    json({ accepted: "0" }),
+    json({ accepted: "-1" }),
+    json({ rank: 256 }),
     JSON.stringify({ ...refused, code: "NO_SUCH_CODE" }),
     JSON.stringify({ ...refused, data: { nested: {} } }),
     '{"ok":false,"code":"__proto__","data":{}}',

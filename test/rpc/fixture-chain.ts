@@ -33,10 +33,11 @@ import {
   type Reader,
   resolveBlock,
   type TraceLimits,
+  type PendingBody,
 } from "../../node/reader.ts";
 import { type RollupConfig, rollupConfigSchema } from "../../node/rollup-config.ts";
 import type { StateReader } from "../../node/storage/state.ts";
-import type { ChainReader, StoredBlock } from "../../node/storage/store.ts";
+import { type ChainReader, NO_ADMISSIONS, type StoredBlock } from "../../node/storage/store.ts";
 import { logsOf, matches } from "../../rpc/logs.ts";
 
 export const CHAIN_ID = 901;
@@ -243,6 +244,7 @@ function makeEntry(
       })),
     },
     orderHashes: [`0x${"0d".repeat(32)}`],
+    flashblockSignatures: [],
     laneState: new Uint8Array(0),
     signature: number === 0 ? null : new Uint8Array(65).fill(1),
   };
@@ -253,6 +255,8 @@ function makeEntry(
 }
 
 export interface FakeChain {
+  /** What was executed and is not in the chain. */
+  open: readonly PendingBody[];
   readonly reader: Reader;
   readonly block: StoredBlock["block"];
   /** Appends an empty block with the given logs of one transaction, and returns its reference. */
@@ -335,6 +339,8 @@ function makeChainReader(entries: readonly Entry[]): ChainReader {
       const index = entries[1]?.stored.block.transactions.findIndex((tx) => tx.hash === hash) ?? -1;
       return index === -1 ? null : { blockNumber: 1, index };
     },
+    admissions: () => NO_ADMISSIONS,
+    drop: absent,
     rawBlock: absent,
     logsBloom: absent,
     state: STATE,
@@ -379,6 +385,7 @@ export async function createFakeChain(): Promise<FakeChain> {
   };
   const chain: FakeChain = {
     oldest: 1,
+    open: [],
     block: first.stored.block,
     outcome: { success: true, output: fromHex("0x2a"), gasUsed: 21_000n, error: null },
     frame: FRAME,
@@ -395,6 +402,14 @@ export async function createFakeChain(): Promise<FakeChain> {
       chain: makeChainReader(entries),
       logs: (filter) => findLogs(entries, filter),
       pending: { add: absent, sealed: absent },
+      pendingBodies: () => chain.open,
+      flashblock: absent,
+      blockPosition: () => ({
+        term: 1,
+        lastForced: 0,
+        l1OriginNumber: 7,
+        l1OriginHash: ZERO_HASH,
+      }),
       stateAt(id, read) {
         requireState(id);
         return read(STATE);

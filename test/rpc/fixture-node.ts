@@ -7,6 +7,7 @@ import { PreemptionSignal } from "../../node/preemption-signal.ts";
 import type { BlockRef } from "../../node/primitives/block.ts";
 import type { UserTransaction } from "../../node/primitives/transaction.ts";
 import type { RpcContext } from "../../rpc/context.ts";
+import { Preconfirmations } from "../../rpc/preconfirmations.ts";
 import { type FakeChain, policy, rollup } from "./fixture-chain.ts";
 
 export interface FakeNode {
@@ -42,7 +43,14 @@ export function createFakeNode(): FakeNode {
         if (node.answer !== null) return node.answer;
         node.submitted.push(transaction);
         node.pool.set(transaction.hash, { transaction, lane: "normal" });
-        return { ok: true, hash: transaction.hash, lane: "normal" };
+        return {
+          ok: true,
+          hash: transaction.hash,
+          lane: "normal",
+          rank: 255,
+          accepted: 1n,
+          deadlineBlock: 0,
+        };
       },
       async poolNonce(address) {
         const own = [...node.pool.values()].filter(
@@ -67,7 +75,9 @@ export function createFakeNode(): FakeNode {
 export function createContext(chain: FakeChain, node: FakeNode): RpcContext {
   const clientVersion = "pricelane/v0.0.0-test";
   const signal = PreemptionSignal.create();
-  return { reader: chain.reader, node: node.remote, rollup, policy, signal, clientVersion };
+  const { reader } = chain;
+  const preconfirmations = new Preconfirmations(reader);
+  return { reader, node: node.remote, rollup, policy, preconfirmations, signal, clientVersion };
 }
 
 /** The same under a policy with another gas limit of transactions. */

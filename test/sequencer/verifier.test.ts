@@ -21,6 +21,7 @@ import {
   openSequencer,
   type Rig,
   signed,
+  journaled,
 } from "./fixtures/rig.ts";
 
 const RECIPIENT: Hex = `0x${"77".repeat(20)}`;
@@ -106,7 +107,7 @@ t.test("wrong results are corrected, and the order stands", async (t) => {
   t.equal(blocks[0]?.transactions.length, 6, "all in the block whose results were wrong");
   for (const block of blocks) t.match(await follower.chain.importSigned(block), { ok: true });
   t.equal(leader.store.state.account(RECIPIENT)?.balance, 5n);
-  t.same(await leader.store.loadJournal(), []);
+  t.same(await journaled(leader), []);
 });
 
 t.test("what was built on wrong results waits again, and nothing of it is lost", async (t) => {
@@ -149,7 +150,7 @@ t.test("a difference that stays stops the sequencer; nothing of it is signed", a
   await t.rejects(sequencer.run(), { code: "VERIFICATION_FAILED", data: { part: "state" } });
   t.same(published, []);
   t.equal(leader.store.heads().unsafe.number, 0);
-  t.equal((await leader.store.loadJournal()).length, 1, "acknowledged, and still there");
+  t.equal((await journaled(leader)).length, 1, "acknowledged, and still there");
 });
 
 t.test("an order that cannot be executed stops the sequencer", async (t) => {

@@ -130,6 +130,7 @@ function makeBlock(
       })),
     },
     orderHashes: [hashOf(`order ${number}`)],
+    flashblockSignatures: [],
     laneState: new Uint8Array(0),
     signature: null,
   };

@@ -113,7 +113,7 @@ t.test("rollback restores every record of the database as it was", async (t) => 
         t.notSame(await dumpRecords(dataDir), before);
         t.strictSame(await store.rollback(kept), blocks);
         t.strictSame([...(await dumpRecords(dataDir))], [...before]);
-        t.equal((await store.loadJournal()).length, taken);
+        t.same(await store.loadJournal(), [], "what was settled stays settled");
         await store.close();
       },
     ),
@@ -186,6 +186,7 @@ t.test("signature, signer's marks and leader epoch are kept", async (t) => {
   const mark = {
     kind: "block",
     height: 1,
+    index: 0,
     hash: commit.stored.block.hash,
     origin: ROLLUP_HASH,
   } as const;
@@ -305,7 +306,9 @@ t.test("while a large block is committed, readers see all of it or nothing", asy
     watching = setImmediate(next);
   });
   const committing = store.commitBlock(enlarge(chain.next(), true));
-  const journaled = store.appendJournal([{ accepted: 1n, kind: 1, bytes: new Uint8Array(9) }]);
+  const journaled = store.appendJournal([
+    { accepted: 10n ** 9n, kind: 1, bytes: new Uint8Array(9) },
+  ]);
   await Promise.all([committing, journaled]);
   clearImmediate(watching);
   look();

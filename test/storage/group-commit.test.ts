@@ -26,8 +26,8 @@ function createSlowDisk() {
         key: Uint8Array.of(Number(accepted)),
         payload: bytes,
       })),
-    settle: async () => [],
-    restore: () => undefined,
+    settle: (numbers) =>
+      numbers.map((accepted) => ({ key: Uint8Array.of(Number(accepted)), payload: null })),
     state: () => ({ key: Uint8Array.of(255), payload: null }),
     load: async () => [],
   };

@@ -4,7 +4,7 @@ import { sealRecord } from "../../node/storage/checksum.ts";
 import { journalKey } from "../../node/storage/keys.ts";
 import type { JournalRecord, Store } from "../../node/storage/store.ts";
 import { createFixtureChain, ROLLUP_HASH } from "./fixtures/chain.ts";
-import { watchBatches, withRawLevel } from "./fixtures/raw.ts";
+import { type RawLevel, watchBatches, withRawLevel } from "./fixtures/raw.ts";
 
 const EPOCH = 3n << 40n;
 
@@ -79,10 +79,17 @@ t.test("no write leaves the disk behind: every batch is synced", async (t) => {
   await store.saveSignature(1, new Uint8Array(65));
   await store.saveHeads(commit.heads);
   await store.raiseLeaderEpoch(0);
-  await store.saveSignedMark({ kind: "batch", height: 1, hash: ROLLUP_HASH, origin: ROLLUP_HASH });
+  await store.saveSignedMark({
+    kind: "batch",
+    height: 1,
+    index: 0,
+    hash: ROLLUP_HASH,
+    origin: ROLLUP_HASH,
+  });
   await store.rollback(0);
   await store.close();
-  t.strictSame(watch.sync, new Array(9).fill(true));
+  t.strictSame(watch.sync, new Array(watch.sync.length).fill(true));
+  t.equal(watch.sync.length, 11);
 });
 
 t.test("a call is answered only when its batch is on disk", async (t) => {
@@ -100,7 +107,7 @@ t.test("a call is answered only when its batch is on disk", async (t) => {
 t.test("an unsettled record that is missing is noticed", async (t) => {
   for (const seq of [1, 4, 6]) {
     const dataDir = await journalFolder(t);
-    await withRawLevel(dataDir, (level) => level.del(journalKey(record(seq).accepted)));
+    await withRawLevel(dataDir, (level) => level.del(journalKey(record(seq).accepted)), "journal");
     await assertDamaged(t, dataDir);
   }
 });
@@ -112,41 +119,50 @@ t.test("a settled record that is back is noticed", async (t) => {
   await store.close();
   const key = journalKey(record(1).accepted);
   let value: Uint8Array | undefined;
-  await withRawLevel(dataDir, async (level) => (value = await level.get(key)));
+  await withRawLevel(dataDir, async (level) => (value = await level.get(key)), "journal");
   store = await openStore(dataDir);
   await store.settleJournal([record(1).accepted]);
   await store.close();
-  await withRawLevel(dataDir, (level) => level.put(key, value!));
+  await withRawLevel(dataDir, (level) => level.put(key, value!), "journal");
   await assertDamaged(t, dataDir);
 });
 
 t.test("changed, swapped and forged records are noticed", async (t) => {
   const flipped = await journalFolder(t);
-  await withRawLevel(flipped, async (level) => {
-    const value = new Uint8Array(await level.get(journalKey(record(4).accepted)));
-    value[60] = value[60]! ^ 1;
-    await level.put(journalKey(record(4).accepted), value);
-  });
+  await withRawLevel(
+    flipped,
+    async (level) => {
+      const value = new Uint8Array(await level.get(journalKey(record(4).accepted)));
+      value[60] = value[60]! ^ 1;
+      await level.put(journalKey(record(4).accepted), value);
+    },
+    "journal",
+  );
   await assertDamaged(t, flipped);
 
   const swapped = await journalFolder(t);
-  await withRawLevel(swapped, async (level) => {
-    const keys = [journalKey(record(4).accepted), journalKey(record(5).accepted)] as const;
-    const values = await level.getMany([...keys]);
-    await level.put(keys[0], values[1]!);
-    await level.put(keys[1], values[0]!);
-  });
+  await withRawLevel(
+    swapped,
+    async (level) => {
+      const keys = [journalKey(record(4).accepted), journalKey(record(5).accepted)] as const;
+      const values = await level.getMany([...keys]);
+      await level.put(keys[0], values[1]!);
+      await level.put(keys[1], values[0]!);
+    },
+    "journal",
+  );
   await assertDamaged(t, swapped);
 
   // With a checksum that fits: only the sum and the chain of hashes are left to notice.
   for (const seq of [4, 6]) {
     const forged = await journalFolder(t);
-    await withRawLevel(forged, async (level) => {
+    const forge = async (level: RawLevel) => {
       const key = journalKey(record(seq).accepted);
       const payload = new Uint8Array(await level.get(key)).subarray(0, -4);
       payload[80] = payload[80]! ^ 1;
       await level.put(key, sealRecord(key, payload));
-    });
+    };
+    await withRawLevel(forged, forge, "journal");
     await assertDamaged(t, forged);
   }
 });

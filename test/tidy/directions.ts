@@ -45,7 +45,7 @@ const TABLE: readonly (readonly [part: string, allowed: readonly string[]])[] = 
   ["lanes/", []],
   ...BASE.map((file) => [file, LOW] as const),
   ...WIRING.map((file) => [file, ["lanes/", "node/"]] as const),
-  ["node/reader.ts", ENGINE],
+  ["node/reader.ts", [...ENGINE, "node/chain/"]],
   ["node/primitives/", LOW],
   ["node/storage/", STORE],
   ["node/execution/", ENGINE],

@@ -8,16 +8,8 @@ export interface Exception {
 }
 
 const PROGRAM = "a program of its own, started by the tests beside it by its name";
-const FLASHBLOCKS =
-  "signed flashblocks and their proofs are consensus already (PROTOCOL 4), held by vectors, and " +
-  "sent by nobody before the flashblock stream";
 
 export const EXCEPTIONS: readonly Exception[] = [
   { rule: "dead-file", file: "test/storage/fixtures/hold-open.ts", reason: PROGRAM },
   { rule: "dead-file", file: "test/storage/fixtures/write-until-killed.ts", reason: PROGRAM },
-  { rule: "dead-export", file: "lanes/flashblock.ts", detail: "resultHash", reason: FLASHBLOCKS },
-  { rule: "dead-export", file: "lanes/flashblock.ts", detail: "resultRoot", reason: FLASHBLOCKS },
-  { rule: "dead-export", file: "lanes/signed.ts", detail: "flashblockDigest", reason: FLASHBLOCKS },
-  { rule: "dead-export", file: "lanes/tree.ts", detail: "treePath", reason: FLASHBLOCKS },
-  { rule: "dead-export", file: "lanes/tree.ts", detail: "treePathHolds", reason: FLASHBLOCKS },
 ];

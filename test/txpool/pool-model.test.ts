@@ -34,7 +34,7 @@ class Model {
     const nonce = this.nonceOf(sender) + BigInt(nonceOffset);
     const price = BigInt(fee) * GWEI;
     const candidate = transaction({ sender, nonce, lane, maxFee: price, tip: price });
-    const admitted = this.real.pool.admit(candidate, this.real.nextNumber());
+    const admitted = this.real.pool.admit(candidate, this.real.promised());
     if (!admitted.ok) return;
     this.admitted.push(admitted.value);
     this.unwritten.push(admitted.value);
@@ -71,7 +71,7 @@ class Model {
     this.baseFee = baseFee;
     this.real.pool.blockSealed();
     this.real.pool.blockCommitted();
-    this.real.pool.openBlock(baseFee);
+    this.real.openBlock(baseFee);
   }
 
   #checkOffered(item: PooledTransaction): void {

@@ -3,7 +3,7 @@ import type { PooledTransaction } from "../../node/txpool/sender-queue.ts";
 import { account, createHarness, GWEI, type Harness, RANK, transaction } from "./fixtures/pool.ts";
 
 t.test("only an account's next nonce is ever ready, whatever the order of arrival", async (t) => {
-  const { pool, add, buildBest, nextNumber } = createHarness();
+  const { pool, add, buildBest, promised } = createHarness();
   const [second, first, third] = [1n, 0n, 2n].map((nonce) => transaction({ nonce }));
   add(second!);
   t.equal(pool.best(RANK.normal), undefined, "a gap is not executable");
@@ -19,11 +19,11 @@ t.test("only an account's next nonce is ever ready, whatever the order of arriva
     built.map((item) => item?.transaction.nonce),
     [0n, 1n, 2n],
   );
-  t.ok(nextNumber() > 6n, "three accepted and three ready numbers were given");
+  t.ok(promised().accepted > 6n, "three accepted and three ready numbers were given");
 });
 
 t.test("ready is greater than accepted, unique, and new after readiness was lost", async (t) => {
-  const { pool, add } = createHarness();
+  const { pool, add, openBlock } = createHarness();
   const numbers = new Set<bigint>();
   const items = [1, 2, 3].map((sender) => add(transaction({ sender: account(sender) })));
   for (const item of items) {
@@ -38,21 +38,21 @@ t.test("ready is greater than accepted, unique, and new after readiness was lost
   const behind = add(transaction({ sender: account(1), nonce: 1n }));
   pool.drop(behind, "TX_INVALID");
   t.equal(parked.ready, null, "in this block it stays where it is");
-  pool.openBlock(0n);
+  openBlock(0n);
   t.ok(parked.ready !== null && parked.ready > before);
   numbers.add(parked.ready!);
   t.equal(numbers.size, 4);
 });
 
 t.test("nothing is built before its journal record is durable", async (t) => {
-  const { pool, add, buildBest, nextNumber } = createHarness();
-  const admitted = pool.admit(transaction(), nextNumber());
+  const { pool, add, buildBest, promised, openBlock } = createHarness();
+  const admitted = pool.admit(transaction(), promised());
   t.ok(admitted.ok);
   t.equal(pool.best(RANK.normal), undefined);
-  pool.openBlock(0n);
+  openBlock(0n);
   t.equal(pool.best(RANK.normal), undefined, "nor does a new block make it executable");
 
-  const next = pool.admit(transaction({ nonce: 1n }), nextNumber());
+  const next = pool.admit(transaction({ nonce: 1n }), promised());
   if (admitted.ok) pool.activate(admitted.value);
   t.equal(buildBest(RANK.normal)?.transaction.nonce, 0n);
   t.equal(pool.best(RANK.normal), undefined, "nor does its predecessor's execution");
@@ -62,8 +62,8 @@ t.test("nothing is built before its journal record is durable", async (t) => {
 });
 
 t.test("normal order is by tip under the block's base fee, then by readiness", async (t) => {
-  const { pool, add } = createHarness();
-  pool.openBlock(5n * GWEI);
+  const { pool, add, openBlock } = createHarness();
+  openBlock(5n * GWEI);
   const capped = add(transaction({ sender: account(1), maxFee: 6n * GWEI, tip: 6n * GWEI }));
   const generous = add(transaction({ sender: account(2), maxFee: 20n * GWEI, tip: 2n * GWEI }));
   const same = add(transaction({ sender: account(3), maxFee: 20n * GWEI, tip: 2n * GWEI }));
@@ -76,13 +76,13 @@ t.test("normal order is by tip under the block's base fee, then by readiness", a
     return found;
   };
   t.same(order(), [generous, same, capped], "the tip is what the fee cap leaves over");
-  pool.openBlock(GWEI);
+  openBlock(GWEI);
   t.same(order(), [capped, generous, same], "a lower base fee leaves more");
 });
 
 t.test("a class of order ready is served by readiness, one of order tip by tip", async (t) => {
-  const { pool, add } = createHarness();
-  pool.openBlock(0n);
+  const { pool, add, openBlock } = createHarness();
+  openBlock(0n);
   for (const lane of ["rescue", "liquidation"] as const) {
     const low = add(transaction({ sender: account(11), lane, nonce: 0n, tip: GWEI }));
     const high = add(transaction({ sender: account(12), lane, nonce: 0n, tip: 9n * GWEI }));
@@ -112,7 +112,7 @@ t.test("a replacement raises both fees by a tenth, rounded up", async (t) => {
 function replaceOne(harness: Harness): PooledTransaction[] {
   const first = harness.add(transaction());
   const bidding = transaction({ maxFee: 20n * GWEI, tip: 2n * GWEI });
-  const second = harness.pool.admit(bidding, harness.nextNumber());
+  const second = harness.pool.admit(bidding, harness.promised());
   if (!second.ok) throw new Error(second.code);
   return [first, second.value];
 }
@@ -152,7 +152,7 @@ t.test("a lost replacement gives nothing back whose nonce has passed", async (t)
   const { pool, dropped, setAccount } = harness;
   const [, second] = replaceOne(harness);
   setAccount(account(1), 1n);
-  pool.openBlock(0n);
+  harness.openBlock(0n);
   pool.withdraw(second!);
   t.same(
     dropped.map(({ code }) => code),
@@ -240,16 +240,16 @@ t.test("one account has its own limits, a smaller one in the fast lane", async (
 t.test(
   "one whose fee cap the base fee has passed waits, and returns when it has fallen",
   async (t) => {
-    const { pool, add, buildBest, dropped, refusal } = createHarness();
-    pool.openBlock(GWEI);
+    const { pool, add, buildBest, dropped, refusal, openBlock } = createHarness();
+    openBlock(GWEI);
     const cheap = add(transaction({ maxFee: 2n * GWEI, tip: 1n }));
     t.equal(pool.best(RANK.normal), cheap);
-    pool.openBlock(3n * GWEI);
+    openBlock(3n * GWEI);
     t.equal(pool.best(RANK.normal), undefined);
     t.equal(cheap.ready, null);
     const late = transaction({ sender: account(2), maxFee: 2n * GWEI, tip: 1n });
     t.equal(refusal(late), "FEE_CAP_TOO_LOW", "one that cannot pay now takes no room");
-    pool.openBlock(2n * GWEI);
+    openBlock(2n * GWEI);
     t.equal(buildBest(RANK.normal), cheap);
     t.equal(refusal(late), null);
     t.same(dropped, []);
@@ -270,26 +270,26 @@ t.test("a dropped one is reported once, and what follows it waits for the gap", 
 });
 
 t.test("a nonce that moved without a pooled transaction drops and wakes", async (t) => {
-  const { pool, add, setAccount, dropped } = createHarness();
+  const { pool, add, setAccount, dropped, openBlock } = createHarness();
   const passed = add(transaction({ nonce: 0n, maxFee: GWEI, tip: 1n }));
   const next = add(transaction({ nonce: 1n }));
-  pool.openBlock(5n * GWEI);
+  openBlock(5n * GWEI);
   t.equal(pool.best(RANK.normal), undefined, "the first is parked, the second behind it");
   setAccount(account(1), 1n);
-  pool.openBlock(5n * GWEI);
+  openBlock(5n * GWEI);
   t.same(dropped, [{ hash: passed.transaction.hash, code: "NONCE_TOO_LOW" }]);
   t.equal(pool.best(RANK.normal), next);
 });
 
 t.test("every account gets its look, however many there are", async (t) => {
-  const { pool, add, setAccount, dropped } = createHarness({ globalMax: 600 });
+  const { add, setAccount, dropped, openBlock } = createHarness({ globalMax: 600 });
   for (let sender = 1; sender <= 600; sender++)
     add(transaction({ sender: account(sender), maxFee: GWEI, tip: 1n }));
-  pool.openBlock(5n * GWEI);
+  openBlock(5n * GWEI);
   for (let sender = 1; sender <= 600; sender++) setAccount(account(sender), 1n);
   const leftAfter = [];
   for (let block = 0; block < 4; block++) {
-    pool.openBlock(5n * GWEI);
+    openBlock(5n * GWEI);
     leftAfter.push(600 - dropped.length);
   }
   t.same(leftAfter, [344, 256, 0, 0], "a bounded number a block, the round begun before goes on");
@@ -312,26 +312,6 @@ t.test("an executed one is answered by hash until its block is durable", async (
   t.equal(refusal(sent), "NONCE_TOO_LOW");
 });
 
-t.test("what a discarded block had executed waits again, in its order", async (t) => {
-  const { pool, add, buildBest, setAccount, dropped } = createHarness();
-  const sealed = transaction();
-  add(sealed);
-  buildBest(RANK.normal);
-  pool.blockSealed();
-  const sent = [transaction({ nonce: 1n }), transaction({ nonce: 2n })];
-  for (const each of sent) add(each);
-  const executed = sent.map(() => buildBest(RANK.normal));
-  setAccount(sealed.sender, 1n);
-  pool.blockDiscarded();
-  t.same(pool.counts(), { pending: 2, queued: 0 });
-  const of = (item: PooledTransaction | undefined) => [item?.transaction.hash, item?.accepted];
-  const again = sent.map(() => buildBest(RANK.normal));
-  t.same(again.map(of), executed.map(of));
-  pool.blockCommitted();
-  t.equal(pool.get(sealed.hash), undefined, "the sealed one stays a block");
-  t.same(dropped, []);
-});
-
 t.test("a known transaction is not taken twice", async (t) => {
   const { add, refusal, pool } = createHarness();
   const sent = transaction();
@@ -341,21 +321,22 @@ t.test("a known transaction is not taken twice", async (t) => {
 });
 
 t.test("restore passes over every limit, and reports what the chain has moved past", async (t) => {
-  const { pool, setAccount, nextNumber, dropped } = createHarness({ globalMax: 1, accountMax: 1 });
+  const { pool, setAccount, promised, dropped } = createHarness({ globalMax: 1, accountMax: 1 });
   setAccount(account(1), 1n, 0n);
   const old = transaction({ nonce: 0n });
   const kept = [1n, 2n, 3n].map((nonce) => transaction({ nonce }));
-  for (const each of [old, ...kept]) pool.restore(each, nextNumber());
+  for (const each of [old, ...kept]) pool.restore(each, { ...promised(), rank: RANK.normal });
   t.same(dropped, [{ hash: old.hash, code: "NONCE_TOO_LOW" }]);
   t.same(pool.counts(), { pending: 3, queued: 0 });
   t.equal(pool.best(RANK.normal)?.transaction, kept[0]);
 });
 
 t.test("of two journaled with one nonce the later stands", async (t) => {
-  const { pool, nextNumber, dropped } = createHarness();
+  const { pool, promised, dropped } = createHarness();
   const replaced = transaction();
   const replacement = transaction({ maxFee: 20n * GWEI, tip: 2n * GWEI });
-  for (const each of [replaced, replacement]) pool.restore(each, nextNumber());
+  for (const each of [replaced, replacement])
+    pool.restore(each, { ...promised(), rank: RANK.normal });
   t.same(dropped, [{ hash: replaced.hash, code: "REPLACED" }]);
   t.equal(pool.best(RANK.normal)?.transaction, replacement);
 });
@@ -370,13 +351,13 @@ t.test("transactions behind a nonce gap have a room of their own, and it is smal
 });
 
 t.test("one that cannot be paid for is tried in three blocks, then dropped", async (t) => {
-  const { pool, add, dropped } = createHarness();
+  const { pool, add, dropped, openBlock } = createHarness();
   const item = add(transaction({ nonce: 0n }));
   for (let block = 0; block < 3; block++) {
     t.equal(pool.best(RANK.normal), item);
     pool.short(item);
     t.equal(pool.best(RANK.normal), undefined, "not twice in one block");
-    pool.openBlock(GWEI);
+    openBlock(GWEI);
   }
   t.same(dropped, [{ hash: item.transaction.hash, code: "INSUFFICIENT_FUNDS" }]);
   t.equal(pool.get(item.transaction.hash), undefined);

@@ -14,6 +14,8 @@ function item(rank: number, maxFee: bigint, tip: bigint, ready: bigint): PooledT
   return {
     transaction: transaction({ maxFee, tip }),
     accepted: 0n,
+    timeMs: 0,
+    deadlineBlock: 0,
     rank,
     rule: 0,
     durable: true,

@@ -159,7 +159,8 @@ class EmbeddedEngine implements Engine {
         this.#settleParent(open);
         this.#preemption?.begin(options?.preemptible ?? false);
         try {
-          const result = await applyTransaction(open.progress, transaction);
+          const onlySuccess = options?.onlySuccess ?? false;
+          const result = await applyTransaction(open.progress, transaction, onlySuccess);
           if (result.ok) keep(open, transaction, result.receipt);
           return result;
         } catch (cause) {

@@ -7,16 +7,20 @@
  * whole, and `latest` at worst, until the next block begins. Does not own where slices come from.
  */
 import { type Hex, ZERO_HASH } from "../../../lanes/bytes.ts";
-import type { PendingEnvironment, PendingSlice } from "../../api.ts";
+import type { PackedSlice, PendingEnvironment, PendingSlice } from "../../api.ts";
 import type { BlockRef } from "../../primitives/block.ts";
 import { EMPTY_TRIE_ROOT } from "../../primitives/header.ts";
+import type { Receipt } from "../../primitives/receipt.ts";
+import type { Transaction } from "../../primitives/transaction.ts";
 import type { StateReader } from "../../storage/state.ts";
 import { createLayer, createLayeredReader, type StateLayer } from "./state-layer.ts";
 import { type AccountWrite, type BlockSlice, SEALED_BLOCKS_MAX } from "../engine.ts";
-import { unpackState } from "../slice-codec.ts";
+import { unpackResults, unpackState } from "../slice-codec.ts";
 
 /** The open block, and those that are sealed and on their way to the store. */
 const BLOCKS_MAX = SEALED_BLOCKS_MAX + 1;
+/** Bytes of transactions and receipts that the slices of a block hold. */
+const RESULT_BYTES_MAX = 32 * 1024 * 1024;
 /** Accounts and slots that the slices of a block write; a full block changes some 30,000. */
 const WRITES_MAX = 200_000;
 const CODE_BYTES_MAX = 16 * 1024 * 1024;
@@ -30,11 +34,22 @@ export interface PendingView {
   readonly state: StateReader;
 }
 
+/** What was executed of a block that is not in the store, in order. */
+export interface PendingBody {
+  readonly environment: PendingEnvironment;
+  /** The zero hash while it is not known. */
+  readonly parentHash: Hex;
+  readonly transactions: readonly Transaction[];
+  readonly receipts: readonly Receipt[];
+}
+
 export interface PendingBlocks {
   add(slice: PendingSlice): void;
   sealed(block: BlockRef): void;
   /** What stands on `head`, whose state `state` reads; `null` where nothing does. */
   over(head: BlockRef, state: StateReader): PendingView | null;
+  /** The blocks that stand on `head`, newest last. */
+  bodies(head: BlockRef): readonly PendingBody[];
 }
 
 interface PendingBlock {
@@ -45,6 +60,11 @@ interface PendingBlock {
   nextIndex: number;
   writes: number;
   codeBytes: number;
+  /** Of slices whose results were not asked for yet. */
+  packed: PackedSlice[];
+  resultBytes: number;
+  readonly transactions: Transaction[];
+  readonly receipts: Receipt[];
   /** Something of it is missing: it cannot be read, and nothing that stands on it. */
   broken: boolean;
 }
@@ -58,6 +78,10 @@ function createBlock({ environment, parentHash }: PendingSlice): PendingBlock {
     nextIndex: 0,
     writes: 0,
     codeBytes: 0,
+    packed: [],
+    resultBytes: 0,
+    transactions: [],
+    receipts: [],
     broken: false,
   };
 }
@@ -94,7 +118,10 @@ export function createPendingBlocks(): PendingBlocks {
       block.nextIndex = slice.index + 1;
       block.environment = slice.environment;
       link(block, slice.parentHash);
-      if (!block.broken) extend(block, unpackState(slice.slice));
+      if (block.broken) return;
+      block.packed.push(slice.slice);
+      block.resultBytes += slice.slice.results.length;
+      extend(block, unpackState(slice.slice));
     },
 
     sealed({ number, hash }) {
@@ -105,24 +132,44 @@ export function createPendingBlocks(): PendingBlocks {
     },
 
     over(head, state) {
-      let newest: PendingBlock | null = null;
+      const standing = standingOn(blocks, head);
+      const newest = standing.at(-1);
+      if (newest === undefined) return null;
       let reader = state;
-      let on: { readonly number: number; readonly hash: Hex | null } = head;
-      for (const block of blocks) {
-        const { number } = block.environment;
-        if (number !== on.number + 1) continue;
-        // A hash that nobody knows yet is that of the block before in the list.
-        const fits = block.parentHash === on.hash && (on.hash !== null || newest !== null);
-        if (block.broken || !fits) break;
-        newest = block;
-        reader = readOver(block.layer, reader);
-        on = { number, hash: block.hash };
-      }
-      if (newest === null) return null;
+      for (const { layer } of standing) reader = readOver(layer, reader);
       const { environment, parentHash } = newest;
       return { environment, parentHash: parentHash ?? ZERO_HASH, state: reader };
     },
+
+    bodies: (head) => standingOn(blocks, head).map(bodyOf),
   };
+}
+
+/** The blocks that can be read over `head`, oldest first. */
+function standingOn(blocks: readonly PendingBlock[], head: BlockRef): PendingBlock[] {
+  const standing: PendingBlock[] = [];
+  let on: { readonly number: number; readonly hash: Hex | null } = head;
+  for (const block of blocks) {
+    const { number } = block.environment;
+    if (number !== on.number + 1) continue;
+    // A hash that nobody knows yet is that of the block before in the list.
+    const fits = block.parentHash === on.hash && (on.hash !== null || standing.length > 0);
+    if (block.broken || !fits) break;
+    standing.push(block);
+    on = { number, hash: block.hash };
+  }
+  return standing;
+}
+
+function bodyOf(block: PendingBlock): PendingBody {
+  for (const slice of block.packed) {
+    const { transactions, receipts } = unpackResults(slice);
+    block.transactions.push(...transactions);
+    block.receipts.push(...receipts);
+  }
+  block.packed = [];
+  const { environment, parentHash, transactions, receipts } = block;
+  return { environment, parentHash: parentHash ?? ZERO_HASH, transactions, receipts };
 }
 
 function extend(
@@ -138,8 +185,10 @@ function extend(
     layer.codes.set(hash, code);
     block.codeBytes += code.length;
   }
-  if (block.writes <= WRITES_MAX && block.codeBytes <= CODE_BYTES_MAX) return;
+  const fits = block.writes <= WRITES_MAX && block.codeBytes <= CODE_BYTES_MAX;
+  if (fits && block.resultBytes <= RESULT_BYTES_MAX) return;
   block.broken = true;
+  block.packed = [];
   for (const kept of [layer.accounts, layer.slots, layer.cleared, layer.codes]) kept.clear();
 }
 

@@ -41,10 +41,14 @@ const DELEGATING_TYPE = 4;
 /** OP Stack: marks receipts of deposits that carry `depositNonce`. */
 const DEPOSIT_RECEIPT_VERSION = 1n;
 
-/** Executes one transaction at the end of the block: kept with its receipt, or no trace of it. */
+/**
+ * Executes one transaction at the end of the block: kept with its receipt, or no trace of it. With
+ * `onlySuccess` there is no trace of one that fails, either; deposits are kept in any case.
+ */
 export async function applyTransaction(
   progress: BlockProgress,
   transaction: Transaction,
+  onlySuccess = false,
 ): Promise<ApplyResult> {
   const { evm, state } = progress.machine;
   state.beginTransaction();
@@ -54,7 +58,7 @@ export async function applyTransaction(
     const result =
       transaction.type === DEPOSIT_TYPE
         ? await applyDeposit(progress, transaction)
-        : await applyUserTransaction(progress, transaction);
+        : await applyUserTransaction(progress, transaction, onlySuccess);
     if (result.ok) state.commit();
     else state.revert();
     return result;
@@ -75,6 +79,7 @@ interface Charge {
 async function applyUserTransaction(
   progress: BlockProgress,
   transaction: UserTransaction,
+  onlySuccess: boolean,
 ): Promise<ApplyResult> {
   const { machine } = progress;
   const { state, rules } = machine;
@@ -87,6 +92,10 @@ async function applyUserTransaction(
   const { sender, gasLimit } = transaction;
   state.subtractBalance(sender, gasLimit * gasPrice + l1Fee + fees.operatorFee(gasLimit));
   const outcome = await runMessage(machine, { ...transaction, gasPrice }, cost);
+  if (onlySuccess && !outcome.success) {
+    await machine.evm.journal.cleanup();
+    return { ok: false, code: "TX_REVERTED" };
+  }
   const { gasUsed } = outcome;
   const operatorFee = fees.operatorFee(gasUsed);
   const operatorRefund = fees.operatorFee(gasLimit) - operatorFee;

@@ -1,5 +1,5 @@
 /**
- * Binary min-heap with removal by key: the order of transactions that wait to be built.
+ * Binary min-heap with removal of any item: the order of what waits.
  * Push, pop and remove are O(log n). Owns no policy: the comparison is given.
  */
 export interface Heap<T> {

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import t from "tap";
-import { createHeap } from "../../node/txpool/heap.ts";
+import { createHeap } from "../../lanes/heap.ts";
 
 interface Item {
   readonly key: number;

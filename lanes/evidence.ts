@@ -1,0 +1,76 @@
+/**
+ * Whether two things that one sequencer signed contradict each other: what a bond pays for, once
+ * there is one. PROTOCOL 9. Both must have been checked before (`checkAdmissionReceipt`,
+ * `checkInclusionReceipt`); whether an L1 origin is canonical only L1 can say.
+ *
+ *   E1  two `orderHash`es for one position
+ *   E3  inside one `laneRoot`, a higher rank before a lower one
+ *   E4  one accepted number with two hashes; or promised to the fast lane and placed in the normal one
+ */
+import { NORMAL_RANK, SYSTEM_RANK } from "./classify.ts";
+import { orderHash } from "./flashblock.ts";
+import type { InclusionReceipt } from "./inclusion.ts";
+import type { Receipt } from "./receipt-json.ts";
+
+export interface Evidence {
+  readonly kind: "E1" | "E3" | "E4";
+  /** What cannot both be true. */
+  readonly reason: string;
+}
+
+/** The contradiction between two receipts; `null` where there is none. */
+export function findEvidence(a: Receipt, b: Receipt): Evidence | null {
+  if (a.type === "inclusion" && b.type === "inclusion")
+    return betweenInclusions(a.receipt, b.receipt) ?? sameNumber(a, b);
+  return sameNumber(a, b) ?? demoted(a, b) ?? demoted(b, a);
+}
+
+function betweenInclusions(a: InclusionReceipt, b: InclusionReceipt): Evidence | null {
+  const [one, other] = [a.header, b.header];
+  const isOnePosition =
+    one.chainId === other.chainId &&
+    one.term === other.term &&
+    one.lastForced === other.lastForced &&
+    one.blockNumber === other.blockNumber &&
+    one.index === other.index;
+  if (isOnePosition && orderHash(one) !== orderHash(other))
+    return { kind: "E1", reason: "two orders are signed for one position" };
+  if (orderHash(one) !== orderHash(other)) return null;
+  const [first, second] = a.index < b.index ? [a, b] : [b, a];
+  return first.lane.rank > second.lane.rank
+    ? { kind: "E3", reason: "a lower class stands before a higher one in a flashblock" }
+    : null;
+}
+
+function sameNumber(a: Receipt, b: Receipt): Evidence | null {
+  const [one, other] = [numberOf(a), numberOf(b)];
+  const isOne = one.term === other.term && one.accepted === other.accepted && one.accepted > 0n;
+  return isOne && one.hash !== other.hash
+    ? { kind: "E4", reason: "one accepted number is given to two transactions" }
+    : null;
+}
+
+function numberOf(receipt: Receipt): { term: number; accepted: bigint; hash: string } {
+  if (receipt.type === "admission") {
+    const { group, leaf } = receipt.receipt;
+    return { term: group.term, accepted: leaf.accepted, hash: leaf.hash };
+  }
+  const { header, lane } = receipt.receipt;
+  // A system transaction has no number.
+  const accepted = lane.rank === SYSTEM_RANK ? 0n : lane.accepted;
+  return { term: header.term, accepted, hash: lane.txHash };
+}
+
+function demoted(admission: Receipt, inclusion: Receipt): Evidence | null {
+  if (admission.type !== "admission" || inclusion.type !== "inclusion") return null;
+  const { leaf, group } = admission.receipt;
+  const { lane, header } = inclusion.receipt;
+  const isSame =
+    group.term === header.term &&
+    leaf.accepted === lane.accepted &&
+    leaf.hash === lane.txHash &&
+    leaf.policyHash === header.policyHash;
+  return isSame && leaf.lane === "fast" && lane.rank === NORMAL_RANK
+    ? { kind: "E4", reason: "it was promised the fast lane and stands in the normal one" }
+    : null;
+}

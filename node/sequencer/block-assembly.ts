@@ -1,0 +1,150 @@
+/**
+ * The block as it grows: its flashblocks, their leaves and hashes, and everything LaneData says.
+ *
+ * Owns: the chain of `orderHash`es, flashblock headers, the block's size. Does not own which
+ * transaction comes next (`selection.ts`), execution, signatures. PROTOCOL 4.
+ */
+import { type FlashblockContext, type LaneLeaf, NO_RULE } from "../../lanes/flashblock.ts";
+import { FlashblockLeaves } from "../../lanes/flashblock-leaves.ts";
+import type { LaneData, LaneFlashblock, LaneNumbers } from "../../lanes/lane-data.ts";
+import { NORMAL_RANK, SYSTEM_RANK } from "../../lanes/classify.ts";
+import { type ExecutedFlashblock, flashblockOrderHash } from "../../lanes/signed-flashblock.ts";
+import type { Hex } from "../../lanes/bytes.ts";
+import type { Receipt } from "../primitives/receipt.ts";
+import type { Transaction } from "../primitives/transaction.ts";
+
+/**
+ * Bytes of a block that is built here. Below the protocol's limit, so that a block which does not
+ * compress at all still fits the blobs of one batch (`settlement/blob.ts`: 761,852 bytes).
+ */
+const BUILT_BYTES_MAX = 700_000;
+/** Bytes of a block beside its transactions and their numbers: header, attributes, lists. */
+const BLOCK_OVERHEAD_BYTES = 2_000;
+/** LaneData and list prefixes of one transaction, at most. */
+const TRANSACTION_OVERHEAD_BYTES = 32;
+/** LaneData of one flashblock, at most. */
+const FLASHBLOCK_OVERHEAD_BYTES = 32;
+
+/** Where a transaction stands by the lane rules. */
+export type Place = Pick<LaneLeaf, "rank" | "rule" | "accepted" | "ready">;
+
+export const SYSTEM_PLACE: Place = { rank: SYSTEM_RANK, rule: NO_RULE, accepted: 0n, ready: 0n };
+
+/** A flashblock of the block that is built, and what is in it. */
+export interface AssembledFlashblock {
+  readonly executed: ExecutedFlashblock;
+  readonly orderHash: Hex;
+  readonly transactions: readonly Transaction[];
+  /** Whether it holds a transaction of the fast lane. */
+  readonly hasFast: boolean;
+}
+
+interface OpenFlashblock {
+  readonly timestampMs: number;
+  readonly leaderEpoch: number;
+  readonly leaves: FlashblockLeaves;
+  readonly transactions: Transaction[];
+  /** The highest rank in it. */
+  rank: number;
+  hasFast: boolean;
+}
+
+export class BlockAssembly {
+  readonly #context: FlashblockContext;
+  readonly #flashblocks: AssembledFlashblock[] = [];
+  readonly #numbers: LaneNumbers[] = [];
+  readonly #entries: LaneFlashblock[] = [];
+  #orderHash: Hex;
+  #open: OpenFlashblock | null = null;
+  #bytes = BLOCK_OVERHEAD_BYTES;
+
+  /** `parentOrderHash` is that of the last flashblock before this block. */
+  constructor(context: FlashblockContext, parentOrderHash: Hex) {
+    this.#context = context;
+    this.#orderHash = parentOrderHash;
+  }
+
+  /** Flashblocks so far, the open one included. */
+  get count(): number {
+    return this.#flashblocks.length + (this.#open === null ? 0 : 1);
+  }
+
+  get flashblocks(): readonly AssembledFlashblock[] {
+    return this.#flashblocks;
+  }
+
+  get orderHash(): Hex {
+    return this.#orderHash;
+  }
+
+  get isOpen(): boolean {
+    return this.#open !== null;
+  }
+
+  /** Whether the open flashblock holds a transaction of the fast lane. */
+  get hasFast(): boolean {
+    return this.#open?.hasFast ?? false;
+  }
+
+  /** The highest rank in the open flashblock: a lower one needs another flashblock (I1). */
+  get rank(): number {
+    return this.#open?.rank ?? SYSTEM_RANK;
+  }
+
+  fitsBytes({ raw }: Transaction): boolean {
+    return this.#bytes + raw.length + TRANSACTION_OVERHEAD_BYTES <= BUILT_BYTES_MAX;
+  }
+
+  begin(timestampMs: number, leaderEpoch: number): void {
+    const leaves = new FlashblockLeaves();
+    const rank = SYSTEM_RANK;
+    this.#open = { timestampMs, leaderEpoch, leaves, transactions: [], rank, hasFast: false };
+  }
+
+  /** An executed transaction, at the end of the open flashblock. */
+  add(transaction: Transaction, { status, gasUsed }: Receipt, place: Place): void {
+    const open = this.#open;
+    if (open === null) throw new RangeError("no flashblock is open");
+    const { hash: txHash, gasLimit } = transaction;
+    open.leaves.add({ txHash, gasLimit, ...place }, { txHash, status, gasUsed });
+    open.transactions.push(transaction);
+    open.rank = place.rank;
+    open.hasFast ||= place.rank !== SYSTEM_RANK && place.rank !== NORMAL_RANK;
+    this.#bytes += transaction.raw.length + TRANSACTION_OVERHEAD_BYTES;
+    if (place.rank !== SYSTEM_RANK)
+      this.#numbers.push({ accepted: place.accepted, ready: place.ready });
+  }
+
+  /** Ends the open flashblock; one that nothing went into is not one: `null`. */
+  end(): AssembledFlashblock | null {
+    const open = this.#open;
+    this.#open = null;
+    if (open === null || open.leaves.count === 0) return null;
+    const { timestampMs, leaderEpoch, leaves, transactions, hasFast } = open;
+    const executed: ExecutedFlashblock = {
+      header: {
+        ...this.#context,
+        leaderEpoch,
+        index: this.#flashblocks.length,
+        parentOrderHash: this.#orderHash,
+        txCount: leaves.count,
+        laneRoot: leaves.laneRoot(),
+        timestampMs,
+      },
+      resultRoot: leaves.resultRoot(),
+      gasUsed: leaves.gasUsed,
+      leaves: leaves.bytes(),
+    };
+    this.#orderHash = flashblockOrderHash(executed);
+    const flashblock = { executed, orderHash: this.#orderHash, transactions, hasFast };
+    this.#flashblocks.push(flashblock);
+    this.#entries.push({ txCount: leaves.count, timestampMs, leaderEpoch });
+    this.#bytes += FLASHBLOCK_OVERHEAD_BYTES;
+    return flashblock;
+  }
+
+  laneData(): LaneData {
+    const { policyHash } = this.#context;
+    return { policyHash, flashblocks: this.#entries, numbers: this.#numbers };
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * Executes candidates of the open block, and says in the txpool what becomes of those that do not
+ * get in: parked for the next block, dropped with a code, or to be tried again.
+ *
+ * Owns: which rejection means what, and that wasted work counts against the sender. One that makes
+ * the engine itself fail is dropped: a restart would meet it again for ever. Does not own order.
+ */
+import type { Clock } from "../clock.ts";
+import type { ApplyOptions, ApplyResult, Engine, RejectionCode } from "../execution/engine.ts";
+import type { Logger } from "../log.ts";
+import type { Receipt } from "../primitives/receipt.ts";
+import type { Pool } from "../txpool/pool-api.ts";
+import type { PooledTransaction } from "../txpool/sender-queue.ts";
+
+/** Faults of the engine in one block before the node stops: it is not one transaction's then. */
+const FAULTS_MAX = 8;
+
+/** Codes of a transaction that may stand in a later block. */
+const WAITS_FOR_NEXT_BLOCK: ReadonlySet<RejectionCode> = new Set([
+  "FEE_CAP_TOO_LOW",
+  "BLOCK_GAS_EXCEEDED",
+]);
+
+/** Not in this block, or gone; or it gave way and may be tried again. */
+export type Excluded = "left" | "aborted";
+
+export interface CandidatesDeps {
+  readonly engine: Engine;
+  readonly pool: Pool;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Of one block. */
+export class Candidates {
+  readonly #deps: CandidatesDeps;
+  #faults = 0;
+
+  constructor(deps: CandidatesDeps) {
+    this.#deps = deps;
+  }
+
+  /** The receipt of one that is in the block now. */
+  async execute(item: PooledTransaction, options: ApplyOptions): Promise<Receipt | Excluded> {
+    const { pool, clock } = this.#deps;
+    const { sender } = item.transaction;
+    const startedMs = clock.monotonicMs();
+    const result = await this.#apply(item, options);
+    if (result?.ok === true) return result.receipt;
+    pool.spend(sender, clock.monotonicMs() - startedMs);
+    return result === null ? "left" : this.#reject(item, result.code);
+  }
+
+  #reject(item: PooledTransaction, code: RejectionCode): Excluded {
+    const { pool } = this.#deps;
+    if (code === "PREEMPTED") {
+      item.aborts += 1;
+      return "aborted";
+    }
+    if (code === "TX_REVERTED") pool.strike(item.transaction.sender);
+    if (code === "INSUFFICIENT_FUNDS") pool.short(item);
+    else if (WAITS_FOR_NEXT_BLOCK.has(code)) pool.park(item);
+    else pool.drop(item, code);
+    return "left";
+  }
+
+  /** `null` where the engine itself failed on it. */
+  async #apply(item: PooledTransaction, options: ApplyOptions): Promise<ApplyResult | null> {
+    const { engine, log, pool } = this.#deps;
+    try {
+      return await engine.apply(item.transaction, options);
+    } catch (error) {
+      this.#faults += 1;
+      log.error("the engine failed on a transaction", {
+        hash: item.transaction.hash,
+        error: error instanceof Error ? error.message : "unknown",
+      });
+      pool.drop(item, "EXECUTION_FAILED");
+      if (this.#faults > FAULTS_MAX) throw error;
+      return null;
+    }
+  }
+}

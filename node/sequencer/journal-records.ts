@@ -1,0 +1,131 @@
+/**
+ * What the journal's records hold, by kind. Owns their bytes; big-endian. PROTOCOL 10.
+ *
+ *   transaction  deadlineBlock u64 ‖ timeMs u64 ‖ rank u8 ‖ raw
+ *   flashblock   `encodeFlashblock` of `lanes/signed-flashblock.ts`
+ *   drop         accepted u72 ‖ timeMs u64 ‖ code, ASCII
+ */
+import { bigintToBytes, bytesToBigint } from "../../lanes/bytes.ts";
+import {
+  decodeFlashblock,
+  encodeFlashblock,
+  type ExecutedFlashblock,
+} from "../../lanes/signed-flashblock.ts";
+import { type ErrorCode, isErrorCode, NodeError } from "../errors.ts";
+import { decodeTransaction, type DecodedTransaction } from "../primitives/transaction.ts";
+import {
+  JOURNAL_DROP,
+  JOURNAL_FLASHBLOCK,
+  JOURNAL_TRANSACTION,
+  type JournalRecord,
+} from "../storage/store.ts";
+
+const NUMBER_BYTES = 9;
+const U64_BYTES = 8;
+const TRANSACTION_HEAD_BYTES = 2 * U64_BYTES + 1;
+const DROP_HEAD_BYTES = NUMBER_BYTES + U64_BYTES;
+
+/** What was promised of a transaction when it was taken in. */
+export interface Acceptance {
+  readonly accepted: bigint;
+  /** Last block in which it may stand; 0 for the normal lane. */
+  readonly deadlineBlock: number;
+  /** Unix milliseconds. */
+  readonly timeMs: number;
+  readonly rank: number;
+}
+
+export interface TransactionRecord extends Acceptance {
+  readonly transaction: DecodedTransaction;
+}
+
+/** That a transaction will not stand in any block. */
+export interface DropRecord {
+  /** Number of the dropped transaction. */
+  readonly accepted: bigint;
+  readonly timeMs: number;
+  readonly code: ErrorCode;
+}
+
+/** All records of a journal, sorted by kind; in the order of their numbers. */
+export interface JournalContent {
+  readonly transactions: readonly TransactionRecord[];
+  readonly flashblocks: readonly (ExecutedFlashblock & { readonly record: bigint })[];
+  readonly drops: readonly (DropRecord & { readonly record: bigint })[];
+}
+
+function u64(value: number): Uint8Array {
+  const bytes = new Uint8Array(U64_BYTES);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(value));
+  return bytes;
+}
+
+export function transactionRecord(acceptance: Acceptance, raw: Uint8Array): JournalRecord {
+  const { accepted, deadlineBlock, timeMs, rank } = acceptance;
+  const bytes = new Uint8Array(TRANSACTION_HEAD_BYTES + raw.length);
+  bytes.set(u64(deadlineBlock));
+  bytes.set(u64(timeMs), U64_BYTES);
+  bytes[2 * U64_BYTES] = rank;
+  bytes.set(raw, TRANSACTION_HEAD_BYTES);
+  return { accepted, kind: JOURNAL_TRANSACTION, bytes };
+}
+
+export function flashblockRecord(number: bigint, flashblock: ExecutedFlashblock): JournalRecord {
+  return { accepted: number, kind: JOURNAL_FLASHBLOCK, bytes: encodeFlashblock(flashblock) };
+}
+
+export function dropRecord(number: bigint, { accepted, timeMs, code }: DropRecord): JournalRecord {
+  const text = new TextEncoder().encode(code);
+  const bytes = new Uint8Array(DROP_HEAD_BYTES + text.length);
+  bytes.set(bigintToBytes(accepted, NUMBER_BYTES));
+  bytes.set(u64(timeMs), NUMBER_BYTES);
+  bytes.set(text, DROP_HEAD_BYTES);
+  return { accepted: number, kind: JOURNAL_DROP, bytes };
+}
+
+/** Errors: `STORAGE_CORRUPT` for a record that is of no kind, or not as its kind must be. */
+export function readJournal(records: readonly JournalRecord[]): JournalContent {
+  const transactions: TransactionRecord[] = [];
+  const flashblocks: (ExecutedFlashblock & { record: bigint })[] = [];
+  const drops: (DropRecord & { record: bigint })[] = [];
+  for (const record of records) {
+    const { kind, accepted } = record;
+    if (kind === JOURNAL_TRANSACTION) transactions.push(readTransaction(record));
+    else if (kind === JOURNAL_FLASHBLOCK) {
+      const flashblock = decodeFlashblock(record.bytes);
+      if (!flashblock.ok) throw damaged(record);
+      flashblocks.push({ ...flashblock.value, record: accepted });
+    } else if (kind === JOURNAL_DROP) drops.push({ ...readDrop(record), record: accepted });
+    else throw damaged(record);
+  }
+  return { transactions, flashblocks, drops };
+}
+
+function readTransaction(record: JournalRecord): TransactionRecord {
+  const { accepted, bytes } = record;
+  if (bytes.length <= TRANSACTION_HEAD_BYTES) throw damaged(record);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const transaction = decodeTransaction(bytes.slice(TRANSACTION_HEAD_BYTES));
+  if (!transaction.ok) throw damaged(record);
+  return {
+    accepted,
+    deadlineBlock: Number(view.getBigUint64(0)),
+    timeMs: Number(view.getBigUint64(U64_BYTES)),
+    rank: view.getUint8(2 * U64_BYTES),
+    transaction: transaction.value,
+  };
+}
+
+function readDrop(record: JournalRecord): DropRecord {
+  const { bytes } = record;
+  if (bytes.length <= DROP_HEAD_BYTES) throw damaged(record);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const code = new TextDecoder().decode(bytes.subarray(DROP_HEAD_BYTES));
+  if (!isErrorCode(code)) throw damaged(record);
+  const accepted = bytesToBigint(bytes.subarray(0, NUMBER_BYTES));
+  return { accepted, timeMs: Number(view.getBigUint64(NUMBER_BYTES)), code };
+}
+
+function damaged({ kind, accepted }: JournalRecord): NodeError {
+  return new NodeError("STORAGE_CORRUPT", { record: "journal", kind, accepted: String(accepted) });
+}

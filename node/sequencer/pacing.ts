@@ -1,0 +1,54 @@
+/**
+ * How flashblocks and the normal lane are spread over a block's time. Pure but for what it counts:
+ * readings of the clock are arguments. DESIGN 4.
+ */
+
+/** Fast work without a break before the normal lane has its turn. */
+const FAST_RUN_MS = 45;
+
+export interface PaceInput {
+  /** Milliseconds until the block is sealed; negative when its time is over. */
+  readonly untilSealMs: number;
+  /** Flashblocks that may still be opened, and all of a block. */
+  readonly left: number;
+  readonly max: number;
+  readonly hasFast: boolean;
+  readonly hasNormal: boolean;
+  /** The last flashblock ended with normal work left over. */
+  readonly isSliceFull: boolean;
+  /** A normal-only flashblock opens no sooner than this after one that left nothing over. */
+  readonly flashblockMs: number;
+}
+
+/** Once half are spent, the rest is kept for what is left of the block. */
+export function isScarce(left: number, max: number): boolean {
+  return 2 * left <= max;
+}
+
+/** Least time between two openings of a flashblock, by what waits; infinite for nothing. */
+export function paceMs(input: PaceInput): number {
+  const { untilSealMs, left, max, hasFast, hasNormal, isSliceFull, flashblockMs } = input;
+  if (left <= 0) return Infinity;
+  const isOver = untilSealMs <= 0;
+  const spreadMs = isOver || !isScarce(left, max) ? 0 : untilSealMs / left;
+  if (hasFast) return spreadMs;
+  if (isOver || !hasNormal) return Infinity;
+  return isSliceFull ? spreadMs : Math.max(spreadMs, flashblockMs);
+}
+
+/** When a fast flood has kept the normal lane waiting for too long. */
+export class NormalTurns {
+  #sinceMs: number | null = null;
+
+  /** The fast lane is drained, or the normal lane has had its turn. */
+  reset(): void {
+    this.#sinceMs = null;
+  }
+
+  /** Whether the normal lane's turn has come; `waits` is whether it has anything. */
+  isDue(waits: boolean, nowMs: number): boolean {
+    if (!waits) this.#sinceMs = null;
+    else this.#sinceMs ??= nowMs;
+    return this.#sinceMs !== null && nowMs - this.#sinceMs >= FAST_RUN_MS;
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * Which transaction the open block takes next: the rules of PROTOCOL 4 from the builder's side.
+ *
+ * Owns: class caps (I4), and that nobody is overtaken (I2): a fast transaction whose class is full
+ * keeps its number and waits for the next block; one that does not fit what is left of the block
+ * itself closes the block to all lower ranks. The normal lane gets what the fast classes leave,
+ * released linearly over the block, and turns under a fast flood: then only transactions that were
+ * executable before every fast one that waits. Does not own time, flashblocks, execution.
+ */
+import { capOf, normalGasLeft } from "../../lanes/budget.ts";
+import { classify, NORMAL_RANK } from "../../lanes/classify.ts";
+import type { Policy } from "../../lanes/policy.ts";
+import { laneTransaction } from "../primitives/transaction.ts";
+import type { Pool } from "../txpool/pool-api.ts";
+import type { PooledTransaction } from "../txpool/sender-queue.ts";
+
+/** What is left of the open block, whoever asks. */
+export interface BlockRoom {
+  /** Gas limits that still fit. */
+  gasFree(): bigint;
+  fitsBytes(item: PooledTransaction): boolean;
+  /** Milliseconds of the block that are left, and all of them. */
+  time(): { readonly leftMs: number; readonly totalMs: number };
+}
+
+export interface SelectionOptions {
+  readonly policy: Policy;
+  readonly pool: Pool;
+  readonly gasLimit: bigint;
+  /** Gas limits of the attributes and deposits. */
+  readonly systemGas: bigint;
+}
+
+export class Selection {
+  readonly #pool: Pool;
+  readonly #policy: Policy;
+  readonly #room: BlockRoom;
+  /** Gas limits left to each fast rank. */
+  readonly #gasLeft = new Map<number, bigint>();
+  /** Ranks above this one are closed: a better one does not fit the block any more. */
+  #closedAbove = NORMAL_RANK;
+
+  constructor({ policy, pool, gasLimit, systemGas }: SelectionOptions, room: BlockRoom) {
+    this.#policy = policy;
+    this.#pool = pool;
+    this.#room = room;
+    const { systemReserveGas, fast } = policy.document;
+    for (const { rank, gasShareBps } of fast.classes)
+      this.#gasLeft.set(rank, capOf(gasShareBps, { gasLimit, systemGas, systemReserveGas }));
+  }
+
+  /** Whether a fast transaction waits that may be the next. */
+  hasFast(): boolean {
+    return this.#firstRank() !== null;
+  }
+
+  hasNormal(): boolean {
+    return this.#closedAbove === NORMAL_RANK && this.#pool.best(NORMAL_RANK) !== undefined;
+  }
+
+  /** The best fast transaction that fits. Puts aside those that do not. */
+  nextFast(): PooledTransaction | undefined {
+    for (let rank = this.#firstRank(); rank !== null; rank = this.#firstRank()) {
+      const item = this.#pool.best(rank);
+      if (item !== undefined && this.#fits(item)) return item;
+    }
+    return undefined;
+  }
+
+  /** The best normal transaction, where there is gas for it now. */
+  nextNormal(): PooledTransaction | undefined {
+    while (this.hasNormal()) {
+      const item = this.#pool.best(NORMAL_RANK);
+      if (item === undefined) return undefined;
+      if (item.transaction.gasLimit <= this.#room.gasFree())
+        return this.#isReleased(item) ? item : undefined;
+      this.#pool.park(item);
+    }
+    return undefined;
+  }
+
+  /** One that no fast transaction is overtaken by, although some wait. */
+  nextInTurn(): PooledTransaction | undefined {
+    const waiting = this.#pool.oldestFast();
+    if (waiting === null) return this.nextNormal();
+    const item = this.hasNormal() ? this.#pool.oldestNormal(waiting) : undefined;
+    const fits = item !== undefined && item.transaction.gasLimit <= this.#room.gasFree();
+    return fits && this.#isReleased(item) ? item : undefined;
+  }
+
+  /** A fast transaction went into the block. */
+  took(rank: number, gasLimit: bigint): void {
+    const left = this.#gasLeft.get(rank);
+    if (left !== undefined) this.#gasLeft.set(rank, left - gasLimit);
+  }
+
+  #firstRank(): number | null {
+    for (const rank of this.#gasLeft.keys())
+      if (rank <= this.#closedAbove && this.#pool.best(rank) !== undefined) return rank;
+    return null;
+  }
+
+  #fits(item: PooledTransaction): boolean {
+    const { transaction, rank } = item;
+    if (classify(laneTransaction(transaction), this.#policy).rank !== rank) {
+      this.#pool.drop(item, "CLASS_CHANGED");
+      return false;
+    }
+    const isInCap = transaction.gasLimit <= (this.#gasLeft.get(rank) ?? 0n);
+    const fitsBlock = transaction.gasLimit <= this.#room.gasFree() && this.#room.fitsBytes(item);
+    if (isInCap && fitsBlock) return true;
+    // Whoever is over the cap may be overtaken in this block, and only in this one.
+    if (isInCap) this.#closedAbove = Math.min(this.#closedAbove, rank);
+    this.#pool.passOver(item);
+    return false;
+  }
+
+  /** Whether the gas it needs is not held back for the fast classes any more. */
+  #isReleased({ transaction }: PooledTransaction): boolean {
+    let reserved = 0n;
+    for (const left of this.#gasLeft.values()) reserved += left;
+    const free = this.#room.gasFree();
+    return transaction.gasLimit <= normalGasLeft({ free, reserved, ...this.#room.time() });
+  }
+}

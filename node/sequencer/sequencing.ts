@@ -1,0 +1,153 @@
+/**
+ * The sequencer's parts, put together: signer, promises, admission, builder, loop.
+ *
+ * Owns: their construction, and its order: marks are compared with the chain before anything is
+ * numbered or signed, and what was promised before is found before anything new is taken in.
+ * Everything outside the core (clock, threads, network) arrives as a dependency.
+ */
+import type { Hex } from "../../lanes/bytes.ts";
+import type { Policy } from "../../lanes/policy.ts";
+import type { SigningDomain } from "../../lanes/signed.ts";
+import type { SignedFlashblock } from "../../lanes/signed-flashblock.ts";
+import type { DroppedTransaction, PendingSlice } from "../api.ts";
+import { type Chain, GENESIS_TERM } from "../chain/chain.ts";
+import type { L1View } from "../chain/l1-view.ts";
+import type { Clock } from "../clock.ts";
+import type { Engine } from "../execution/engine.ts";
+import type { Logger } from "../log.ts";
+import type { PreemptionSignal } from "../preemption-signal.ts";
+import type { BlockRef } from "../primitives/block.ts";
+import type { RollupConfig } from "../rollup-config.ts";
+import type { Store } from "../storage/store.ts";
+import { type Admission, createAdmission } from "./admission.ts";
+import { createArrivals } from "./arrivals.ts";
+import { promisedBlocks } from "./promised-blocks.ts";
+import { createPromiseLog } from "./promises.ts";
+import { createSequencer, type Sequencer } from "./sequencer.ts";
+import { checkSigner, createSigner, type Signer } from "./signer.ts";
+import type { Verifier } from "./verifier.ts";
+
+export interface SequencingOptions {
+  readonly rollup: RollupConfig;
+  readonly policy: Policy;
+  /** 32 bytes. */
+  readonly key: Uint8Array;
+  /** Transactions of the normal lane in the pool, and of one account. */
+  readonly globalMax: number;
+  readonly accountMax: number;
+  readonly flashblockMs: number;
+  /** The leader epoch is at least this. @default 1 */
+  readonly leaderEpochMin?: number;
+}
+
+/** What hears of the sequencer's work. */
+export interface SequencingEvents {
+  onAccepted(hash: Hex): void;
+  onDropped(drop: DroppedTransaction): void;
+  onPendingSlice(slice: PendingSlice): void;
+  onPendingSealed(block: BlockRef): void;
+  onFlashblock(flashblock: SignedFlashblock): void;
+  /** Hands an encoded signed block to the network; does not wait for it. */
+  publish(bytes: Uint8Array): void;
+}
+
+export interface SequencingDeps {
+  readonly store: Store;
+  readonly chain: Chain;
+  readonly engine: Engine;
+  readonly l1: L1View;
+  readonly clock: Clock;
+  readonly verifier: Verifier;
+  readonly preemption: PreemptionSignal;
+  recoverSenders(raws: readonly Uint8Array[]): Promise<readonly (Hex | null)[]>;
+  /** Gives the event loop one turn. */
+  yieldTurn(): Promise<void>;
+  readonly events: SequencingEvents;
+  /** What was to be promised could not be made durable. */
+  fail(error: unknown): void;
+  readonly log: Logger;
+}
+
+/** What only a sequencer has. */
+export interface Sequencing {
+  readonly admission: Admission;
+  readonly signer: Signer;
+  readonly sequencer: Sequencer;
+}
+
+/** Nothing is built before `sequencer.run`. Errors: as `checkSigner`, and what the journal throws. */
+export async function createSequencing(
+  options: SequencingOptions,
+  deps: SequencingDeps,
+): Promise<Sequencing> {
+  const { rollup, policy, key, flashblockMs, leaderEpochMin } = options;
+  const { store, chain, engine, l1, clock, verifier, preemption, events, log } = deps;
+  const { chainId, l1ChainId, settlement } = rollup;
+  const domain: SigningDomain = { chainId, l1ChainId, settlement };
+  const number = chain.head().header.number;
+  const isSigned = (store.blockByNumber(number)?.signature ?? null) !== null;
+  checkSigner(store, { number, isSigned });
+  const known = chain.head().laneState.leaderEpoch;
+  const leaderEpoch = await store.raiseLeaderEpoch(known, leaderEpochMin);
+  const arrivals = createArrivals(clock);
+  const signer = createSigner(key, domain, store);
+  const promises = createPromiseLog(signer, {
+    term: GENESIS_TERM,
+    leaderEpoch,
+    nowMs: () => clock.nowMs(),
+  });
+  const admission = createAdmission(
+    { ...options, chainId, leaderEpoch },
+    {
+      store,
+      promises,
+      clock,
+      account: (address) => engine.account(address),
+      recoverSenders: (raws) => deps.recoverSenders(raws),
+      onReady: () => {
+        arrivals.notify();
+      },
+      onAccepted: (hash) => {
+        events.onAccepted(hash);
+      },
+      onDropped: (drop) => {
+        events.onDropped(drop);
+      },
+      onFailed: (error) => {
+        deps.fail(error);
+      },
+      log,
+    },
+  );
+  const flashblocks = await admission.restore(number);
+  const sequencer = createSequencer({
+    rollup,
+    chain,
+    store,
+    l1,
+    admission,
+    promised: promisedBlocks(flashblocks, number, admission.pool),
+    promises,
+    signer,
+    verifier,
+    events,
+    builder: {
+      chain,
+      engine,
+      pool: admission.pool,
+      policy,
+      clock,
+      arrivals,
+      preemption,
+      openPool: (baseFee, block) => {
+        admission.openBlock(baseFee, block);
+      },
+      isFastArriving: () => admission.isFastArriving(),
+      yieldTurn: () => deps.yieldTurn(),
+      leaderEpoch,
+      flashblockMs,
+    },
+    log,
+  });
+  return { admission, signer, sequencer };
+}

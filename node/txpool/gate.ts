@@ -1,0 +1,75 @@
+/**
+ * Whether a transaction that is good by itself gets into the txpool: what its account may have
+ * here, and whether there is room. Owns the order of these checks. Does not own room and rates
+ * themselves (`room.ts`, `sender-limits.ts`), nor what one transaction must be (`validate.ts`).
+ */
+import { NORMAL_RANK } from "../../lanes/classify.ts";
+import type { Policy } from "../../lanes/policy.ts";
+import { accept, refuse, type Verdict } from "../../lanes/verdict.ts";
+import type { ErrorCode } from "../errors.ts";
+import type { AccountView } from "../execution/engine.ts";
+import type { Room } from "./room.ts";
+import type { SenderLimits } from "./sender-limits.ts";
+import type { PooledTransaction, SenderQueue } from "./sender-queue.ts";
+import { checkReplacement, maxCost } from "./validate.ts";
+
+export interface GateDeps {
+  readonly policy: Policy;
+  /** Transactions of one account. */
+  readonly accountMax: number;
+  readonly room: Room;
+  readonly limits: SenderLimits;
+}
+
+/**
+ * Who must leave for it, if anybody. A transaction that passes has been counted against the rates
+ * of its account. `queue` are the account's pooled transactions.
+ */
+export function passGate(
+  item: PooledTransaction,
+  account: AccountView,
+  queue: SenderQueue | undefined,
+  deps: GateDeps,
+): Verdict<PooledTransaction | null, ErrorCode> {
+  const { limits } = deps;
+  const { sender } = item.transaction;
+  if (limits.isThrottled(sender)) return refuse("SENDER_THROTTLED");
+  const room = checkRoom(item, account, queue, deps);
+  if (!room.ok) return room;
+  // Last, because it counts.
+  const isReplacement = queue?.get(item.transaction.nonce) !== undefined;
+  if (isReplacement && !limits.takeReplacement(sender))
+    return refuse("RATE_LIMITED", { of: "replacements" });
+  if (item.rank !== NORMAL_RANK && !limits.takeFast(sender))
+    return refuse("RATE_LIMITED", { of: "fast" });
+  return room;
+}
+
+function checkRoom(
+  item: PooledTransaction,
+  account: AccountView,
+  queue: SenderQueue | undefined,
+  { policy, accountMax, room }: GateDeps,
+): Verdict<PooledTransaction | null, ErrorCode> {
+  const { nonce } = item.transaction;
+  const { maxPending } = policy.document.fast.perSender;
+  const isFast = item.rank !== NORMAL_RANK;
+  const cost = maxCost(item.transaction) + (queue?.costWithout(nonce) ?? 0n);
+  if (cost > account.balance)
+    return refuse("INSUFFICIENT_FUNDS", { have: String(account.balance), want: String(cost) });
+  const old = queue?.get(nonce);
+  if (old !== undefined) {
+    // One step at a time: an unacknowledged one may still have to give its place back.
+    if (!old.durable) return refuse("SENDER_LIMIT", { nonce: String(nonce) });
+    const replaced = checkReplacement(old.transaction, item.transaction);
+    if (!replaced.ok) return replaced;
+    // It takes the old one's room, but in the old one's lane only.
+    if ((old.rank !== NORMAL_RANK) === isFast) return accept(null);
+  } else if ((queue?.size ?? 0) >= accountMax) return refuse("SENDER_LIMIT", { limit: accountMax });
+  if (isFast && (queue?.fastCount ?? 0) >= maxPending)
+    return refuse("SENDER_LIMIT", { limit: maxPending });
+  const isGapped = nonce > (queue?.nextNonce(account.nonce) ?? account.nonce);
+  if (room.fits(item, isGapped)) return accept(null);
+  const evicted = isFast || isGapped ? null : room.evictable(item);
+  return evicted === null ? refuse("POOL_FULL", { gapped: isGapped }) : accept(evicted);
+}

@@ -1,0 +1,200 @@
+/**
+ * `pricelane verify`: checks what a sequencer has signed, with nothing but the rollup file: receipts,
+ * and the order of a block. The same code as the node's (`lanes/`); no node is trusted, one may be
+ * asked for what is checked.
+ *
+ * Owns reading the input and saying in words what holds. Exit code 1 where it does not.
+ */
+import { readFile } from "node:fs/promises";
+import { text } from "node:stream/consumers";
+import { Command } from "commander";
+import { checkAdmissionReceipt } from "../../lanes/admission.ts";
+import { checkBlockJson } from "../../lanes/block-json.ts";
+import { NORMAL_RANK } from "../../lanes/classify.ts";
+import { findEvidence } from "../../lanes/evidence.ts";
+import { checkInclusionReceipt } from "../../lanes/inclusion.ts";
+import { classOfRank, parsePolicy, type Policy } from "../../lanes/policy.ts";
+import { parseReceipt, type Receipt } from "../../lanes/receipt-json.ts";
+import type { ReceiptTrust } from "../../lanes/receipt-trust.ts";
+import { type ErrorData, NodeError } from "../../node/errors.ts";
+import { recoverSigner } from "../../node/primitives/signature.ts";
+import { readRollupFile } from "./rollup-file.ts";
+
+const RECEIPT_HELP = `
+WHAT is a file, - for standard input, or with --url the hash of a transaction. A second one is
+compared with the first: two promises that contradict each other are evidence.
+
+Examples:
+  pricelane verify receipt receipt.json --rollup rollup.json
+  pricelane verify receipt 0x5c50… --url http://127.0.0.1:9545 --rollup rollup.json
+`;
+
+const BLOCK_HELP = `
+WHAT is a file with the answer of lane_block, - for standard input, or with --url a block's number,
+hash, or latest.
+
+Example:
+  pricelane verify block latest --url http://127.0.0.1:9545 --rollup rollup.json
+`;
+
+/** Bytes of a file or an answer. */
+const INPUT_BYTES_MAX = 32 * 1024 * 1024;
+const REQUEST_TIMEOUT_MS = 10_000;
+
+interface Options {
+  readonly rollup: string;
+  readonly url?: string;
+}
+
+interface Scene {
+  readonly policy: Policy;
+  readonly trust: ReceiptTrust;
+}
+
+/** The subcommand. */
+export function createVerifyCommand(): Command {
+  const receipt = new Command("receipt")
+    .summary("check one receipt, or whether two contradict each other")
+    .argument("<what>", "file, - or transaction hash")
+    .argument("[other]", "another one")
+    .requiredOption("--rollup <path>", "the path of a rollup config file")
+    .option("--url <url>", "JSON-RPC of a node to ask for the receipt of a hash")
+    .addHelpText("after", RECEIPT_HELP)
+    .action(async (what: string, other: string | undefined, options: Options) => {
+      await verifyReceipts(other === undefined ? [what] : [what, other], options);
+    });
+  const block = new Command("block")
+    .summary("check the order of a block")
+    .argument("<what>", "file, -, number or hash")
+    .requiredOption("--rollup <path>", "the path of a rollup config file")
+    .option("--url <url>", "JSON-RPC of a node to ask for the block")
+    .addHelpText("after", BLOCK_HELP)
+    .action((what: string, options: Options) => verifyBlock(what, options));
+  return new Command("verify")
+    .summary("check receipts and blocks without trusting any node")
+    .description("Checks what a sequencer has signed, with nothing but the rollup file.")
+    .addCommand(receipt)
+    .addCommand(block);
+}
+
+async function verifyReceipts(inputs: readonly string[], options: Options): Promise<void> {
+  const scene = await openScene(options);
+  const receipts: Receipt[] = [];
+  for (const input of inputs) {
+    const json = await readInput(input, options.url, "lane_proof", [input]);
+    if (json === null) throw new NodeError("RECEIPT_INVALID", { reason: "there is none yet" });
+    const receipt = parseReceipt(json);
+    if (!receipt.ok) throw new NodeError(receipt.code, receipt.data);
+    holdsOrThrows(receipt.value, scene);
+    say(describe(receipt.value, scene.policy));
+    receipts.push(receipt.value);
+  }
+  const [first, second] = receipts;
+  if (first === undefined || second === undefined) return;
+  const evidence = findEvidence(first, second);
+  if (evidence === null) say("They do not contradict each other.");
+  else say(`EVIDENCE ${evidence.kind}: ${evidence.reason}.`);
+}
+
+function holdsOrThrows(receipt: Receipt, { trust }: Scene): void {
+  const verdict =
+    receipt.type === "admission"
+      ? checkAdmissionReceipt(receipt.receipt, trust)
+      : checkInclusionReceipt(receipt.receipt, trust);
+  if (!verdict.ok) throw new NodeError(verdict.code, verdict.data);
+}
+
+function describe(receipt: Receipt, policy: Policy): string {
+  if (receipt.type === "admission") {
+    const { leaf, group } = receipt.receipt;
+    const until = leaf.lane === "fast" ? `, in or before block ${leaf.deadlineBlock}` : "";
+    return (
+      `Holds: ${leaf.hash} was taken into the ${leaf.lane} lane (${className(leaf.rank, policy)}) ` +
+      `as number ${leaf.accepted}${until}; signed ${new Date(group.issuedAtMs).toISOString()}.`
+    );
+  }
+  const { header, lane, result, index } = receipt.receipt;
+  const outcome = result.status === 1 ? "succeeded" : "failed";
+  return (
+    `Holds: ${lane.txHash} (${className(lane.rank, policy)}) is number ${index} of the ` +
+    `${header.txCount} transactions of flashblock ${header.index} of block ${header.blockNumber}, ` +
+    `accepted ${lane.accepted}, ready ${lane.ready}; it ${outcome} and used ${result.gasUsed} gas. ` +
+    `The order is promised while L1 block ${header.l1OriginNumber} (${header.l1OriginHash}) is canonical.`
+  );
+}
+
+function className(rank: number, policy: Policy): string {
+  if (rank === NORMAL_RANK) return "normal";
+  return rank === 0 ? "system" : (classOfRank(policy, rank)?.name ?? `rank ${rank}`);
+}
+
+async function verifyBlock(what: string, options: Options): Promise<void> {
+  const { policy, trust } = await openScene(options);
+  const id = /^\d+$/.test(what) ? `0x${Number(what).toString(16)}` : what;
+  const json = await readInput(what, options.url, "lane_block", [id]);
+  if (json === null) throw new NodeError("BLOCK_NOT_FOUND", { block: what });
+  const checked = checkBlockJson(json, policy, trust);
+  if (!checked.ok) throw new NodeError(checked.code, checked.data);
+  const { blockNumber, blockHash, flashblocks, transactions } = checked.value;
+  say(
+    `Holds: block ${blockNumber} (${blockHash}), ${flashblocks} flashblocks, ${transactions} ` +
+      "transactions: signed, chained, and nobody is overtaken in it.",
+  );
+}
+
+async function openScene({ rollup: path }: Options): Promise<Scene> {
+  const rollup = await readRollupFile(path);
+  const policy = parsePolicy(rollup.policy);
+  if (!policy.ok) throw new NodeError(policy.code, policy.data);
+  const { chainId, l1ChainId, settlement, sequencer } = rollup;
+  const domain = { chainId, l1ChainId, settlement };
+  return { policy: policy.value, trust: { domain, sequencer, recover: recoverSigner } };
+}
+
+/** JSON of a file, of standard input, or of a node's answer. */
+async function readInput(
+  input: string,
+  url: string | undefined,
+  method: string,
+  params: readonly unknown[],
+): Promise<unknown> {
+  if (url !== undefined) return ask(url, method, params);
+  const invalid = (expected: string, cause?: unknown): NodeError =>
+    new NodeError("CONFIG_INVALID", { key: input, expected }, cause);
+  let content: string;
+  try {
+    content = input === "-" ? await text(process.stdin) : await readFile(input, "utf8");
+  } catch (cause) {
+    throw invalid("a file that can be read; for a hash, --url names the node to ask", cause);
+  }
+  if (content.length > INPUT_BYTES_MAX) throw invalid(`at most ${INPUT_BYTES_MAX} bytes`);
+  try {
+    return JSON.parse(content) as unknown;
+  } catch (cause) {
+    throw invalid("JSON", cause);
+  }
+}
+
+async function ask(url: string, method: string, params: readonly unknown[]): Promise<unknown> {
+  const failed = (data: ErrorData, cause?: unknown): NodeError =>
+    new NodeError("CONFIG_INVALID", { key: "--url", ...data }, cause);
+  let answer: unknown;
+  try {
+    const response = await fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
+      signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+    });
+    answer = await response.json();
+  } catch (cause) {
+    throw failed({ expected: "the JSON-RPC of a Pricelane node that answers" }, cause);
+  }
+  if (typeof answer !== "object" || answer === null || !("result" in answer))
+    throw failed({ expected: `a node that knows ${method}` });
+  return answer.result;
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

@@ -1,0 +1,101 @@
+/**
+ * The newest signed flashblocks, as this thread was told of them: what becomes receipts before
+ * their block is stored, and the newest drops. Older ones are in the store (`reader.flashblock`).
+ *
+ * Owns the index from a transaction to its place, and bounds. Bytes are decoded, and trees hashed,
+ * when somebody asks, once a flashblock.
+ */
+import { toHex, type Hex } from "../lanes/bytes.ts";
+import { type InclusionReceipt, inclusionReceipts } from "../lanes/inclusion.ts";
+import {
+  decodeSignedFlashblock,
+  flashblockBlockNumber,
+  flashblockHashes,
+  type SignedFlashblock,
+} from "../lanes/signed-flashblock.ts";
+import type { DroppedTransaction } from "../node/api.ts";
+import { NodeError } from "../node/errors.ts";
+
+/** Flashblocks kept are of this many blocks: the open one, and those on their way to the store. */
+const BLOCKS_KEPT = 8;
+/** Bytes of flashblocks kept, whatever their number; the newest always stays. */
+const BYTES_KEPT = 32 * 1024 * 1024;
+const DROPS_KEPT = 16_384;
+
+/** A flashblock and the places in it, decoded when it is needed. */
+export class KnownFlashblock {
+  readonly bytes: Uint8Array;
+  readonly blockNumber: number;
+  #decoded: SignedFlashblock | null = null;
+  #receipts: ReturnType<typeof inclusionReceipts> | null = null;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+    this.blockNumber = flashblockBlockNumber(bytes);
+  }
+
+  decoded(): SignedFlashblock {
+    if (this.#decoded !== null) return this.#decoded;
+    const decoded = decodeSignedFlashblock(this.bytes);
+    if (!decoded.ok) throw new NodeError("INTERNAL", { ...decoded.data, flashblock: "malformed" });
+    return (this.#decoded = decoded.value);
+  }
+
+  receipt(index: number): InclusionReceipt {
+    this.#receipts ??= inclusionReceipts(this.decoded());
+    return this.#receipts.receipt(index);
+  }
+}
+
+export interface FlashblockPlace {
+  readonly flashblock: KnownFlashblock;
+  readonly index: number;
+}
+
+export class Flashblocks {
+  #known: KnownFlashblock[] = [];
+  #bytes = 0;
+  readonly #places = new Map<Hex, FlashblockPlace>();
+  readonly #drops = new Map<Hex, DroppedTransaction>();
+
+  /** The next flashblock; one that was announced before, after a pause, takes its place. */
+  add(bytes: Uint8Array): KnownFlashblock {
+    const flashblock = new KnownFlashblock(bytes);
+    this.#known.push(flashblock);
+    this.#bytes += bytes.length;
+    let index = 0;
+    for (const hash of flashblockHashes(bytes))
+      this.#places.set(toHex(hash), { flashblock, index: index++ });
+    this.#forget(flashblock.blockNumber);
+    return flashblock;
+  }
+
+  addDrop(drop: DroppedTransaction): void {
+    this.#drops.set(drop.hash, drop);
+    const [oldest] = this.#drops.keys();
+    if (this.#drops.size > DROPS_KEPT && oldest !== undefined) this.#drops.delete(oldest);
+  }
+
+  find(hash: Hex): FlashblockPlace | null {
+    return this.#places.get(hash) ?? null;
+  }
+
+  drop(hash: Hex): DroppedTransaction | null {
+    return this.#drops.get(hash) ?? null;
+  }
+
+  #forget(newest: number): void {
+    let oldest = this.#known[0];
+    while (oldest !== undefined && this.#known.length > 1) {
+      const isOld = oldest.blockNumber <= newest - BLOCKS_KEPT;
+      if (!isOld && this.#bytes <= BYTES_KEPT) return;
+      this.#known.shift();
+      this.#bytes -= oldest.bytes.length;
+      for (const hash of flashblockHashes(oldest.bytes)) {
+        const key = toHex(hash);
+        if (this.#places.get(key)?.flashblock === oldest) this.#places.delete(key);
+      }
+      oldest = this.#known[0];
+    }
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * The open block in the form of a block, as far as it is one: what is known only when it is sealed
+ * (its hash, its roots) is `null` in JSON, and the zero hash where a client library must have one:
+ * in its receipts, logs and transactions, as other nodes with flashblocks answer.
+ */
+import { ZERO_HASH } from "../lanes/bytes.ts";
+import type { Block } from "../node/primitives/block.ts";
+import { EMPTY_OMMERS_HASH, type Header } from "../node/primitives/header.ts";
+import { BLOOM_BYTES, type Receipt } from "../node/primitives/receipt.ts";
+import type { PendingBody } from "../node/reader.ts";
+import { blockToJson, type JsonObject } from "./codec.ts";
+
+export interface BlockBody {
+  readonly block: Block;
+  readonly receipts: readonly Receipt[];
+  readonly isPending: boolean;
+}
+
+export function pendingBody({
+  environment,
+  parentHash,
+  transactions,
+  receipts,
+}: PendingBody): BlockBody {
+  const { number, timestamp, gasLimit, baseFee, beneficiary, prevRandao } = environment;
+  const header: Header = {
+    parentHash,
+    beneficiary,
+    number,
+    timestamp,
+    gasLimit,
+    prevRandao,
+    baseFeePerGas: baseFee,
+    gasUsed: receipts.at(-1)?.cumulativeGasUsed ?? 0n,
+    logsBloom: bloomOf(receipts),
+    stateRoot: ZERO_HASH,
+    transactionsRoot: ZERO_HASH,
+    receiptsRoot: ZERO_HASH,
+    withdrawalsRoot: ZERO_HASH,
+    parentBeaconBlockRoot: ZERO_HASH,
+    extraData: new Uint8Array(0),
+    ommersHash: EMPTY_OMMERS_HASH,
+    requestsHash: ZERO_HASH,
+    difficulty: 0n,
+    nonce: "0x0000000000000000",
+    blobGasUsed: 0n,
+    excessBlobGas: 0n,
+  };
+  return { block: { hash: ZERO_HASH, header, transactions }, receipts, isPending: true };
+}
+
+/** A block of either kind; whole transactions where `whole` asks for them. */
+export function bodyToJson({ block, receipts, isPending }: BlockBody, whole: boolean): JsonObject {
+  const json = blockToJson(block, whole ? receipts : null);
+  if (!isPending) return json;
+  const unknown = ["hash", "nonce", "stateRoot", "transactionsRoot", "receiptsRoot"];
+  const later = ["withdrawalsRoot", "parentBeaconBlockRoot", "requestsHash", "size"];
+  return { ...json, ...Object.fromEntries([...unknown, ...later].map((name) => [name, null])) };
+}
+
+function bloomOf(receipts: readonly Receipt[]): Uint8Array {
+  const bloom = new Uint8Array(BLOOM_BYTES);
+  for (const { logs, logsBloom } of receipts)
+    if (logs.length > 0)
+      for (let at = 0; at < BLOOM_BYTES; at++) bloom[at] = (bloom[at] ?? 0) | (logsBloom[at] ?? 0);
+  return bloom;
+}

@@ -1,0 +1,66 @@
+/**
+ * Taking a transaction in: its form, chain and signature are checked here, in the RPC thread; the
+ * sequencing thread gets it decoded with its sender. What it answers is the acknowledgement (I7).
+ */
+import { fromHex, type Hex } from "../lanes/bytes.ts";
+import { accept } from "../lanes/verdict.ts";
+import type { SubmitAnswer } from "../node/api.ts";
+import { NodeError } from "../node/errors.ts";
+import { announceFast } from "../node/preemption-signal.ts";
+import { recoverSender } from "../node/primitives/signature.ts";
+import {
+  decodeTransaction,
+  TX_BYTES_MAX,
+  type UserTransaction,
+} from "../node/primitives/transaction.ts";
+import { type RpcContext, txGasMax } from "./context.ts";
+import type { Param } from "./method.ts";
+import { bad } from "./params.ts";
+
+/** Hex of any length: a transaction that is too long has an error of its own. */
+export const rawTransactionParam: Param<Hex> = {
+  name: "transaction",
+  parse: (value) =>
+    typeof value === "string" && /^0x[0-9a-fA-F]*$/.test(value) && value.length % 2 === 0
+      ? accept(value as Hex)
+      : bad("transaction", "0x and whole bytes of hex"),
+};
+
+/** Decodes and checks what needs no state. Throws the code of the first rule that is broken. */
+function toUserTransaction(context: RpcContext, hex: Hex): UserTransaction {
+  const { chainId } = context.rollup;
+  const bytes = (hex.length - 2) / 2;
+  if (bytes > TX_BYTES_MAX) throw new NodeError("TX_TOO_LARGE", { bytes, bytesMax: TX_BYTES_MAX });
+  const decoded = decodeTransaction(fromHex(hex));
+  if (!decoded.ok) throw new NodeError(decoded.code, decoded.data);
+  const transaction = decoded.value;
+  if (transaction.chainId !== BigInt(chainId))
+    throw new NodeError("CHAIN_ID_MISMATCH", {
+      expected: chainId,
+      found: transaction.chainId === null ? "none" : transaction.chainId.toString(),
+    });
+  const gasLimitMax = txGasMax(context);
+  if (transaction.gasLimit > gasLimitMax)
+    throw new NodeError("GAS_LIMIT_TOO_HIGH", { gasLimitMax: Number(gasLimitMax) });
+  if (transaction.maxPriorityFeePerGas > transaction.maxFeePerGas)
+    throw new NodeError("TIP_ABOVE_FEE_CAP");
+  const sender = recoverSender(transaction);
+  if (sender === null) throw new NodeError("TX_SIGNATURE_INVALID");
+  return { ...transaction, sender };
+}
+
+export type Acknowledgement = Extract<SubmitAnswer, { ok: true }>;
+
+/** The acknowledgement, with its proof where it is wanted. Throws the code of the refusal. */
+export async function sendTransaction(
+  context: RpcContext,
+  hex: Hex,
+  wantsReceipt = false,
+): Promise<Acknowledgement> {
+  const transaction = toUserTransaction(context, hex);
+  const answering = context.node.submit(transaction, wantsReceipt);
+  announceFast(context.signal, transaction, context.policy);
+  const answer = await answering;
+  if (!answer.ok) throw new NodeError(answer.code, answer.data);
+  return answer;
+}
