@@ -64,6 +64,8 @@ export interface NodeStatus {
   readonly pending: number;
   readonly queued: number;
   readonly nextBatchIndex: number;
+  /** Delay of the sequencing thread's event loop since the last time somebody asked. */
+  readonly loopDelayMs: { readonly p50: number; readonly p99: number; readonly max: number };
   /** `null` while the node sequences or follows without trouble. */
   readonly trouble: string | null;
   /** Why the last blocks from peers were refused, newest first, at most 16. */

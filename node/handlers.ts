@@ -2,8 +2,9 @@
  * What the sequencing thread answers to its workers: RPC (`NodeApi`), settlement, and peers'
  * transactions. Owns no state; everything it touches is in `Core` and `Late`.
  */
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { NORMAL_RANK } from "../lanes/classify.ts";
-import type { NodeApi, SubmitAnswer } from "./api.ts";
+import type { NodeApi, NodeStatus, SubmitAnswer } from "./api.ts";
 import { systemClock } from "./clock.ts";
 import type { Core, Fail, Late } from "./core.ts";
 import { ERRORS, NodeError } from "./errors.ts";
@@ -60,6 +61,22 @@ export function settlementHandlers(
   };
 }
 
+/** Answers how late this thread's event loop was since it was last asked. */
+function watchLoop(): () => NodeStatus["loopDelayMs"] {
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  delay.enable();
+  return () => {
+    const ms = (nanoseconds: number): number => Math.round(nanoseconds / 1e4) / 100;
+    const answer = {
+      p50: ms(delay.percentile(50)),
+      p99: ms(delay.percentile(99)),
+      max: ms(delay.max),
+    };
+    delay.reset();
+    return answer;
+  };
+}
+
 /** Takes a transaction from a peer in, as from the RPC thread. */
 export function submitFromPeer(transaction: UserTransaction, late: Late): Promise<SubmitAnswer> {
   if (late.sequencing === null)
@@ -82,6 +99,7 @@ export function createApi(core: Core, late: Late): NodeApi {
     }
     return counted;
   };
+  const loopDelay = watchLoop();
   return {
     submit(transaction, wantsReceipt) {
       const admission = late.sequencing?.admission;
@@ -107,6 +125,7 @@ export function createApi(core: Core, late: Late): NodeApi {
         peers,
         ...counts(),
         nextBatchIndex: chain.cursor().nextBatchIndex,
+        loopDelayMs: loopDelay(),
         trouble: settlement?.trouble?.code ?? null,
         refusals: late.follow?.refusals() ?? [],
       };

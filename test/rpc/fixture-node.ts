@@ -31,6 +31,7 @@ export function createFakeNode(): FakeNode {
     pending: 0,
     queued: 0,
     nextBatchIndex: 1,
+    loopDelayMs: { p50: 1, p99: 1, max: 1 },
     trouble: null,
     refusals: [],
   };
