@@ -262,7 +262,7 @@ class Txpool implements Pool {
     this.#deps.onDropped(item, "EVICTED");
   }
 
-  /** It has left for nothing: what follows it cannot be executed, and is the first to be evicted. */
+  /** It has left for nothing: what follows cannot be executed, and is the first to be evicted. */
   #openGap({ transaction: { sender, nonce } }: PooledTransaction): void {
     if (nonce < this.#deps.account(sender).nonce) return;
     for (const item of this.#senders.get(sender)?.values() ?? [])

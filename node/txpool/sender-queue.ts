@@ -63,7 +63,7 @@ export class SenderQueue {
     return room < this.#leastTip ? room : this.#leastTip;
   }
 
-  /** The lowest tip and the lowest fee cap of its normal ones; only meaningful if there are some. */
+  /** The lowest tip and fee cap of its normal ones; only meaningful if there are some. */
   get leastTip(): bigint {
     return this.#leastTip;
   }
