@@ -45,8 +45,10 @@ export class Candidates {
     const { pool, clock } = this.#deps;
     const { sender } = item.transaction;
     const startedMs = clock.monotonicMs();
+    item.executing = true;
     const result = await this.#apply(item, options);
     if (result?.ok === true) return result.receipt;
+    item.executing = false;
     pool.spend(sender, clock.monotonicMs() - startedMs);
     return result === null ? "left" : this.#reject(item, result.code);
   }

@@ -15,6 +15,8 @@ import { checkReplacement, maxCost } from "./validate.ts";
 
 export interface GateDeps {
   readonly policy: Policy;
+  /** The open block's. */
+  readonly baseFee: bigint;
   /** Transactions of one account. */
   readonly accountMax: number;
   readonly room: Room;
@@ -49,7 +51,7 @@ function checkRoom(
   item: PooledTransaction,
   account: AccountView,
   queue: SenderQueue | undefined,
-  { policy, accountMax, room }: GateDeps,
+  { policy, accountMax, baseFee, room }: GateDeps,
 ): Verdict<PooledTransaction | null, ErrorCode> {
   const { nonce } = item.transaction;
   const { maxPending } = policy.document.fast.perSender;
@@ -60,16 +62,20 @@ function checkRoom(
   const old = queue?.get(nonce);
   if (old !== undefined) {
     // One step at a time: an unacknowledged one may still have to give its place back.
-    if (!old.durable) return refuse("SENDER_LIMIT", { nonce: String(nonce) });
+    // And one that the engine has may already stand in the block.
+    if (!old.durable || old.executing) return refuse("SENDER_LIMIT", { nonce: String(nonce) });
     const replaced = checkReplacement(old.transaction, item.transaction);
     if (!replaced.ok) return replaced;
     // It takes the old one's room, but in the old one's lane only.
-    if ((old.rank !== NORMAL_RANK) === isFast) return accept(null);
+    if ((old.rank !== NORMAL_RANK) === isFast)
+      return room.fitsInPlaceOf(old, item) ? accept(null) : refuse("POOL_FULL", { gapped: false });
   } else if ((queue?.size ?? 0) >= accountMax) return refuse("SENDER_LIMIT", { limit: accountMax });
   if (isFast && (queue?.fastCount ?? 0) >= maxPending)
     return refuse("SENDER_LIMIT", { limit: maxPending });
   const isGapped = nonce > (queue?.nextNonce(account.nonce) ?? account.nonce);
   if (room.fits(item, isGapped)) return accept(null);
-  const evicted = isFast || isGapped ? null : room.evictable(item);
+  // Only for one that can be executed now: a high tip behind a low one costs nothing to offer.
+  const isExecutable = nonce === account.nonce && !isFast;
+  const evicted = isExecutable ? room.evictable(item, baseFee) : null;
   return evicted === null ? refuse("POOL_FULL", { gapped: isGapped }) : accept(evicted);
 }

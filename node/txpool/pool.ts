@@ -51,10 +51,11 @@ class Txpool implements Pool {
   readonly #deadlines: ConflatingQueue<PooledTransaction>;
   readonly #room: Room;
   readonly #limits: SenderLimits;
-  readonly #gate: GateDeps;
+  readonly #gate: Omit<GateDeps, "baseFee">;
   /** Where the next sweep goes on. */
   #sweepNext: Iterator<[Hex, SenderQueue]> = this.#senders.entries();
   #baseFee = 0n;
+  #block = 0;
 
   constructor(options: PoolOptions, deps: PoolDeps) {
     this.#options = options;
@@ -85,7 +86,10 @@ class Txpool implements Pool {
     const item = this.#classified(transaction, promised);
     if (transaction.maxFeePerGas < this.#baseFee)
       return refuse("FEE_CAP_TOO_LOW", { baseFee: String(this.#baseFee) });
-    const passed = passGate(item, account, this.#senders.get(sender), this.#gate);
+    const passed = passGate(item, account, this.#senders.get(sender), {
+      ...this.#gate,
+      baseFee: this.#baseFee,
+    });
     if (!passed.ok) return passed;
     if (passed.value !== null) this.#evict(passed.value);
     this.#insert(item);
@@ -124,8 +128,12 @@ class Txpool implements Pool {
     const { replaced } = item;
     item.replaced = null;
     const stood = this.#remove(item);
-    if (replaced === null) return;
-    if (stood) {
+    if (replaced === null) {
+      if (stood) this.#openGap(item);
+      return;
+    }
+    if (isLate(replaced, this.#block)) this.#deps.onDropped(replaced, "TX_EXPIRED");
+    else if (stood) {
       this.#insert(replaced);
       this.#wake(replaced.transaction.sender, replaced.transaction.nonce);
     } else this.#deps.onDropped(replaced, "NONCE_TOO_LOW");
@@ -152,6 +160,7 @@ class Txpool implements Pool {
 
   park(item: PooledTransaction): void {
     this.#unready(item);
+    this.#passedOver.delete(item);
     this.#parked.add(item);
   }
 
@@ -169,6 +178,7 @@ class Txpool implements Pool {
   drop(item: PooledTransaction, code: ErrorCode): void {
     // One that a replacement has put out was reported then.
     if (!this.#remove(item)) return;
+    this.#openGap(item);
     this.#deps.onDropped(item, code);
     const { sender } = item.transaction;
     this.#wake(sender, this.#deps.account(sender).nonce);
@@ -186,6 +196,7 @@ class Txpool implements Pool {
 
   openBlock(baseFee: bigint, number: number): void {
     this.#baseFee = baseFee;
+    this.#block = number;
     for (const item of this.#deadlines.expire(number)) this.drop(item, "TX_EXPIRED");
     const waiting = [...this.#parked];
     this.#parked.clear();
@@ -236,6 +247,7 @@ class Txpool implements Pool {
       rank,
       rule,
       durable: false,
+      executing: false,
       ready: null,
       tip: 0n,
       replaced: null,
@@ -246,7 +258,23 @@ class Txpool implements Pool {
 
   #evict(item: PooledTransaction): void {
     this.#remove(item);
+    this.#openGap(item);
     this.#deps.onDropped(item, "EVICTED");
+  }
+
+  /** It has left for nothing: what follows cannot be executed, and is the first to be evicted. */
+  #openGap({ transaction: { sender, nonce } }: PooledTransaction): void {
+    if (nonce < this.#deps.account(sender).nonce) return;
+    for (const item of this.#senders.get(sender)?.values() ?? [])
+      if (item.transaction.nonce > nonce) this.#room.openedGap(item);
+  }
+
+  /** Nothing is missing before the account's transaction of this nonce any more. */
+  #closeGap(queue: SenderQueue | undefined, nonce: bigint): void {
+    for (let next = nonce; ; next++) {
+      const item = queue?.get(next);
+      if (item === undefined || !this.#room.closedGap(item)) return;
+    }
   }
 
   /** Whoever is over its limits is not executable until it is under them again. */
@@ -273,7 +301,8 @@ class Txpool implements Pool {
     queue.set(item);
     this.#byHash.set(hash, item);
     this.#room.added(item, queue, isGapped);
-    if (item.rank !== NORMAL_RANK) this.#deadlines.offer(placeKey(item), item, item.deadlineBlock);
+    if (!isGapped) this.#closeGap(queue, nonce + 1n);
+    if (item.deadlineBlock > 0) this.#deadlines.offer(placeKey(item), item, item.deadlineBlock);
   }
 
   /** Whether it was here. */
@@ -288,7 +317,7 @@ class Txpool implements Pool {
     this.#restored.delete(item.accepted);
     this.#parked.delete(item);
     this.#passedOver.delete(item);
-    if (item.rank !== NORMAL_RANK) this.#deadlines.remove(placeKey(item));
+    if (item.deadlineBlock > 0) this.#deadlines.remove(placeKey(item));
     this.#unready(item);
     return true;
   }
@@ -321,12 +350,12 @@ class Txpool implements Pool {
   }
 
   #makeReady(item: PooledTransaction): void {
-    const { sender, maxFeePerGas } = item.transaction;
+    const { sender, nonce, maxFeePerGas } = item.transaction;
+    this.#closeGap(this.#senders.get(sender), nonce);
     if (maxFeePerGas < this.#baseFee || this.#limits.isThrottled(sender)) {
       this.#parked.add(item);
       return;
     }
-    this.#room.closedGap(item);
     item.ready = this.#deps.nextNumber();
     this.#queues.add(item);
   }
@@ -335,6 +364,11 @@ class Txpool implements Pool {
     this.#queues.remove(item);
     item.ready = null;
   }
+}
+
+/** Whether its last block has passed. One promised to the normal lane has none. */
+function isLate({ deadlineBlock }: PooledTransaction, block: number): boolean {
+  return deadlineBlock > 0 && deadlineBlock < block;
 }
 
 /** The place that a replacement takes over. */

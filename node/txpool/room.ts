@@ -2,12 +2,14 @@
  * How much of the txpool is taken, and who leaves it for a newcomer.
  *
  * Owns: the limits of each lane in transactions and bytes, of transactions behind a nonce gap, and
- * the choice of who is evicted: first one behind a gap, then the last nonce of the account whose
- * last nonce pays least. So nothing is evicted from the middle of an account's nonces. The fast
- * lane is never evicted from: what is taken in there has a deadline. O(log n).
+ * the choice of who is evicted: first one behind a gap, then the last nonce of the cheapest
+ * account. So nothing is evicted from the middle of an account's nonces. An account's price is what
+ * the cheapest of its normal transactions can pay under the open base fee: the last one cannot be
+ * executed before it, whatever it offers itself. A newcomer's price is its own tip under that base
+ * fee. The fast lane is never evicted from: what is taken in there has a deadline. O(log n).
  */
 import { NORMAL_RANK } from "../../lanes/classify.ts";
-import { createHeap } from "../../lanes/heap.ts";
+import { createHeap, type Heap } from "../../lanes/heap.ts";
 import type { PooledTransaction, SenderQueue } from "./sender-queue.ts";
 
 /** Transactions with a nonce gap in the whole pool (geth's global queue). */
@@ -23,25 +25,39 @@ export interface RoomLimits {
   readonly normalMax: number;
 }
 
-/** The cheapest first; equal tips: the youngest first. */
-function compareTails(a: PooledTransaction, b: PooledTransaction): number {
-  const tipA = a.transaction.maxPriorityFeePerGas;
-  const tipB = b.transaction.maxPriorityFeePerGas;
-  if (tipA !== tipB) return tipA < tipB ? -1 : 1;
-  return a.accepted > b.accepted ? -1 : 1;
+/** The smaller fee first; equal fees: the account whose last one is the youngest first. */
+function compareAccounts(
+  a: SenderQueue,
+  b: SenderQueue,
+  fee: (queue: SenderQueue) => bigint,
+): number {
+  const [feeA, feeB] = [fee(a), fee(b)];
+  if (feeA !== feeB) return feeA < feeB ? -1 : 1;
+  return (a.last()?.accepted ?? 0n) > (b.last()?.accepted ?? 0n) ? -1 : 1;
+}
+
+/** Whether it may leave: what is not durable is not acknowledged, and what executes may stand. */
+function isEvictable({ durable, executing, rank }: PooledTransaction): boolean {
+  return durable && !executing && rank === NORMAL_RANK;
 }
 
 export class Room {
   readonly #limits: RoomLimits;
   readonly #counts = { fast: 0, normal: 0 };
   readonly #bytes = { fast: 0, normal: 0 };
-  /** Taken in with a nonce gap and not ready since: they hold room without being able to pay. */
+  /** Behind a nonce gap: they hold room without being able to pay. */
   readonly #gapped = new Set<PooledTransaction>();
-  /** The last nonce of each account whose last nonce is of the normal lane. */
-  readonly #tails = createHeap<PooledTransaction>(compareTails);
+  /**
+   * The accounts whose last nonce is of the normal lane, by each half of their price: whatever the
+   * base fee is, the cheapest account is on top of one of them.
+   */
+  readonly #byTip: Heap<SenderQueue>;
+  readonly #byFeeCap: Heap<SenderQueue>;
 
   constructor(limits: RoomLimits) {
     this.#limits = limits;
+    this.#byTip = createHeap((a, b) => compareAccounts(a, b, (queue) => queue.leastTip));
+    this.#byFeeCap = createHeap((a, b) => compareAccounts(a, b, (queue) => queue.leastFeeCap));
   }
 
   get size(): number {
@@ -53,55 +69,72 @@ export class Room {
     if (isGapped && this.#gapped.size >= GAPPED_MAX) return false;
     const lane = laneOf(item);
     const { fastMax, normalMax } = this.#limits;
-    return (
-      this.#counts[lane] < (lane === "fast" ? fastMax : normalMax) &&
-      this.#bytes[lane] + item.transaction.raw.length <= LANE_BYTES_MAX
-    );
+    const isFull = this.#counts[lane] >= (lane === "fast" ? fastMax : normalMax);
+    return !isFull && this.#hasBytes(item, 0);
   }
 
-  /**
-   * Who leaves for a newcomer to the normal lane that can be executed when its turn comes; `null`
-   * where nobody pays less. What is not durable yet is not acknowledged, and stays.
-   */
-  evictable(newcomer: PooledTransaction): PooledTransaction | null {
-    const { sender, maxPriorityFeePerGas } = newcomer.transaction;
-    for (const item of this.#gapped)
-      if (item.durable && item.rank === NORMAL_RANK && item.transaction.sender !== sender)
-        return item;
-    const cheapest = this.#tails.peek();
-    if (cheapest?.durable !== true || cheapest.transaction.sender === sender) return null;
-    const tip = cheapest.transaction.maxPriorityFeePerGas;
-    const least = tip + (tip * EVICTION_BUMP_PERCENT + 99n) / 100n;
-    return maxPriorityFeePerGas > tip && maxPriorityFeePerGas >= least ? cheapest : null;
+  /** Whether it fits in the place of one of its lane. */
+  fitsInPlaceOf(old: PooledTransaction, item: PooledTransaction): boolean {
+    return this.#hasBytes(item, old.transaction.raw.length);
+  }
+
+  /** Who leaves for a newcomer to the normal lane that is executable now; `null` for nobody. */
+  evictable(newcomer: PooledTransaction, baseFee: bigint): PooledTransaction | null {
+    const makesRoom = (item: PooledTransaction | undefined): item is PooledTransaction =>
+      item !== undefined && isEvictable(item) && this.fitsInPlaceOf(item, newcomer);
+    for (const item of this.#gapped) if (makesRoom(item)) return item;
+    const cheapest = this.#cheapest(baseFee);
+    const last = cheapest?.last();
+    if (cheapest === undefined || !makesRoom(last)) return null;
+    const { maxFeePerGas, maxPriorityFeePerGas } = newcomer.transaction;
+    const room = maxFeePerGas - baseFee;
+    const offered = room < maxPriorityFeePerGas ? room : maxPriorityFeePerGas;
+    const price = cheapest.price(baseFee);
+    const least = price < 0n ? 0n : price + (price * EVICTION_BUMP_PERCENT + 99n) / 100n;
+    return offered > price && offered >= least ? last : null;
   }
 
   /** `queue` holds it already. */
   added(item: PooledTransaction, queue: SenderQueue, isGapped: boolean): void {
     this.#count(item, 1);
     if (isGapped) this.#gapped.add(item);
-    const before = queue.lastBefore(item.transaction.nonce);
-    if (queue.last() !== item) return;
-    if (before !== undefined) this.#tails.remove(before);
-    this.#tailIs(item);
+    this.#place(queue);
   }
 
   /** `queue` does not hold it any more. */
   removed(item: PooledTransaction, queue: SenderQueue): void {
     this.#count(item, -1);
     this.#gapped.delete(item);
-    this.#tails.remove(item);
-    const last = queue.last();
-    if (last !== undefined && last.transaction.nonce < item.transaction.nonce) this.#tailIs(last);
+    this.#place(queue);
   }
 
-  /** It became ready, so there is no gap before it any more. */
-  closedGap(item: PooledTransaction): void {
-    this.#gapped.delete(item);
+  /** One before it has left. */
+  openedGap(item: PooledTransaction): void {
+    this.#gapped.add(item);
   }
 
-  #tailIs(item: PooledTransaction): void {
-    this.#tails.remove(item);
-    if (item.rank === NORMAL_RANK) this.#tails.push(item);
+  /** Whether there was a gap before it; there is none any more. */
+  closedGap(item: PooledTransaction): boolean {
+    return this.#gapped.delete(item);
+  }
+
+  #cheapest(baseFee: bigint): SenderQueue | undefined {
+    const byTip = this.#byTip.peek();
+    const byFeeCap = this.#byFeeCap.peek();
+    if (byTip === undefined || byFeeCap === undefined) return undefined;
+    return byFeeCap.price(baseFee) < byTip.price(baseFee) ? byFeeCap : byTip;
+  }
+
+  /** Where the account belongs now: its fees or its last nonce may have changed. */
+  #place(queue: SenderQueue): void {
+    for (const heap of [this.#byTip, this.#byFeeCap]) {
+      heap.remove(queue);
+      if (queue.last()?.rank === NORMAL_RANK) heap.push(queue);
+    }
+  }
+
+  #hasBytes(item: PooledTransaction, freed: number): boolean {
+    return this.#bytes[laneOf(item)] - freed + item.transaction.raw.length <= LANE_BYTES_MAX;
   }
 
   #count(item: PooledTransaction, by: 1 | -1): void {

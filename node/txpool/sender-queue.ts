@@ -27,6 +27,8 @@ export interface PooledTransaction extends Promised {
   ready: bigint | null;
   /** The acknowledged transaction whose place this one takes, until this one is durable. */
   replaced: PooledTransaction | null;
+  /** The engine has it now: whether it stands in the block is about to be known. */
+  executing: boolean;
   /** Blocks in which its account could not pay for it. */
   shortfalls: number;
   /** How often it was aborted for the fast lane. */
@@ -41,6 +43,8 @@ export class SenderQueue {
   #fastCount = 0;
   /** wei all of them can cost. */
   #cost = 0n;
+  #leastTip = 0n;
+  #leastFeeCap = 0n;
 
   get size(): number {
     return this.#byNonce.size;
@@ -48,6 +52,24 @@ export class SenderQueue {
 
   get fastCount(): number {
     return this.#fastCount;
+  }
+
+  /**
+   * What the last one can pay under a base fee, in wei per gas: no more than any normal one before
+   * it, because it is executed after them. Negative where one of them cannot pay the base fee.
+   */
+  price(baseFee: bigint): bigint {
+    const room = this.#leastFeeCap - baseFee;
+    return room < this.#leastTip ? room : this.#leastTip;
+  }
+
+  /** The lowest tip and fee cap of its normal ones; only meaningful if there are some. */
+  get leastTip(): bigint {
+    return this.#leastTip;
+  }
+
+  get leastFeeCap(): bigint {
+    return this.#leastFeeCap;
   }
 
   get(nonce: bigint): PooledTransaction | undefined {
@@ -60,6 +82,7 @@ export class SenderQueue {
     this.#byNonce.set(nonce, item);
     this.#cost += maxCost(item.transaction);
     if (item.rank !== NORMAL_RANK) this.#fastCount += 1;
+    else this.#lower(item, this.size - this.#fastCount === 1);
     if (this.#last === undefined || this.#last.transaction.nonce < nonce) this.#last = item;
   }
 
@@ -69,6 +92,7 @@ export class SenderQueue {
     this.#byNonce.delete(nonce);
     this.#cost -= maxCost(item.transaction);
     if (item.rank !== NORMAL_RANK) this.#fastCount -= 1;
+    else this.#raise(item);
     if (this.#last === item) this.#last = this.lastBefore(nonce);
   }
 
@@ -110,6 +134,23 @@ export class SenderQueue {
 
   values(): IterableIterator<PooledTransaction> {
     return this.#byNonce.values();
+  }
+
+  #lower({ transaction }: PooledTransaction, isOnly: boolean): void {
+    const { maxFeePerGas, maxPriorityFeePerGas } = transaction;
+    if (isOnly || maxPriorityFeePerGas < this.#leastTip) this.#leastTip = maxPriorityFeePerGas;
+    if (isOnly || maxFeePerGas < this.#leastFeeCap) this.#leastFeeCap = maxFeePerGas;
+  }
+
+  #raise({ transaction }: PooledTransaction): void {
+    const { maxFeePerGas, maxPriorityFeePerGas } = transaction;
+    if (maxPriorityFeePerGas > this.#leastTip && maxFeePerGas > this.#leastFeeCap) return;
+    let isFirst = true;
+    for (const item of this.#byNonce.values()) {
+      if (item.rank !== NORMAL_RANK) continue;
+      this.#lower(item, isFirst);
+      isFirst = false;
+    }
   }
 }
 

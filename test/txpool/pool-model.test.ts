@@ -191,7 +191,7 @@ t.test("nothing acknowledged disappears", async (t) => {
         fc.modelRun(() => ({ model, real: model }), sequence);
         model.drain();
       }),
-      { numRuns: 400 },
+      { numRuns: 500 },
     );
   });
 });

@@ -19,6 +19,7 @@ function item(rank: number, maxFee: bigint, tip: bigint, ready: bigint): PooledT
     rank,
     rule: 0,
     durable: true,
+    executing: false,
     ready,
     replaced: null,
     shortfalls: 0,
