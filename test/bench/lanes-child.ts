@@ -55,7 +55,7 @@ export function startChild<Calls extends Record<string, readonly [job: unknown, 
       });
       waiting.delete(id);
       if ("error" in reply) throw new Error(`${name}: ${reply.error}`);
-      return reply.value as never;
+      return reply.value;
     },
     async stop() {
       process.off("exit", kill);

@@ -118,8 +118,10 @@ async function measure(job: LoadJob): Promise<LoadReport> {
   try {
     const lagMs: number[] = [];
     const startMs = performance.now() + LEAD_MS;
-    const send = (lane: "fast" | "normal", sent: readonly Probe[]) => (index: number, at: number) =>
-      submit(target, lane, index, sent[index], at, lagMs);
+    const send =
+      (lane: "fast" | "normal", sent: readonly Probe[]) => (index: number, at: number) => {
+        submit(target, lane, index, sent[index], at, lagMs);
+      };
     await Promise.all([
       runSchedule(startMs, fastTimes, send("fast", fast)),
       runSchedule(startMs, normalTimes, send("normal", normal)),

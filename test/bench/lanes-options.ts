@@ -22,24 +22,24 @@ export interface LanesOptions {
 
 const USAGE = `usage: npm run bench -- lanes [options]
   --repeats N     runs, each on a new chain          (2)
-  --seconds N     length of one measurement          (8)
+  --seconds N     length of one measurement          (6)
   --quick         one short run at one rate
   --json FILE     write rows and raw times there too
   --no-peers      leave anvil out`;
 
 const FULL: LanesOptions = {
   repeats: 2,
-  seconds: 8,
+  seconds: 6,
   rates: [25, 100],
   conditions: ["idle", "transfers", "heavy"],
   normalRatePerSecond: 10,
   // Of heavy transactions a block holds three: these are twenty blocks.
   queued: { transfers: 5_000, heavy: 60 },
-  waitMs: 10_000,
+  waitMs: 6_000,
   peers: true,
   json: null,
 };
-const QUICK: LanesOptions = { ...FULL, repeats: 1, seconds: 4, rates: [25], waitMs: 3_000 };
+const QUICK: LanesOptions = { ...FULL, repeats: 1, seconds: 3, rates: [25], waitMs: 3_000 };
 
 /** Options from what follows `lanes` on the command line. Throws `UsageError`. */
 export function parseLanesOptions(args: readonly string[]): LanesOptions {

@@ -12,7 +12,7 @@ import { contractEntries, feedId, ORACLE, SENDER_BALANCE } from "./population.ts
 import type { AllocEntry } from "./state.ts";
 import { createSupply, loopCall, oracleReport } from "./workloads.ts";
 
-export type Role = "fast" | "normal" | "transfers" | "heavy";
+export type Role = "fast" | "normal" | "transfers" | "heavy" | "plug";
 
 /** First account of each role, and how many. */
 const ROLES: Readonly<Record<Role, readonly [first: number, count: number]>> = {
@@ -20,12 +20,15 @@ const ROLES: Readonly<Record<Role, readonly [first: number, count: number]>> = {
   normal: [64, 64],
   transfers: [128, 1_024],
   heavy: [1_152, 256],
+  plug: [1_408, 64],
 };
 /** Later than any report in the state. */
 const FIRST_REPORT_MS = 1_795_000_000_000;
 const TRANSFER_GAS = 21_000n;
 /** Normal probes pay more than the flood: what pays the same stands behind all of it. */
 const PROBE_TIP = 2n * GWEI;
+/** Before everything in the normal lane. */
+const PLUG_TIP = 10n * GWEI;
 /** Jumps, hashes, and writes of slots that stay or do not. */
 const HEAVY_LOOPS = LOOPS.filter(({ name }) =>
   ["jump", "keccak256", "sstore-new", "sstore-dirty"].includes(name),
@@ -61,10 +64,12 @@ function callOf(role: Role, number: number): Parameters<typeof signNext>[1] {
       return { to, value: 1n, gasLimit: TRANSFER_GAS, tipPerGas: PROBE_TIP };
     case "transfers":
       return { to, value: 1n, gasLimit: TRANSFER_GAS };
+    case "plug":
     case "heavy": {
       const loop = HEAVY_LOOPS[number % HEAVY_LOOPS.length];
       if (loop === undefined) throw new Error("no such loop");
-      return loopCall(loop, number, HEAVY_GAS);
+      const call = loopCall(loop, number, HEAVY_GAS);
+      return role === "plug" ? { ...call, tipPerGas: PLUG_TIP } : call;
     }
   }
 }
@@ -103,5 +108,5 @@ export function genesisAlloc(entries: readonly AllocEntry[]): Record<Hex, Genesi
         ) as Record<Hex, Hex>,
       },
     ]),
-  ) as Record<Hex, GenesisAccount>;
+  );
 }

@@ -37,6 +37,8 @@ const RATIO_TARGETS: Readonly<Record<Condition, number | null>> = {
   transfers: 2,
   heavy: 3,
 };
+/** A flood that lets the pool run dry is none. */
+const QUEUED_TARGET = 5_000;
 const LANES = ["fast", "normal"] as const;
 type Lane = (typeof LANES)[number];
 
@@ -111,7 +113,7 @@ class Table {
     return [
       this.#row("included", "tx/s", transactions, isCompared ? { atLeast: best } : undefined),
       this.#row("included", "Mgas/s", gas),
-      this.#row("least queued", "tx", ({ flood }) => flood?.queuedMin ?? 0),
+      this.#row("least queued", "tx", ({ flood }) => flood?.queuedMin ?? 0, this.#leastQueued()),
       this.#row("flood refused", "tx", ({ flood }) =>
         Object.values(flood?.refused ?? {}).reduce((sum, count) => sum + count, 0),
       ),
@@ -127,6 +129,10 @@ class Table {
 
   #isFastIdle(lane: Lane, kind: string): boolean {
     return lane === "fast" && kind === "inclusion" && this.#kind.condition === "idle";
+  }
+
+  #leastQueued(): Target | undefined {
+    return this.#kind.condition === "transfers" ? { atLeast: QUEUED_TARGET } : undefined;
   }
 
   #of(system: string, condition = this.#kind.condition): Measurement[] {
