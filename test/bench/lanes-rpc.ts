@@ -8,7 +8,7 @@ import type { Hex } from "../../lanes/bytes.ts";
 
 /** Calls of one connection that wait for an answer. */
 const IN_FLIGHT_MAX = 4096;
-const HTTP_TIMEOUT_MS = 30_000;
+const HTTP_TIMEOUT_MS = 5_000;
 
 interface Message {
   readonly id?: number;

@@ -18,7 +18,7 @@ import { percentile } from "./row.ts";
 const LOAD_MODULE = new URL("./lanes-load.js", import.meta.url);
 const FLOOD_MODULE = new URL("./lanes-flood.js", import.meta.url);
 const PEER_MODES: readonly AnvilMode[] = ["automine", "block-time 1"];
-/** What a second takes at the most, so that enough is signed before: a full block, or three loops. */
+/** What a second takes at the most, so that enough is signed before. */
 const STOCK_PER_SECOND = { transfers: 2_000, heavy: 4 } as const;
 /** Parts of the target that lie above it in the pool. */
 const STOCK_AHEAD = 3;
