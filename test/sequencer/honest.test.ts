@@ -1,0 +1,314 @@
+/**
+ * An honest sequencer is never convicted: random workloads through the real txpool and the real
+ * builder, every block judged by `verifyLanes`, over nonce gaps, fast nonces behind normal ones,
+ * base fees that rise, funds that run out, caps that are too small, flashblocks that are too few,
+ * time that runs out, and restarts in the middle of a block.
+ */
+import fc from "fast-check";
+import t from "tap";
+import type { Hex } from "../../lanes/bytes.ts";
+import { genesisLaneState, type LaneState } from "../../lanes/lane-state.ts";
+import { verifyLanes } from "../../lanes/verify.ts";
+import type { Chain, ChainTip } from "../../node/chain/chain.ts";
+import { silentLogger } from "../../node/log.ts";
+import { PreemptionSignal } from "../../node/preemption-signal.ts";
+import type { L1Origin } from "../../node/primitives/l1-origin.ts";
+import { laneTransaction, type Transaction } from "../../node/primitives/transaction.ts";
+import { createArrivals } from "../../node/sequencer/arrivals.ts";
+import { buildBlock, type BuilderDeps, type BuiltBlock } from "../../node/sequencer/builder.ts";
+import { createPool } from "../../node/txpool/pool.ts";
+import type { Pool } from "../../node/txpool/pool-api.ts";
+import type { PooledTransaction } from "../../node/txpool/sender-queue.ts";
+import { loadPolicy, policyJson } from "../lanes/fixtures/policy.ts";
+import { createRandom } from "../storage/fixtures/chain.ts";
+import { account, GWEI, PUBLISHER, transaction } from "../txpool/fixtures/pool.ts";
+import { createModelEngine, type ModelEngine } from "./fixtures/model-engine.ts";
+import { virtualClock, type VirtualClock } from "./fixtures/rig.ts";
+
+const CHAIN_ID = 901;
+const START_S = 1_700_000_000;
+const GAS_LIMIT = 13_000_000n;
+const WORKLOADS = 2000;
+const BLOCKS = 5;
+const ORIGIN: L1Origin = {
+  number: 10,
+  hash: `0x${"aa".repeat(32)}`,
+  parentHash: `0x${"bb".repeat(32)}`,
+  timestamp: START_S - 10,
+  baseFee: 7n,
+  blobBaseFee: 1n,
+  prevRandao: `0x${"cc".repeat(32)}`,
+  parentBeaconBlockRoot: `0x${"dd".repeat(32)}`,
+};
+const LANES = ["normal", "normal", "normal", "oracle", "rescue", "liquidation"] as const;
+
+type Random = (below: number) => number;
+
+/** What happened in all of the workloads: that the hard cases were met at all. */
+const met = { fast: 0, normal: 0, passedOver: 0, restarts: 0, replayed: 0, dropped: 0, shared: 0 };
+
+class Workload {
+  readonly #random: Random;
+  readonly #policy;
+  readonly #clock: VirtualClock = virtualClock(START_S * 1000);
+  readonly #arrivals = createArrivals(this.#clock);
+  readonly #engine: ModelEngine;
+  #pool: Pool;
+  #seq = 0n;
+  #leaderEpoch = 1;
+  #block = 0;
+  /** Acknowledged, and neither in a block nor dropped: what the journal would hold. */
+  #journal = new Map<bigint, PooledTransaction>();
+
+  constructor(seed: number) {
+    const random = createRandom(seed);
+    this.#random = random;
+    const json = policyJson();
+    json.maxFlashblocks = [2, 3, 6, 40][random(4)] ?? 6;
+    json.ttlBlocks = 1 + random(4);
+    json.normal.maxTxGas = 6_000_000;
+    json.normal.heavyGas = 6_000_000;
+    this.#policy = loadPolicy(json);
+    this.#engine = createModelEngine({
+      random,
+      balance: BigInt(1 + random(60)) * 10n ** 16n,
+      gasLimit: GAS_LIMIT,
+      onApply: () => {
+        this.#clock.advance(random(4));
+      },
+    });
+    this.#pool = this.#createPool();
+  }
+
+  async run(): Promise<void> {
+    let state: LaneState = genesisLaneState(START_S);
+    let tip: ChainTip = {
+      number: 0,
+      timestamp: START_S,
+      timestampMs: START_S * 1000,
+      orderHash: state.orderHash,
+      lastForced: 0,
+      origin: { number: ORIGIN.number, hash: ORIGIN.hash, sequenceNumber: 0 },
+      isCommitted: true,
+    };
+    for (let arrivals = this.#random(12); arrivals > 0; arrivals--) this.#arrive();
+    for (let number = 1; number <= BLOCKS; number++) {
+      this.#block = number;
+      this.#engine.nextBaseFee = BigInt(this.#random(4)) * GWEI;
+      const built = await this.#build(tip);
+      state = this.#judge(built, state);
+      tip = {
+        ...tip,
+        number,
+        timestamp: built.plan.timestamp,
+        timestampMs: state.timestampMs,
+        orderHash: state.orderHash,
+      };
+      this.#pool.blockSealed();
+      this.#pool.blockCommitted();
+    }
+  }
+
+  /** One block; now and then the node dies in the middle of it and goes on. */
+  async #build(tip: ChainTip): Promise<BuiltBlock> {
+    const timestamp = tip.timestamp + 1 + this.#random(2);
+    const sealAtMs = this.#clock.nowMs() + 10 + this.#random(200);
+    const plan = { timestamp, origin: ORIGIN, depositOnly: false, sealAtMs, isComplete: false };
+    const stopAfter = this.#random(5) === 0 ? 1 + this.#random(30) : Infinity;
+    const built = await buildBlock(plan, tip, this.#deps(stopAfter));
+    if (this.#turns < stopAfter) return built;
+    met.restarts += 1;
+    const kept = built.flashblocks.slice(0, 1 + this.#random(built.flashblocks.length));
+    this.#restart();
+    const promised = kept.map(({ executed, transactions }) => {
+      met.replayed += 1;
+      const byHash = new Map(transactions.map((each) => [each.hash, each]));
+      return { executed, transaction: (hash: Hex) => byHash.get(hash) };
+    });
+    const later = { ...plan, sealAtMs: this.#clock.nowMs() + this.#random(100) };
+    return buildBlock(later, tip, this.#deps(Infinity), promised);
+  }
+
+  /** Another leader epoch; what was acknowledged comes back, and nothing else. */
+  #restart(): void {
+    this.#engine.forget();
+    this.#leaderEpoch += 1;
+    this.#seq = 0n;
+    const journal = [...this.#journal.values()];
+    this.#pool = this.#createPool();
+    for (const item of journal) this.#pool.restore(item.transaction, item);
+  }
+
+  #judge(built: BuiltBlock, state: LaneState): LaneState {
+    const transactions = built.flashblocks.flatMap((flashblock) => flashblock.transactions);
+    const verdict = verifyLanes(
+      {
+        chainId: CHAIN_ID,
+        term: 1,
+        number: state.blockNumber + 1,
+        timestamp: built.plan.timestamp,
+        gasLimit: GAS_LIMIT,
+        l1OriginNumber: ORIGIN.number,
+        l1OriginHash: ORIGIN.hash,
+        transactions: transactions.map(laneTransaction),
+      },
+      built.laneData,
+      this.#policy,
+      state,
+    );
+    if (!verdict.ok) throw new Error(JSON.stringify(verdict));
+    const { laneState, orderHashes, ranks } = verdict.value;
+    const promised = built.flashblocks.map(({ orderHash }) => orderHash);
+    if (promised.join() !== orderHashes.join()) throw new Error("another order was promised");
+    for (const rank of ranks) if (rank > 0) met[rank === 255 ? "normal" : "fast"] += 1;
+    for (const { executed, hasFast } of built.flashblocks)
+      if (hasFast && executed.header.txCount > ranks.filter((rank) => rank < 255).length)
+        met.shared += 1;
+    for (const { accepted } of built.laneData.numbers) this.#journal.delete(accepted);
+    return laneState;
+  }
+
+  #turns = 0;
+
+  #deps(stopAfter: number): BuilderDeps {
+    this.#turns = 0;
+    const random = this.#random;
+    return {
+      chain: this.#chain(),
+      engine: this.#engine,
+      pool: this.#watched(this.#pool),
+      policy: this.#policy,
+      clock: this.#clock,
+      arrivals: {
+        notify: () => {
+          this.#arrivals.notify();
+        },
+        wait: (delayMs = 5) => {
+          this.#turns += 1;
+          if (random(3) === 0) this.#arrive();
+          this.#clock.advance(Math.min(Math.ceil(delayMs), 1 + random(40)));
+          return Promise.resolve();
+        },
+      },
+      preemption: PreemptionSignal.create(),
+      openPool: (baseFee, number) => {
+        this.#pool.openBlock(baseFee, number);
+      },
+      isFastArriving: () => false,
+      yieldTurn: () => {
+        this.#turns += 1;
+        for (let arrivals = random(4); arrivals > 0; arrivals--) this.#arrive();
+        return Promise.resolve();
+      },
+      stopping: () => this.#turns >= stopAfter,
+      maySeal: () => random(3) > 0,
+      onSlice: () => undefined,
+      promise: () => Promise.resolve(new Uint8Array(65)),
+      log: silentLogger,
+      leaderEpoch: this.#leaderEpoch,
+      flashblockMs: 5,
+    };
+  }
+
+  /** Counts what the builder passes over. */
+  #watched(pool: Pool): Pool {
+    return new Proxy(pool, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name, target);
+        if (name === "passOver") met.passedOver += 1;
+        return typeof value === "function" ? (value.bind(target) as unknown) : value;
+      },
+    });
+  }
+
+  #chain(): Chain {
+    const attributes = {
+      type: 0x7e,
+      raw: new Uint8Array(176),
+      hash: `0x${this.#block.toString(16).padStart(64, "a")}`,
+      sender: account(0xdead),
+      to: account(0xbeef),
+      gasLimit: 1_000_000n,
+      value: 0n,
+      data: new Uint8Array(4),
+    } as unknown as Transaction;
+    const chain: Partial<Chain> = {
+      attributes: () => ({
+        transaction: attributes,
+        position: { number: ORIGIN.number, hash: ORIGIN.hash, sequenceNumber: this.#block },
+      }),
+      open: (timestamp) =>
+        this.#engine.open({
+          parent: null,
+          timestamp,
+          prevRandao: ORIGIN.prevRandao,
+          parentBeaconBlockRoot: ORIGIN.parentBeaconBlockRoot,
+          gasLimit: GAS_LIMIT,
+        }),
+      gasLimit: GAS_LIMIT,
+    };
+    return chain as Chain;
+  }
+
+  #createPool(): Pool {
+    return createPool(
+      { chainId: CHAIN_ID, policy: this.#policy, globalMax: 40, accountMax: 8 },
+      {
+        account: (address) => this.#engine.account(address),
+        nextNumber: () => this.#nextNumber(),
+        nowMs: () => this.#clock.monotonicMs(),
+        onDropped: ({ accepted }) => {
+          met.dropped += 1;
+          this.#journal.delete(accepted);
+        },
+      },
+    );
+  }
+
+  #nextNumber(): bigint {
+    return (BigInt(this.#leaderEpoch) << 40n) + ++this.#seq;
+  }
+
+  /** Something from one of a few accounts: next in turn, behind a gap, or in place of another. */
+  #arrive(): void {
+    const random = this.#random;
+    const lane = LANES[random(LANES.length)] ?? "normal";
+    const sender = lane === "oracle" ? (PUBLISHER as Hex) : account(1 + random(4));
+    const gas = [21_000n, 90_000n, 400_000n, 480_000n, lane === "normal" ? 5_900_000n : 50_000n];
+    const fee = BigInt(random(6)) * GWEI;
+    const next = this.#pool.nextNonce(sender);
+    const candidate = transaction({
+      sender,
+      lane,
+      nonce:
+        next + BigInt(random(10) === 0 ? 1 : 0) - BigInt(random(12) === 0 && next > 0n ? 1 : 0),
+      gasLimit: gas[random(gas.length)] ?? 21_000n,
+      maxFee: fee + GWEI,
+      tip: (fee * BigInt(random(3))) / 2n,
+    });
+    const large = random(40) === 0 ? new Uint8Array(110_000) : candidate.raw;
+    const admitted = this.#pool.admit(
+      { ...candidate, raw: large },
+      {
+        accepted: this.#nextNumber(),
+        timeMs: this.#clock.nowMs(),
+        deadlineBlock: this.#block + this.#policy.document.ttlBlocks,
+      },
+    );
+    if (!admitted.ok) return;
+    this.#journal.set(admitted.value.accepted, admitted.value);
+    this.#pool.activate(admitted.value);
+  }
+}
+
+t.test("an honest sequencer is never convicted", async (t) => {
+  await fc.assert(
+    fc.asyncProperty(fc.nat(), async (seed) => {
+      await new Workload(seed).run();
+    }),
+    // A seed cannot be made smaller.
+    { numRuns: WORKLOADS, endOnFailure: true },
+  );
+  t.comment(JSON.stringify(met));
+  for (const [name, count] of Object.entries(met)) t.ok(count > 100, `${count} ${name}`);
+});
