@@ -4,12 +4,21 @@
  *
  * Owns the connections. Fast transactions have connections of their own, and a sender keeps to one,
  * so that its transactions arrive in their order. anvil has no lanes and signs nothing: the answer
- * is its admission, and a transaction in a block that `newHeads` told of is its inclusion.
+ * is its admission, and its inclusion is a polled receipt or a block that `newHeads` told of,
+ * whichever is first: anvil's notifications wait forty milliseconds for the acknowledgement of TCP.
  */
+import { setTimeout as delay } from "node:timers/promises";
 import type { Hex } from "../../lanes/bytes.ts";
-import { type Arrived, openSocket, type RpcSocket } from "./lanes-rpc.ts";
+import {
+  type Arrived,
+  createHttpClient,
+  type HttpClient,
+  openSocket,
+  type RpcSocket,
+} from "./lanes-rpc.ts";
 
 const FAST_CONNECTIONS = 4;
+const POLL_WAIT_MAX_MS = 64;
 /** Transactions that one subscription names (`rpc/limits.ts`). */
 const HASHES_MAX = 256;
 
@@ -44,11 +53,12 @@ interface Head {
 
 /** Opens the connections; of the normal lane only `normalHashes` are told. */
 export async function openTarget(
-  { kind, wsUrl }: TargetAddress,
+  { kind, wsUrl, httpUrl }: TargetAddress,
   normalHashes: readonly Hex[],
   outcomes: Outcomes,
 ): Promise<Target> {
   const sockets: RpcSocket[] = [];
+  const http = createHttpClient(httpUrl);
   const open = async (notify?: (result: unknown, atMs: number) => void): Promise<RpcSocket> => {
     const socket = await openSocket(wsUrl, notify);
     sockets.push(socket);
@@ -79,7 +89,8 @@ export async function openTarget(
     async send(lane, index, raw) {
       const socket = connectionOf(lane, index);
       if (kind === "anvil") {
-        const { atMs } = await socket.call("eth_sendRawTransaction", [raw]);
+        const { value: hash, atMs } = await socket.call<Hex>("eth_sendRawTransaction", [raw]);
+        void pollReceipt(http, hash, outcomes);
         return { value: null, atMs };
       }
       const answer = await socket.call<{ receipt: unknown }>("lane_sendRawTransaction", [raw]);
@@ -90,6 +101,7 @@ export async function openTarget(
       return Number((await control.call<Hex>(method, [`0x${block.toString(16)}`])).value);
     },
     close() {
+      http.close();
       for (const socket of sockets) socket.close();
     },
   };
@@ -113,6 +125,22 @@ async function watchPreconfirmations(
       "preconfirmations",
       { lane: "normal", hashes: normalHashes.slice(at, at + HASHES_MAX) },
     ]);
+}
+
+/** A few quick looks: automine is done within milliseconds, and blocks are told of. */
+async function pollReceipt(http: HttpClient, hash: Hex, outcomes: Outcomes): Promise<void> {
+  try {
+    for (let waitMs = 1; waitMs <= POLL_WAIT_MAX_MS; waitMs *= 2) {
+      const receipt = await http.call("eth_getTransactionReceipt", [hash]);
+      if (receipt !== null) {
+        outcomes.included(hash, performance.now(), null);
+        return;
+      }
+      await delay(waitMs);
+    }
+  } catch {
+    // Closed, or no answer in time: blocks are told of too.
+  }
 }
 
 /** The cheapest that anvil offers: a block's hashes, not its receipts. */

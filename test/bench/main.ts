@@ -1,8 +1,8 @@
 /**
  * `npm run bench -- execution`: what the embedded engine does in a second, on a large state in the
  * real store. `npm run bench -- lanes`: how soon a sequencer process promises, idle and flooded.
- * Prints a table, and JSON where asked. A missed target is printed as missed; nothing fails by being
- * slow.
+ * Prints a table, and JSON where asked. A missed target is printed as missed; nothing fails by
+ * being slow.
  */
 import { writeFile } from "node:fs/promises";
 import { runLanes } from "./lanes.ts";
