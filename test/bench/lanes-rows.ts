@@ -151,16 +151,24 @@ class Table {
 
   #row(measure: string, unit: Unit, of: (each: Measurement) => number, target?: Target): Row {
     const figure = figureOf(this.#of(OURS).map(of));
-    const peers = this.#peers().map((peer) => comparedTo(figure, peer, this.#of(peer).map(of)));
+    const peers = this.#peers()
+      .map((peer) => comparedTo(figure, peer, this.#of(peer).map(of)))
+      .filter(({ ratio }) => !Number.isNaN(ratio));
     const name = nameOf(this.#kind);
     return { name, measure, unit, figure, peers, ...(target === undefined ? {} : { target }) };
   }
 
+  /** Of everybody: a ratio to nothing lost says nothing. */
   #reasons(lane: Lane): { note?: string } {
-    const told = this.#of(OURS).flatMap(({ load }) => Object.entries(load[lane].lost));
-    if (told.length === 0) return {};
-    const text = told.map(([reason, count]) => `${count} × ${reason}`).join(", ");
-    return { note: `lost, ${lane} at ${nameOf(this.#kind)}: ${text}` };
+    const told = [OURS, ...this.#peers()].flatMap((system) =>
+      this.#of(system).flatMap(({ load }) => {
+        const { lost, inclusionMs } = load[lane];
+        const of = inclusionMs.length;
+        return Object.entries(lost).map(([why, n]) => `${system} ${n} of ${of} (${why})`);
+      }),
+    );
+    const at = `${lane} at ${nameOf(this.#kind)}`;
+    return told.length === 0 ? {} : { note: `lost, ${at}: ${told.join(", ")}` };
   }
 }
 
