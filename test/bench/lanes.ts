@@ -166,7 +166,7 @@ export async function runLanes(
   const machine = [before, describeMachine()];
   const rows = lanesRows(measurements);
   print(`before: ${before}\nafter:  ${machine[1] ?? ""}`);
-  print("engine: embedded; verifier on, every flashblock re-executed before it is signed");
+  print("engine: embedded; verifier on, every flashblock re-executed");
   print("times from the intended moment; ∞ for what was lost; receipts checked afterwards");
   print("normal probes pay twice the flood's tip; anvil signs nothing, and has no lanes");
   print(formatRows(rows));
