@@ -19,7 +19,7 @@ import { decodeTransaction, type UserTransaction } from "../../node/primitives/t
 
 export const CHAIN_ID = 901;
 export const ETHER = 10n ** 18n;
-const GWEI = 10n ** 9n;
+export const GWEI = 10n ** 9n;
 /** Far above what full blocks in a row make of the base fee in one run. */
 const MAX_FEE_PER_GAS = 10_000n * GWEI;
 const TIP_PER_GAS = GWEI;
@@ -53,6 +53,8 @@ export interface Call {
   readonly value?: bigint;
   readonly data?: Uint8Array;
   readonly gasLimit: bigint;
+  /** One gwei where it is left out. */
+  readonly tipPerGas?: bigint;
 }
 
 /** The sender's next transaction, which is going to be in a block. */
@@ -67,7 +69,7 @@ export function sign(sender: Sender, call: Call): UserTransaction {
   const fields = [
     bigintToMinimalBytes(BigInt(CHAIN_ID)),
     bigintToMinimalBytes(BigInt(sender.nonce)),
-    bigintToMinimalBytes(TIP_PER_GAS),
+    bigintToMinimalBytes(call.tipPerGas ?? TIP_PER_GAS),
     bigintToMinimalBytes(MAX_FEE_PER_GAS),
     bigintToMinimalBytes(call.gasLimit),
     fromHex(call.to),

@@ -1,9 +1,12 @@
 /**
  * `npm run bench -- execution`: what the embedded engine does in a second, on a large state in the
- * real store. Prints a table, and JSON where asked. A missed target is printed as missed; nothing
- * fails by being slow.
+ * real store. `npm run bench -- lanes`: how soon a sequencer process promises, idle and flooded.
+ * Prints a table, and JSON where asked. A missed target is printed as missed; nothing fails by
+ * being slow.
  */
 import { writeFile } from "node:fs/promises";
+import { runLanes } from "./lanes.ts";
+import { parseLanesOptions } from "./lanes-options.ts";
 import { parseOptions, UsageError } from "./options.ts";
 import { describeMachine, formatRows } from "./report.ts";
 import { runSuite } from "./suite.ts";
@@ -26,8 +29,8 @@ for (const [signal, code] of [
 ] as const)
   process.once(signal, () => process.exit(code));
 
-try {
-  const options = parseOptions(process.argv.slice(2));
+async function runExecution(args: readonly string[]): Promise<void> {
+  const options = parseOptions(args);
   const say = options.profile ? print : progress;
   const machine = describeMachine();
   const rows = await runSuite(options, say);
@@ -35,6 +38,12 @@ try {
   if (rows.length > 0) print(formatRows(rows));
   if (options.json !== null)
     await writeFile(options.json, JSON.stringify({ machine, rows }, null, 2));
+}
+
+try {
+  const [suite, ...args] = process.argv.slice(2);
+  if (suite === "lanes") await runLanes(parseLanesOptions(args), print, progress);
+  else await runExecution(process.argv.slice(2));
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;
   print(error.message);

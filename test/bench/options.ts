@@ -27,7 +27,7 @@ export interface BenchOptions {
   readonly peers: boolean;
 }
 
-const USAGE = `usage: npm run bench -- execution [options]
+const USAGE = `usage: npm run bench -- execution [options], or npm run bench -- lanes [options]
   --accounts N    accounts in the state              (1,000,000)
   --runs N        blocks of each workload            (5)
   --only NAME     only what has NAME in its name; "roots", which builds a state of its own

@@ -28,10 +28,25 @@ export interface Anvil {
 
 /** An anvil whose genesis holds the entries. */
 export async function startAnvil(entries: readonly AllocEntry[]): Promise<Anvil> {
+  const { url, stop } = await spawnAnvil(entries, ["--no-mining", "--order", "fifo"]);
+  return { mine: (transactions) => mine(url, transactions), stop };
+}
+
+export interface AnvilProcess {
+  /** HTTP; the WebSocket is on the same port. */
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+/** The process, with arguments that say how it mines. */
+export async function spawnAnvil(
+  entries: readonly AllocEntry[],
+  mining: readonly string[],
+): Promise<AnvilProcess> {
   const folder = await mkdtemp(join(tmpdir(), "pricelane-bench-anvil-"));
   const genesis = join(folder, "genesis.json");
   await writeFile(genesis, JSON.stringify(genesisFile(entries)));
-  const child = spawn(anvilBinary(), anvilArguments(genesis), {
+  const child = spawn(anvilBinary(), [...anvilArguments(genesis), ...mining], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   // Also where the process ends on the way.
@@ -45,8 +60,7 @@ export async function startAnvil(entries: readonly AllocEntry[]): Promise<Anvil>
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    const url = await listening(child);
-    return { mine: (transactions) => mine(url, transactions), stop };
+    return { url: await listening(child), stop };
   } catch (error) {
     await stop();
     throw error;
@@ -62,8 +76,8 @@ function anvilBinary(): string {
 function anvilArguments(genesis: string): string[] {
   return [
     ...["--init", genesis, "--hardfork", "prague", "--chain-id", String(CHAIN_ID)],
-    ...["--port", "0", "--accounts", "1", "--no-mining", "--no-request-size-limit"],
-    ...["--gas-limit", String(BLOCK_GAS_LIMIT), "--order", "fifo"],
+    ...["--port", "0", "--accounts", "1", "--no-request-size-limit"],
+    ...["--gas-limit", String(BLOCK_GAS_LIMIT)],
   ];
 }
 

@@ -24,7 +24,7 @@ export const GENESIS_TIME = 1_700_000_000;
 /** `publish(bytes32,int128,uint64,uint48)`: the oracle class allows nothing else. */
 export const PUBLISH_SELECTOR: Hex = "0x0b839f34";
 
-function policyDocument(): Record<string, unknown> {
+export function policyDocument(): Record<string, unknown> {
   const rule = { to: ORACLE, selectors: [PUBLISH_SELECTOR], maxGas: 200_000, value: false };
   return {
     version: 1,

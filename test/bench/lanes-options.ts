@@ -1,0 +1,80 @@
+/** The command line of the benchmark of the lanes. Owns the flags, their defaults and the sizes. */
+import { parseArgs } from "node:util";
+import { UsageError } from "./options.ts";
+
+export type Condition = "idle" | "transfers" | "heavy";
+
+export interface LanesOptions {
+  readonly repeats: number;
+  /** Of one measurement. */
+  readonly seconds: number;
+  /** Fast transactions a second; each is a measurement. */
+  readonly rates: readonly number[];
+  readonly conditions: readonly Condition[];
+  readonly normalRatePerSecond: number;
+  /** Transactions that the pool is topped up to. */
+  readonly queued: { readonly transfers: number; readonly heavy: number };
+  /** Until what has no receipt is lost. */
+  readonly waitMs: number;
+  readonly peers: boolean;
+  readonly json: string | null;
+}
+
+const USAGE = `usage: npm run bench -- lanes [options]
+  --repeats N     runs, each on a new chain          (2)
+  --seconds N     length of one measurement          (6)
+  --quick         one short run at one rate
+  --json FILE     write rows and raw times there too
+  --no-peers      leave anvil out`;
+
+const FULL: LanesOptions = {
+  repeats: 2,
+  seconds: 6,
+  rates: [25, 100],
+  conditions: ["idle", "transfers", "heavy"],
+  normalRatePerSecond: 10,
+  // Of heavy transactions a block holds three: these are twenty blocks.
+  queued: { transfers: 5_000, heavy: 60 },
+  waitMs: 6_000,
+  peers: true,
+  json: null,
+};
+const QUICK: LanesOptions = { ...FULL, repeats: 1, seconds: 3, rates: [25], waitMs: 3_000 };
+
+/** Options from what follows `lanes` on the command line. Throws `UsageError`. */
+export function parseLanesOptions(args: readonly string[]): LanesOptions {
+  const values = parse(args);
+  const base = values.quick === true ? QUICK : FULL;
+  return {
+    ...base,
+    repeats: positive(values.repeats, base.repeats),
+    seconds: positive(values.seconds, base.seconds),
+    peers: values["no-peers"] !== true,
+    json: values.json ?? null,
+  };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        repeats: { type: "string" },
+        seconds: { type: "string" },
+        quick: { type: "boolean" },
+        json: { type: "string" },
+        "no-peers": { type: "boolean" },
+      },
+    }).values;
+  } catch (cause) {
+    throw new UsageError(USAGE, { cause });
+  }
+}
+
+function positive(text: string | undefined, fallback: number): number {
+  if (text === undefined) return fallback;
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new UsageError(`${text} is not a whole number from 1 on\n${USAGE}`);
+  return value;
+}
