@@ -87,7 +87,7 @@ const settingsSchema = z.strictObject({
     .prefault({} as { rpcUrl: string }),
   sequencer: z
     .strictObject({
-      flashblockMs: z.int().min(10).max(1000).default(200),
+      flashblockMs: z.int().min(10).max(1000).default(50),
       verifiers: z.int().min(1).max(64).default(1),
       verifyEvery: z.int().min(1).max(1000).default(1),
     })
@@ -139,7 +139,7 @@ const ROWS: readonly Row[] = [
   ["l1.rpcUrl", "L1_RPC_URL", "--l1-rpc-url", "text", "an http or https URL", "JSON-RPC of L1"],
   ["l1.beaconUrl", "L1_BEACON_URL", "--l1-beacon-url", "text", "an http or https URL", "beacon API that serves blobs (the JSON-RPC URL)"],
   ["l1.pollIntervalMs", "L1_POLL_INTERVAL_MS", "--l1-poll-interval-ms", "integer", "an integer from 50 to 60000", "milliseconds between looks at L1 (1000)"],
-  ["sequencer.flashblockMs", "FLASHBLOCK_MS", "--flashblock-ms", "integer", "an integer from 10 to 1000", "longest open flashblock in milliseconds (200)"],
+  ["sequencer.flashblockMs", "FLASHBLOCK_MS", "--flashblock-ms", "integer", "an integer from 10 to 1000", "least time between two beginnings of normal work on an idle chain, in milliseconds (50)"],
   ["sequencer.verifiers", "VERIFIERS", "--verifiers", "integer", "an integer from 1 to 64", "threads that re-execute each block before it is signed (1)"],
   ["sequencer.verifyEvery", "VERIFY_EVERY", "--verify-every", "integer", "an integer from 1 to 1000", "re-execute one flashblock of this many; 1 for all of them (1)"],
   ["batcher.intervalMs", "BATCH_INTERVAL_MS", "--batch-interval-ms", "integer", "an integer from 100 to 3600000", "post a batch at the latest this many milliseconds after its first block (6000)"],

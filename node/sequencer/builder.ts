@@ -26,7 +26,7 @@ import type { Arrivals } from "./arrivals.ts";
 import { type AssembledFlashblock, BlockAssembly, SYSTEM_PLACE } from "./block-assembly.ts";
 import { Candidates, type Excluded } from "./candidates.ts";
 import { Courtesy } from "./courtesy.ts";
-import { isScarce, NormalTurns, paceMs } from "./pacing.ts";
+import { isScarce, NormalTurns, waitMs } from "./pacing.ts";
 import { type ReplayedFlashblock, replayFlashblock } from "./replayed.ts";
 import { Selection } from "./selection.ts";
 import { type BlockPlan, flashblockTime } from "./timetable.ts";
@@ -121,8 +121,10 @@ class BlockBuilding {
   /** Gas limits left to transactions that nothing interrupts any more. */
   #heavyGasLeft: bigint;
   #startedAtMs = 0;
-  /** The last flashblock ended with normal work left over: the next one follows at once. */
-  #isSliceFull = false;
+  /** Normal work ended with some left over: it goes on as soon as the fast lane lets it. */
+  #isNormalLeft = false;
+  /** When normal work began last. */
+  #normalAtMs = -Infinity;
   /** Time of the flashblock opened last. */
   #timestampMs: number;
   #openedAtMs = 0;
@@ -179,7 +181,7 @@ class BlockBuilding {
       };
       this.#timestampMs = flashblock.executed.header.timestampMs;
       const assembly = this.#assembly;
-      this.#promise(
+      await this.#promise(
         await replayFlashblock(flashblock, attributes, assembly, this.#deps, onPlaced),
         true,
       );
@@ -197,18 +199,18 @@ class BlockBuilding {
     const { sealAtMs, depositOnly } = this.#plan;
     if (this.#assembly.isOpen) {
       if (!depositOnly) await this.#fillFlashblock();
-      this.#endFlashblock();
+      await this.#endFlashblock();
     }
     while (!this.#deps.stopping()) {
       const nowMs = clock.nowMs();
       const leftMs = sealAtMs - nowMs;
       if (leftMs <= 0 && this.#deps.maySeal()) return;
-      const waitMs = this.#openedAtMs + this.#paceMs(leftMs) - nowMs;
-      if (waitMs <= 0) {
+      const untilMs = this.#waitMs(leftMs, nowMs);
+      if (untilMs <= 0) {
         this.#beginFlashblock();
         await this.#fillFlashblock();
-        this.#endFlashblock();
-      } else await (leftMs > 0 ? arrivals.wait(Math.min(waitMs, leftMs)) : arrivals.wait());
+        await this.#endFlashblock();
+      } else await (leftMs > 0 ? arrivals.wait(Math.min(untilMs, leftMs)) : arrivals.wait());
     }
   }
 
@@ -224,16 +226,18 @@ class BlockBuilding {
     };
   }
 
-  #paceMs(untilSealMs: number): number {
+  #waitMs(untilSealMs: number, nowMs: number): number {
     const { flashblockMs, policy } = this.#deps;
     if (this.#plan.depositOnly || this.#plan.isComplete) return Infinity;
-    return paceMs({
+    return waitMs({
       untilSealMs,
       left: policy.document.maxFlashblocks - this.#assembly.count,
       max: policy.document.maxFlashblocks,
       hasFast: this.#selection.hasFast(),
       hasNormal: this.#selection.hasNormal(),
-      isSliceFull: this.#isSliceFull,
+      isNormalLeft: this.#isNormalLeft,
+      sinceOpenedMs: nowMs - this.#openedAtMs,
+      sinceNormalMs: nowMs - this.#normalAtMs,
       flashblockMs,
     });
   }
@@ -252,18 +256,22 @@ class BlockBuilding {
     this.#assembly.begin(this.#timestampMs, leaderEpoch);
   }
 
-  #endFlashblock(): void {
+  async #endFlashblock(): Promise<void> {
     const flashblock = this.#assembly.end();
-    if (flashblock !== null) this.#promise(flashblock, false);
+    if (flashblock !== null) await this.#promise(flashblock, false);
   }
 
   /** What stands in the flashblock is executed; from now on its order is, too. */
-  #promise(flashblock: AssembledFlashblock, isJournaled: boolean): void {
-    const slice = this.#deps.engine.endSlice();
-    if (slice !== null) this.#deps.onSlice(slice);
+  async #promise(flashblock: AssembledFlashblock, isJournaled: boolean): Promise<void> {
     const signature = this.#deps.promise(flashblock.executed, isJournaled);
     this.#signatures.push(signature);
-    if (flashblock.hasFast) this.#courtesy.promised(signature);
+    if (flashblock.hasFast) {
+      this.#courtesy.promised(signature);
+      // The disk begins now; what other threads need of the flashblock is made meanwhile.
+      await this.#deps.yieldTurn();
+    }
+    const slice = this.#deps.engine.endSlice();
+    if (slice !== null) this.#deps.onSlice(slice);
   }
 
   async #fillFlashblock(): Promise<void> {
@@ -302,13 +310,17 @@ class BlockBuilding {
     const isTurn = this.#isTurn();
     const endMs = startedMs + (isTurn ? NORMAL_TURN_MS : FLASHBLOCK_WORK_MS);
     let turnMs = startedMs;
-    this.#isSliceFull = false;
+    this.#normalAtMs = clock.nowMs();
+    this.#isNormalLeft = true;
     this.#turns.reset();
     while (clock.nowMs() < this.#plan.sealAtMs && !this.#deps.stopping()) {
       // Also one that the last transaction has made executable must not be overtaken.
       if (!isTurn && this.#selection.hasFast()) return;
       const item = isTurn ? this.#selection.nextInTurn() : this.#selection.nextNormal();
-      if (item === undefined) return;
+      if (item === undefined) {
+        this.#isNormalLeft = false;
+        return;
+      }
       if (item.transaction.gasLimit > LIGHT_GAS && (await this.#courtesy.awaitPromises())) return;
       if ((await this.#buildNormal(item)) === "aborted") {
         await this.#courtesy.giveWay();
@@ -318,8 +330,7 @@ class BlockBuilding {
       if (now - turnMs < (this.#courtesy.isUrgent() ? URGENT_TURN_MS : TURN_MS)) continue;
       await this.#courtesy.takeTurn();
       turnMs = clock.monotonicMs();
-      this.#isSliceFull = turnMs >= endMs;
-      if (this.#isSliceFull) return;
+      if (turnMs >= endMs) return;
     }
   }
 

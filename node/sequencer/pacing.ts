@@ -14,9 +14,12 @@ export interface PaceInput {
   readonly max: number;
   readonly hasFast: boolean;
   readonly hasNormal: boolean;
-  /** The last flashblock ended with normal work left over. */
-  readonly isSliceFull: boolean;
-  /** A normal-only flashblock opens no sooner than this after one that left nothing over. */
+  /** The last normal work ended with some left over: interrupted, or its time was up. */
+  readonly isNormalLeft: boolean;
+  /** Since the last flashblock was opened, and since the last one with normal work. */
+  readonly sinceOpenedMs: number;
+  readonly sinceNormalMs: number;
+  /** Normal work begins no sooner than this after some that left nothing over. */
   readonly flashblockMs: number;
 }
 
@@ -25,15 +28,16 @@ export function isScarce(left: number, max: number): boolean {
   return 2 * left <= max;
 }
 
-/** Least time between two openings of a flashblock, by what waits; infinite for nothing. */
-export function paceMs(input: PaceInput): number {
-  const { untilSealMs, left, max, hasFast, hasNormal, isSliceFull, flashblockMs } = input;
+/** Time until the next flashblock may be opened, by what waits; infinite for nothing. */
+export function waitMs(input: PaceInput): number {
+  const { untilSealMs, left, max, hasFast, hasNormal, isNormalLeft, flashblockMs } = input;
   if (left <= 0) return Infinity;
   const isOver = untilSealMs <= 0;
   const spreadMs = isOver || !isScarce(left, max) ? 0 : untilSealMs / left;
-  if (hasFast) return spreadMs;
+  const untilSpreadMs = spreadMs - input.sinceOpenedMs;
+  if (hasFast) return untilSpreadMs;
   if (isOver || !hasNormal) return Infinity;
-  return isSliceFull ? spreadMs : Math.max(spreadMs, flashblockMs);
+  return isNormalLeft ? untilSpreadMs : Math.max(untilSpreadMs, flashblockMs - input.sinceNormalMs);
 }
 
 /** When a fast flood has kept the normal lane waiting for too long. */

@@ -196,15 +196,14 @@ class SequencingLoop implements Sequencer {
     const record = isJournaled ? null : flashblockRecord(admission.nextNumber(), flashblock);
     if (record !== null) records.push(record.accepted);
     const signing = promises.flashblock(flashblock, record);
-    signing.then(
-      (signature) => {
+    signing
+      .then((signature) => {
         this.#deps.events.onFlashblock({ ...flashblock, signature });
-      },
-      (error: unknown) => {
+      })
+      .catch((error: unknown) => {
         this.#failure ??= error;
         builder.arrivals.notify();
-      },
-    );
+      });
     return signing;
   }
 
