@@ -3,7 +3,10 @@
  * and read receipts and logs, at the sequencer and through a follower.
  */
 import { type ChildProcess, execFile } from "node:child_process";
+import { writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Contract, JsonRpcProvider, Wallet } from "ethers";
 import t from "tap";
@@ -17,12 +20,25 @@ import {
 } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { deriveAccounts } from "../../devnet/accounts.ts";
-import { DEMO_FEED, demoFeedAbi } from "../../devnet/demo-feed.ts";
+import { DEMO_FEED, demoFeedAbi, publishCalldata } from "../../devnet/demo-feed.ts";
+import { folderAt } from "../../devnet/folder.ts";
 import { findFreeBase } from "../../devnet/ports.ts";
+import { waitFor } from "../../devnet/wait.ts";
+import type { Hex } from "../../lanes/bytes.ts";
 import { loadArtifact } from "../../node/contracts/artifact.ts";
 import { type DevnetChild, startDevnet } from "./fixtures/devnet-child.ts";
+import { connectRpc } from "./fixtures/rpc-socket.ts";
+
+const MAIN = fileURLToPath(new URL("../../rpc/main.js", import.meta.url));
+
+/** What a watcher of preconfirmations is told. */
+interface Told {
+  readonly type: string;
+  readonly hash: string;
+}
 
 const FEED = stringToHex("TEST/USD", { size: 32 });
+const OTHER_FEED = stringToHex("OTHER/USD", { size: 32 });
 const { smoke, smokePublishers } = deriveAccounts();
 
 t.setTimeout(300_000);
@@ -135,6 +151,84 @@ t.test("clients", async (t) => {
       );
     },
   );
+
+  await t.test("receipts: admission, inclusion, drop, and the command line", async (t) => {
+    const socket = await connectRpc(devnet.file.sequencer.wsUrl);
+    t.teardown(() => {
+      socket.close();
+    });
+    const root = dirname(devnet.file.policyFile);
+    const rollup = ["--rollup", folderAt(root).rollupFile];
+    const verify = async (...args: string[]): Promise<string> => {
+      const { stdout } = await promisify(execFile)(
+        process.execPath,
+        [MAIN, "verify", ...args, ...rollup],
+        { timeout: 60_000 },
+      );
+      return stdout;
+    };
+    const account = privateKeyToAccount(smokePublishers[0]!.privateKey);
+    const client = createPublicClient({ chain, transport: http(sequencerUrl) });
+    let nonce = await client.getTransactionCount({ address: account.address });
+    const publish = (data: Hex) =>
+      account.signTransaction({
+        ...{ type: "eip1559", chainId: 901, nonce: nonce++, to: DEMO_FEED, data, gas: 150_000n },
+        ...{ maxFeePerGas: 50_000_000_000n, maxPriorityFeePerGas: 1n },
+      });
+    const told = new Map<string, Told>();
+    socket.onNotification((result) => told.set((result as Told).hash, result as Told));
+    await socket.call("eth_subscribe", ["preconfirmations"]);
+    const heard = (hash: string) =>
+      waitFor("a preconfirmation", () => Promise.resolve(told.get(hash) ?? null), {
+        timeoutMs: 20_000,
+        signal: new AbortController().signal,
+      });
+
+    const sent = (await socket.call("lane_sendRawTransaction", [
+      await publish(publishCalldata(OTHER_FEED, 5n)),
+    ])) as { hash: Hex; lane: string; class: string; receipt: object };
+    t.match(sent, { lane: "fast", class: "oracle", receipt: { type: "admission" } });
+    const inclusion = await heard(sent.hash);
+    t.match(inclusion, { type: "inclusion", hash: sent.hash, status: "0x1" });
+    const folder = t.testdir();
+    const file = join(folder, "receipt.json");
+    await writeFile(file, JSON.stringify(sent.receipt));
+    t.match(await verify("receipt", file), /Holds: .* was taken into the fast lane \(oracle\)/);
+    const other = join(folder, "inclusion.json");
+    await writeFile(other, JSON.stringify(inclusion));
+    t.match(await verify("receipt", file, other), /do not contradict each other/);
+    await writeFile(other, JSON.stringify({ ...inclusion, status: "0x0" }));
+    await t.rejects(verify("receipt", other), { code: 1, stderr: /RECEIPT_INVALID.*resultPath/ });
+    t.match(await verify("receipt", sent.hash, "--url", sequencerUrl), /Holds: .*flashblock/);
+
+    const raw = await publish(publishCalldata(OTHER_FEED, 6n));
+    const receipt = (await socket.call("eth_sendRawTransactionSync", [raw])) as {
+      status: string;
+      transactionHash: Hex;
+      logs: unknown[];
+    };
+    t.match(receipt, { status: "0x1", logs: [{ address: DEMO_FEED }] });
+    const { blockNumber } = await client.waitForTransactionReceipt({
+      hash: receipt.transactionHash,
+    });
+    t.match(await verify("block", String(blockNumber), "--url", sequencerUrl), /Holds: block/);
+    t.match(await socket.call("lane_receipt", [receipt.transactionHash]), {
+      status: "sealed",
+      receipt: { type: "inclusion" },
+    });
+
+    // The right selector, and not enough calldata behind it.
+    const reverting = (await socket.call("lane_sendRawTransaction", [
+      await publish(publishCalldata(OTHER_FEED, 5n).slice(0, 20) as Hex),
+    ])) as { hash: Hex };
+    t.match(await heard(reverting.hash), { type: "drop", code: "TX_REVERTED" });
+    t.match(await socket.call("lane_receipt", [reverting.hash]), {
+      status: "dropped",
+      drop: { code: "TX_REVERTED" },
+    });
+    nonce -= 1;
+    t.equal(await client.getTransactionCount({ address: account.address }), nonce, "no trace");
+  });
 
   const cast = castBinary();
   await t.test("cast", { skip: cast === null ? "no cast binary here" : false }, async (t) => {

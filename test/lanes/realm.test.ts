@@ -81,9 +81,10 @@ t.test("a bare realm judges as this one does", async (t) => {
   t.same(recovered, [TRUST.sequencer, TRUST.sequencer]);
   const verdict = run(`
     const { value } = lanes.parsePolicy(JSON.parse(policy));
-    const { ok, value: result } = lanes.verifyLanes(block.block, block.laneData, value, block.state);
+    const judge = (laneData) => lanes.verifyLanes(block.block, laneData, value, block.state);
+    const { ok, value: result } = judge(block.laneData);
     const cheated = { ...block.laneData, numbers: [...block.laneData.numbers].reverse() };
-    return [ok, result.orderHashes.length, lanes.verifyLanes(block.block, cheated, value, block.state).code];
+    return [ok, result.orderHashes.length, judge(cheated).code];
   `);
   t.match(verdict, [true, 2, /^[A-Z_]+$/]);
 });

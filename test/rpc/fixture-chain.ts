@@ -340,7 +340,7 @@ function makeChainReader(entries: readonly Entry[]): ChainReader {
       return index === -1 ? null : { blockNumber: 1, index };
     },
     admissions: () => NO_ADMISSIONS,
-    drop: absent,
+    drop: () => null,
     rawBlock: absent,
     logsBloom: absent,
     state: STATE,
@@ -403,7 +403,7 @@ export async function createFakeChain(): Promise<FakeChain> {
       logs: (filter) => findLogs(entries, filter),
       pending: { add: absent, sealed: absent },
       pendingBodies: () => chain.open,
-      flashblock: absent,
+      flashblock: () => null,
       blockPosition: () => ({
         term: 1,
         lastForced: 0,
