@@ -9,6 +9,7 @@ import { type ErrorCode, NodeError } from "../node/errors.ts";
 import { createDevnetCommand } from "./cli/devnet.ts";
 import { createGenesisCommand } from "./cli/genesis.ts";
 import { createKeysCommand } from "./cli/keys.ts";
+import { createReplayCommand } from "./cli/replay.ts";
 import { createStartCommand } from "./cli/start.ts";
 import { createVerifyCommand } from "./cli/verify.ts";
 
@@ -38,7 +39,8 @@ function createProgram(version: string): Command {
     .addCommand(createStartCommand(`pricelane/v${version}/${platform}/node${major}`))
     .addCommand(createKeysCommand())
     .addCommand(createGenesisCommand())
-    .addCommand(createVerifyCommand());
+    .addCommand(createVerifyCommand())
+    .addCommand(createReplayCommand());
   overrideExit(program);
   return program;
 }

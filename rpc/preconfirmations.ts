@@ -42,9 +42,13 @@ export class Preconfirmations {
       waiter.reject(new NodeError(drop.code, { blockNumber: drop.blockNumber }));
   }
 
-  /** Something has changed that somebody may wait for: a flashblock, a slice, a head. */
-  moved(): void {
+  /**
+   * Something has changed that somebody may wait for: a flashblock, a slice; or a head, which alone
+   * makes it worth a look into the store.
+   */
+  moved(isHead = false): void {
     for (const [hash, waiters] of this.#waiters) {
+      if (!isHead && this.#flashblocks.find(hash) === null) continue;
       const receipt = this.#settled(hash);
       if (receipt !== null) for (const waiter of waiters) waiter.resolve(receipt);
     }

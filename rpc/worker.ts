@@ -61,7 +61,7 @@ async function open(options: RpcThreadOptions, node: NodeClient): Promise<Runnin
       ...subscriptions.events,
       newHead: (head, removed) => {
         subscriptions.events.newHead(head, removed);
-        preconfirmations.moved();
+        preconfirmations.moved(true);
       },
       pendingSlice: (slice) => {
         reader.pending.add(slice);

@@ -8,6 +8,7 @@
  */
 import { NORMAL_RANK } from "../../lanes/classify.ts";
 import type { Hex } from "../../lanes/bytes.ts";
+import { decodeLeaves } from "../../lanes/flashblock-leaves.ts";
 import type { Policy } from "../../lanes/policy.ts";
 import type { DroppedTransaction, SubmitAnswer } from "../api.ts";
 import type { Clock } from "../clock.ts";
@@ -62,15 +63,19 @@ export interface Settled {
   readonly admissions: BlockAdmissions;
 }
 
+/** What earlier runs have promised of blocks that are not there. */
+export interface Restored {
+  readonly flashblocks: JournalContent["flashblocks"];
+  /** Of these flashblocks, by number. */
+  readonly transactions: ReadonlyMap<bigint, UserTransaction>;
+}
+
 export interface Admission {
   readonly pool: Pool;
   /** The next admission number: greater than every one given before. */
   nextNumber(): bigint;
-  /**
-   * Puts every journaled transaction of earlier runs back into the pool; their promise stands.
-   * Returns the flashblocks that were promised and are in no block.
-   */
-  restore(head: number): Promise<JournalContent["flashblocks"]>;
+  /** Puts every journaled transaction of earlier runs back into the pool; their promise stands. */
+  restore(head: number): Promise<Restored>;
   /** Resolves when the transaction is durable and its group signed, or refused. */
   submit(transaction: UserTransaction, wantsReceipt?: boolean): Promise<SubmitAnswer>;
   /** A block opens. */
@@ -121,7 +126,7 @@ class AdmissionDesk implements Admission {
     return (BigInt(this.#options.leaderEpoch) << SEQ_BITS) + this.#seq;
   }
 
-  async restore(head: number): Promise<JournalContent["flashblocks"]> {
+  async restore(head: number): Promise<Restored> {
     const { store, log } = this.#deps;
     const journal = readJournal(await store.loadJournal());
     const isInChain = ({ transaction }: TransactionRecord): boolean =>
@@ -135,9 +140,10 @@ class AdmissionDesk implements Admission {
     const live = journal.transactions.filter(
       (record) => !dropped.has(record.accepted) && !isInChain(record),
     );
-    await this.#restoreTransactions(live);
+    const flashblocks = journal.flashblocks.filter(({ header }) => header.blockNumber > head);
+    const transactions = await this.#restoreTransactions(live, numbersOf(flashblocks));
     log.info("journal restored", { records: live.length, ...this.pool.counts() });
-    return journal.flashblocks.filter(({ header }) => header.blockNumber > head);
+    return { flashblocks, transactions };
   }
 
   async submit(transaction: UserTransaction, wantsReceipt = false): Promise<SubmitAnswer> {
@@ -207,7 +213,12 @@ class AdmissionDesk implements Admission {
     }
   }
 
-  async #restoreTransactions(records: readonly TransactionRecord[]): Promise<void> {
+  /** Those that stand in promised flashblocks are not replaced: they are as good as executed. */
+  async #restoreTransactions(
+    records: readonly TransactionRecord[],
+    promised: ReadonlySet<bigint>,
+  ): Promise<Map<bigint, UserTransaction>> {
+    const found = new Map<bigint, UserTransaction>();
     const raws = records.map(({ transaction }) => transaction.raw);
     const senders = await this.#deps.recoverSenders(raws);
     for (const [index, record] of records.entries()) {
@@ -218,7 +229,12 @@ class AdmissionDesk implements Admission {
       this.#accepted.push({ accepted, hash: transaction.hash, timeMs, rank });
       const restored = { ...transaction, sender };
       this.pool.restore(restored, { accepted, timeMs, deadlineBlock, rank });
+      if (!promised.has(accepted)) continue;
+      found.set(accepted, restored);
+      const item = this.pool.byAccepted(accepted);
+      if (item !== undefined) item.executing = true;
     }
+    return found;
   }
 
   /**
@@ -255,4 +271,14 @@ class AdmissionDesk implements Admission {
     log.info("transaction dropped", { hash, code });
     this.#deps.onDropped({ hash, accepted, code, blockNumber });
   }
+}
+
+/** Accepted numbers of everything in the flashblocks. */
+function numbersOf(flashblocks: JournalContent["flashblocks"]): Set<bigint> {
+  const numbers = new Set<bigint>();
+  for (const { leaves } of flashblocks) {
+    const decoded = decodeLeaves(leaves);
+    if (decoded.ok) for (const { lane } of decoded.value) numbers.add(lane.accepted);
+  }
+  return numbers;
 }

@@ -10,9 +10,8 @@ import type { FlashblockHeader } from "../../lanes/flashblock.ts";
 import { decodeLeaves } from "../../lanes/flashblock-leaves.ts";
 import { NodeError } from "../errors.ts";
 import type { Transaction } from "../primitives/transaction.ts";
-import type { Pool } from "../txpool/pool-api.ts";
+import type { Restored } from "./admission.ts";
 import type { BuiltBlock } from "./builder.ts";
-import type { JournalContent } from "./journal-records.ts";
 import type { ReplayedFlashblock } from "./replayed.ts";
 
 export interface PromisedBlock {
@@ -27,13 +26,12 @@ export interface PromisedBlock {
 }
 
 /**
- * The journal's flashblocks above `head`, block by block. Their transactions are in the journal
- * too, so `pool` has them. Errors: `STORAGE_CORRUPT` where a flashblock is missing.
+ * The journal's flashblocks above `head`, block by block, with their transactions from the journal.
+ * Errors: `STORAGE_CORRUPT` where a flashblock is missing.
  */
 export function promisedBlocks(
-  flashblocks: JournalContent["flashblocks"],
+  { flashblocks, transactions }: Restored,
   head: number,
-  pool: Pick<Pool, "byAccepted">,
 ): PromisedBlock[] {
   const blocks: PromisedBlock[] = [];
   const above = flashblocks.filter(({ header }) => header.blockNumber > head);
@@ -44,7 +42,10 @@ export function promisedBlocks(
     if (own.some(({ header }, index) => header.index !== index)) throw missing(number);
     blocks.push({
       header: first.header,
-      flashblocks: own.map((executed) => ({ executed, transaction: fromPool(executed, pool) })),
+      flashblocks: own.map((executed) => ({
+        executed,
+        transaction: fromJournal(executed, transactions),
+      })),
       records: own.map(({ record }) => record),
       isComplete: above.some(({ header }) => header.blockNumber > number),
       isCorrection: false,
@@ -77,16 +78,16 @@ export function promisedAgain(
   };
 }
 
-function fromPool(
+function fromJournal(
   { leaves }: ReplayedFlashblock["executed"],
-  pool: Pick<Pool, "byAccepted">,
+  transactions: Restored["transactions"],
 ): ReplayedFlashblock["transaction"] {
   const decoded = decodeLeaves(leaves);
   const numbers = new Map<Hex, bigint>();
   if (decoded.ok) for (const { lane } of decoded.value) numbers.set(lane.txHash, lane.accepted);
   return (hash) => {
     const accepted = numbers.get(hash);
-    return accepted === undefined ? undefined : pool.byAccepted(accepted)?.transaction;
+    return accepted === undefined ? undefined : transactions.get(accepted);
   };
 }
 

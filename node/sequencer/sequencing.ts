@@ -119,14 +119,14 @@ export async function createSequencing(
       log,
     },
   );
-  const flashblocks = await admission.restore(number);
+  const restored = await admission.restore(number);
   const sequencer = createSequencer({
     rollup,
     chain,
     store,
     l1,
     admission,
-    promised: promisedBlocks(flashblocks, number, admission.pool),
+    promised: promisedBlocks(restored, number),
     promises,
     signer,
     verifier,
