@@ -116,7 +116,8 @@ class Replay {
     );
     let free = block.gas.gasLimit - block.gas.systemGas;
     const passedOver: Waiting[] = [];
-    for (this.#takeIn(); this.#nowMs < block.endMs; this.#takeIn()) {
+    while (this.#nowMs < block.endMs) {
+      this.#takeIn();
       const next = this.#next(block, left, free, passedOver);
       if (next === null) {
         const arrivalMs = this.#arrivals[this.#nextArrival]?.arrivedMs ?? Infinity;
