@@ -1,27 +1,24 @@
 /**
  * The lane rules of a block: one verdict for the builder's own blocks, for gossip and for
  * derivation.
- * Owns I1, I3, I4, admission numbers, nonce order and flashblock times (PROTOCOL 4); I2 is in
- * `overtaking.ts`. Does not own execution, signatures, L1 origin rules.
- *
- * The class of a transaction is not carried in a block: ranks come from `classify`. So I3, "the
- * recomputed class equals the rank", holds by construction; a wrongly placed transaction shows as
- * I1, and a wrong rank in a signed flashblock as another `orderHash` than the one computed here.
+ * Owns what a block is made of (policy, counts, times, system transactions; PROTOCOL 4), and the
+ * state after it; where its transactions stand is in `verify-order.ts`. Does not own execution,
+ * signatures, L1 origin rules.
  *
  * Everything about the block and its LaneData is untrusted; policy and LaneState are our own.
  */
-import { U64_MAX, U72_MAX } from "./abi.ts";
-import { type BlockGas, capOf } from "./budget.ts";
+import { U64_MAX } from "./abi.ts";
+import type { BlockGas } from "./budget.ts";
 import type { Hex } from "./bytes.ts";
 import { classify, SYSTEM_RANK } from "./classify.ts";
 import { type FlashblockContext, laneRoot, orderHash } from "./flashblock.ts";
 import type { LaneData } from "./lane-data.ts";
 import type { LaneState } from "./lane-state.ts";
-import { findOvertaken, type Ordered, recentBlock } from "./overtaking.ts";
-import { orderOfRank } from "./order.ts";
+import { recentBlock } from "./overtaking.ts";
 import type { Policy } from "./policy.ts";
 import { DEPOSIT_TYPE, type LaneTransaction } from "./transaction.ts";
 import { accept, type Verdict } from "./verdict.ts";
+import { checkOrderRules, ordered, type Placed, where } from "./verify-order.ts";
 import { type Violation, violation, type ViolationCode } from "./violation.ts";
 
 /** What the lane rules see of a block. */
@@ -49,18 +46,6 @@ export interface LaneResult {
   readonly orderHashes: readonly Hex[];
 }
 
-/** A transaction with its place and everything the rules compare. */
-interface Placed {
-  readonly transaction: LaneTransaction;
-  readonly flashblock: number;
-  /** In the block. */
-  readonly index: number;
-  readonly rank: number;
-  readonly rule: number;
-  readonly accepted: bigint;
-  readonly ready: bigint;
-}
-
 /** The state after the block, or the first violation in it. */
 export function verifyLanes(
   block: LaneBlock,
@@ -75,17 +60,18 @@ export function verifyLanes(
     checkSystem(block, laneData);
   if (malformed !== null) return malformed;
   const placed = place(block, laneData, policy);
-  const broken =
-    checkGasLimits(block, placed) ??
-    checkNumbers(placed) ??
-    checkOrder(placed, policy) ??
-    checkNonces(placed) ??
-    checkCaps(block, placed, policy) ??
-    checkOvertaking(placed, policy, laneState);
+  const gas = gasOf(block, placed, policy);
+  const { recent } = laneState;
+  const broken = checkGasLimits(block, placed) ?? checkOrderRules(placed, { policy, gas, recent });
   if (broken !== null) return broken;
   const orderHashes = hashFlashblocks(block, laneData, laneState, placed);
   return accept({
-    laneState: nextState(block, laneData, laneState, placed, orderHashes, policy),
+    laneState: nextState(block, laneData, laneState, {
+      orderHash: orderHashes.at(-1) ?? laneState.orderHash,
+      recent: [...recent, recentBlock(policy.document, gas, placed.map(ordered))].slice(
+        -policy.document.ttlBlocks,
+      ),
+    }),
     ranks: placed.map(({ rank }) => rank),
     rules: placed.map(({ rule }) => rule),
     orderHashes,
@@ -197,97 +183,6 @@ function checkGasLimits(block: LaneBlock, placed: readonly Placed[]): Violation 
   return violation("GAS_LIMIT_OUT_OF_RANGE", { ...where(broken), found });
 }
 
-function checkNumbers(placed: readonly Placed[]): Violation | null {
-  const acceptedSeen = new Set<bigint>();
-  const readySeen = new Set<bigint>();
-  for (const item of placed) {
-    if (item.rank === SYSTEM_RANK) continue;
-    const { accepted, ready } = item;
-    if (accepted <= 0n || accepted > U72_MAX || ready <= 0n || ready > U72_MAX) {
-      return violation("NUMBER_OUT_OF_RANGE", where(item));
-    }
-    if (ready <= accepted) return violation("READY_NOT_AFTER_ACCEPTED", where(item));
-    if (acceptedSeen.has(accepted)) return violation("ACCEPTED_NOT_UNIQUE", where(item));
-    if (readySeen.has(ready)) return violation("READY_NOT_UNIQUE", where(item));
-    acceptedSeen.add(accepted);
-    readySeen.add(ready);
-  }
-  return null;
-}
-
-/** I1, and `ready` order in the classes that have it. Both hold flashblock by flashblock. */
-function checkOrder(placed: readonly Placed[], policy: Policy): Violation | null {
-  for (const [at, item] of placed.entries()) {
-    const before = placed[at - 1];
-    if (before?.flashblock !== item.flashblock) continue;
-    if (item.rank < before.rank) {
-      const data = { ...where(item), rank: item.rank, before: before.rank };
-      return violation("RANK_DECREASES", data);
-    }
-    const byReady =
-      item.rank === before.rank &&
-      item.rank !== SYSTEM_RANK &&
-      orderOfRank(policy, item.rank) === "ready";
-    if (byReady && item.ready <= before.ready) {
-      return violation("READY_NOT_INCREASING", { ...where(item), rank: item.rank });
-    }
-  }
-  return null;
-}
-
-/**
- * Increasing, not increasing by one: an EIP-7702 authorization or a creation by delegated code
- * raises a nonce between two transactions of its account. The exact nonce is the execution layer's
- * rule.
- */
-function checkNonces(placed: readonly Placed[]): Violation | null {
-  const newest = new Map<Hex, bigint>();
-  for (const item of placed) {
-    if (item.rank === SYSTEM_RANK) continue;
-    const { sender, nonce } = item.transaction;
-    const before = newest.get(sender);
-    if (before !== undefined && nonce <= before) {
-      return violation("NONCE_NOT_INCREASING", { ...where(item), sender });
-    }
-    newest.set(sender, nonce);
-  }
-  return null;
-}
-
-/** I4. */
-function checkCaps(block: LaneBlock, placed: readonly Placed[], policy: Policy): Violation | null {
-  const { fast } = policy.document;
-  const gas = gasOf(block, placed, policy);
-  const left = new Map(
-    fast.classes.map(({ rank, gasShareBps }) => [rank, capOf(gasShareBps, gas)]),
-  );
-  for (const item of placed) {
-    const before = left.get(item.rank);
-    if (before === undefined) continue;
-    const after = before - item.transaction.gasLimit;
-    if (after < 0n) return violation("CLASS_CAP_EXCEEDED", { ...where(item), rank: item.rank });
-    left.set(item.rank, after);
-  }
-  return null;
-}
-
-/** I2. */
-function checkOvertaking(
-  placed: readonly Placed[],
-  policy: Policy,
-  { recent }: LaneState,
-): Violation | null {
-  const found = findOvertaken(placed.map(ordered), recent, policy.document.ttlBlocks);
-  const overtaken = found === null ? undefined : placed[found.index];
-  if (found === null || overtaken === undefined) return null;
-  const { blocksBefore, by } = found;
-  return violation("OVERTAKEN", { ...where(overtaken), rank: overtaken.rank, blocksBefore, by });
-}
-
-function ordered({ rank, ready, transaction }: Placed): Ordered {
-  return { rank, ready, gasLimit: transaction.gasLimit };
-}
-
 function gasOf(block: LaneBlock, placed: readonly Placed[], policy: Policy): BlockGas {
   const systemGas = placed
     .filter(({ rank }) => rank === SYSTEM_RANK)
@@ -332,24 +227,15 @@ function nextState(
   block: LaneBlock,
   laneData: LaneData,
   before: LaneState,
-  placed: readonly Placed[],
-  orderHashes: readonly Hex[],
-  policy: Policy,
+  order: Pick<LaneState, "orderHash" | "recent">,
 ): LaneState {
-  const { document } = policy;
-  const own = recentBlock(document, gasOf(block, placed, policy), placed.map(ordered));
   const last = laneData.flashblocks.at(-1);
   return {
+    ...order,
     blockNumber: block.number,
     timestamp: block.timestamp,
     timestampMs: last?.timestampMs ?? before.timestampMs,
-    orderHash: orderHashes.at(-1) ?? before.orderHash,
     lastForced: before.lastForced,
     leaderEpoch: last?.leaderEpoch ?? before.leaderEpoch,
-    recent: [...before.recent, own].slice(-document.ttlBlocks),
   };
-}
-
-function where({ flashblock, index }: Placed): { flashblock: number; index: number } {
-  return { flashblock, index };
 }
