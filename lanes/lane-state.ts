@@ -3,7 +3,7 @@
  * Owns its form at genesis and its canonical bytes. Bounded: at most `ttlBlocks` recent blocks, with
  * at most one entry a rank each. PROTOCOL 4.
  *
- *   rlp([blockNumber, timestamp, timestampMs, orderHash, lastForced, leaderEpoch,
+ *   rlp([blockNumber, timestamp, timestampMs, orderHash, lastForced, leaderEpoch, policyHash,
  *        [[[rank, cap, gas]…], [[rank, ready]…]]…])        the newest block last
  */
 import { bigintToMinimalBytes, fromHex, type Hex, toHex, ZERO_HASH } from "./bytes.ts";
@@ -62,7 +62,12 @@ export interface LaneState {
   readonly lastForced: number;
   /** Of the block's last flashblock. */
   readonly leaderEpoch: number;
-  /** Blocks up to this one, newest last: as many as the policy's `ttlBlocks`. */
+  /** Of the block, and of every block in `recent`; the zero hash at genesis. */
+  readonly policyHash: Hex;
+  /**
+   * Blocks up to this one, newest last: as many as the policy's `ttlBlocks`, and none from before
+   * the policy changed.
+   */
   readonly recent: readonly RecentBlock[];
 }
 
@@ -75,8 +80,19 @@ export function genesisLaneState(timestamp: number): LaneState {
     orderHash: ZERO_HASH,
     lastForced: 0,
     leaderEpoch: 0,
+    policyHash: ZERO_HASH,
     recent: [],
   };
+}
+
+/**
+ * The blocks before the next one that it can be held against under this policy. A rank, a cap and a
+ * number of another policy say nothing about its own classes, so that a change begins anew: whoever
+ * waits across it may be overtaken once, which no one can prove or disprove, and nobody honest is
+ * convicted.
+ */
+export function comparableBlocks(state: LaneState, policyHash: Hex): readonly RecentBlock[] {
+  return state.policyHash === policyHash ? state.recent : [];
 }
 
 /** Canonical RLP. */
@@ -88,6 +104,7 @@ export function encodeLaneState(state: LaneState): Uint8Array {
     fromHex(state.orderHash),
     rlpIntegerBytes(state.lastForced),
     rlpIntegerBytes(state.leaderEpoch),
+    fromHex(state.policyHash),
     state.recent.map(({ classes, ready }) => [
       classes.map(({ rank, cap, gas }) => [
         rlpIntegerBytes(rank),
@@ -101,21 +118,23 @@ export function encodeLaneState(state: LaneState): Uint8Array {
 
 export function decodeLaneState(bytes: Uint8Array): Verdict<LaneState, "LANE_STATE_MALFORMED"> {
   const fields = decodeRlp(bytes, DEPTH_MAX);
-  if (!isRlpList(fields) || fields.length !== 7) return refuse("LANE_STATE_MALFORMED");
+  if (!isRlpList(fields) || fields.length !== 8) return refuse("LANE_STATE_MALFORMED");
   const blockNumber = rlpSafeInteger(fields[0]);
   const timestamp = rlpSafeInteger(fields[1]);
   const timestampMs = rlpSafeInteger(fields[2]);
   const orderHash = fields[3];
   const lastForced = rlpSafeInteger(fields[4]);
   const leaderEpoch = rlpSafeInteger(fields[5]);
-  const recent = decodeRecent(fields[6]);
+  const policyHash = fields[6];
+  const recent = decodeRecent(fields[7]);
   if (
     blockNumber === null ||
     timestamp === null ||
     timestampMs === null ||
-    !(orderHash instanceof Uint8Array && orderHash.length === HASH_BYTES) ||
+    !isHash(orderHash) ||
     lastForced === null ||
     leaderEpoch === null ||
+    !isHash(policyHash) ||
     recent === null
   ) {
     return refuse("LANE_STATE_MALFORMED");
@@ -127,8 +146,13 @@ export function decodeLaneState(bytes: Uint8Array): Verdict<LaneState, "LANE_STA
     orderHash: toHex(orderHash),
     lastForced,
     leaderEpoch,
+    policyHash: toHex(policyHash),
     recent,
   });
+}
+
+function isHash(item: RlpItem | undefined): item is Uint8Array {
+  return item instanceof Uint8Array && item.length === HASH_BYTES;
 }
 
 function decodeRecent(item: RlpItem | undefined): RecentBlock[] | null {

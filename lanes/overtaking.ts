@@ -4,8 +4,10 @@
  *   if x precedes f, rank(x) > rank(f) ≥ 1 and ready(x) > ready(f), they are in different blocks
  *   and, summed over x's whole block, the gas limits of f's class plus f's exceed its cap
  *
- * Checked within a block, and against the `ttlBlocks` blocks before it: a fast transaction keeps its
- * number for no longer. Owns the rule and what LaneState keeps for it. Linear in the block.
+ * Checked within a block, and against the `ttlBlocks` blocks before it under the same policy
+ * (`comparableBlocks`): a fast transaction keeps its number for no longer. Owns the rule and what
+ * LaneState keeps for it. One pass: what a transaction costs is bounded by the policy's classes and
+ * `ttlBlocks`.
  */
 import { type BlockGas, capOf } from "./budget.ts";
 import { NORMAL_RANK, SYSTEM_RANK } from "./classify.ts";

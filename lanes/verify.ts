@@ -13,7 +13,7 @@ import type { Hex } from "./bytes.ts";
 import { classify, SYSTEM_RANK } from "./classify.ts";
 import { type FlashblockContext, laneRoot, orderHash } from "./flashblock.ts";
 import type { LaneData } from "./lane-data.ts";
-import type { LaneState } from "./lane-state.ts";
+import { comparableBlocks, type LaneState } from "./lane-state.ts";
 import { recentBlock } from "./overtaking.ts";
 import type { Policy } from "./policy.ts";
 import { DEPOSIT_TYPE, type LaneTransaction } from "./transaction.ts";
@@ -61,7 +61,7 @@ export function verifyLanes(
   if (malformed !== null) return malformed;
   const placed = place(block, laneData, policy);
   const gas = gasOf(block, placed, policy);
-  const { recent } = laneState;
+  const recent = comparableBlocks(laneState, policy.hash);
   const broken = checkGasLimits(block, placed) ?? checkOrderRules(placed, { policy, gas, recent });
   if (broken !== null) return broken;
   const orderHashes = hashFlashblocks(block, laneData, laneState, placed);
@@ -237,5 +237,6 @@ function nextState(
     timestampMs: last?.timestampMs ?? before.timestampMs,
     lastForced: before.lastForced,
     leaderEpoch: last?.leaderEpoch ?? before.leaderEpoch,
+    policyHash: laneData.policyHash,
   };
 }

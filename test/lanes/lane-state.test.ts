@@ -18,6 +18,7 @@ const states: fc.Arbitrary<LaneState> = fc.record({
   orderHash: fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => toHex(bytes)),
   lastForced: fc.maxSafeNat(),
   leaderEpoch: fc.maxSafeNat(),
+  policyHash: fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => toHex(bytes)),
   recent: fc.array(
     fc.record({
       classes: byRank(fc.record({ cap: gas, gas })),
@@ -43,7 +44,7 @@ t.test("LaneState survives its bytes", async (t) => {
     fc.property(states, (state) => {
       t.same(decodeLaneState(encodeLaneState(state)), { ok: true, value: state });
     }),
-    { numRuns: 100 },
+    { numRuns: 500 },
   );
 });
 
@@ -63,7 +64,8 @@ t.test("changed bytes are refused, or are another state's only form", async (t) 
 });
 
 t.test("ranks are ascending, in range and once each", async (t) => {
-  const state = (recent: RLPInput) => RLP.encode([1, 1, 1, new Uint8Array(32), 1, 1, recent]);
+  const state = (recent: RLPInput) =>
+    RLP.encode([1, 1, 1, new Uint8Array(32), 1, 1, new Uint8Array(32), recent]);
   const rankOf = (rank: number) => (rank === 0 ? new Uint8Array() : rank);
   const decode = (...ranks: number[]) => {
     const ready = ranks.map((rank) => [rankOf(rank), 1]);
@@ -77,7 +79,13 @@ t.test("ranks are ascending, in range and once each", async (t) => {
   t.ok(decode(1, 2, 255));
   for (const bad of [[0], [2, 1], [1, 1], [256]]) t.notOk(decode(...bad), bad.join());
   t.notOk(decodeLaneState(new Uint8Array()).ok);
-  t.notOk(decodeLaneState(RLP.encode([1, 1, 1, new Uint8Array(31), 1, 1, []])).ok);
+  for (const [order, policy] of [
+    [31, 32],
+    [32, 31],
+  ] as const) {
+    const fields = [1, 1, 1, new Uint8Array(order), 1, 1, new Uint8Array(policy), []];
+    t.notOk(decodeLaneState(RLP.encode(fields)).ok, "a hash that is too short");
+  }
   for (const bad of [[[1]], [[[], [], []]], [[[[1, 2]], []]], [[[], [[1, new Uint8Array()]]]]])
     t.notOk(decodeLaneState(state(bad)).ok, JSON.stringify(bad));
   const many = Array.from({ length: 257 }, () => [[], []]);
@@ -93,6 +101,7 @@ t.test("genesis has no flashblocks behind it", async (t) => {
     orderHash: ZERO_HASH,
     lastForced: 0,
     leaderEpoch: 0,
+    policyHash: ZERO_HASH,
     recent: [],
   });
 });

@@ -165,6 +165,7 @@ t.test("order hashes chain from flashblock to flashblock and from the parent blo
     orderHash: parentOrderHash,
     lastForced: 0,
     leaderEpoch: 3,
+    policyHash: policy.hash,
     recent: [
       ...state.recent,
       {
