@@ -29,7 +29,7 @@ t.test("static words are Solidity's", async (t) => {
       t.equal(toHex(abiEncode(words)), expected);
       t.equal(hashWords(words), keccak256(expected));
     }),
-    { numRuns: 50 },
+    { numRuns: 500 },
   );
 });
 
@@ -56,7 +56,7 @@ t.test("arrays go behind the heads, by offset", async (t) => {
         t.equal(toHex(encoded), encodeAbiParameters(types, [rank, to, selectors, senders, value]));
       },
     ),
-    { numRuns: 50 },
+    { numRuns: 500 },
   );
 });
 

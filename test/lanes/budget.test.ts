@@ -30,7 +30,7 @@ t.test("caps of any shares together leave the normal lane its half", async (t) =
         t.ok(used * 2n <= gasLimit);
       },
     ),
-    { numRuns: 100 },
+    { numRuns: 500 },
   );
 });
 

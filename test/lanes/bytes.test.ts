@@ -17,7 +17,7 @@ t.test("bytes, hex and integers convert back and forth", async (t) => {
       t.same(fromHex(toHex(bytes)), bytes);
       t.same(bigintToBytes(bytesToBigint(bytes), bytes.length), bytes);
     }),
-    { numRuns: 50 },
+    { numRuns: 500 },
   );
   fc.assert(
     fc.property(fc.bigInt({ min: 0n, max: 2n ** 256n }), (value) => {
@@ -25,7 +25,7 @@ t.test("bytes, hex and integers convert back and forth", async (t) => {
       t.equal(bytesToBigint(bytes), value);
       t.not(bytes[0], 0);
     }),
-    { numRuns: 50 },
+    { numRuns: 500 },
   );
   t.equal(toHex(Uint8Array.of(0xab, 0x01)), "0xab01");
 });

@@ -33,7 +33,7 @@ t.test("LaneData survives its bytes", async (t) => {
       t.same(decodeLaneData(bytes), { ok: true, value: data });
       t.equal(laneDataHash(data), keccak256(bytes));
     }),
-    { numRuns: 100 },
+    { numRuns: 500 },
   );
 });
 

@@ -28,7 +28,7 @@ t.test("decodes what was encoded", async (t) => {
     fc.property(item, (value) => {
       t.same(decodeRlp(encode(value), 8), value);
     }),
-    { numRuns: 200 },
+    { numRuns: 500 },
   );
 });
 
@@ -56,7 +56,7 @@ t.test("a list is its head and its items", async (t) => {
       t.equal(rlpListItems(encoded.subarray(0, -1)), null, "cut off");
       t.equal(rlpListItems(concatBytes(encoded, Uint8Array.of(0))), null, "with something behind");
     }),
-    { numRuns: 100 },
+    { numRuns: 500 },
   );
   t.equal(rlpListItems(encode(new Uint8Array(60))), null, "a byte string");
   t.equal(rlpListItems(Uint8Array.of(0xc1, 0x83)), null, "an item beyond the end");

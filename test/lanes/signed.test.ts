@@ -100,7 +100,7 @@ for (const { name, fields, type, digest } of CASES) {
         });
         t.equal(toHex(digest(domain, ours)), expected);
       }),
-      { numRuns: 25 },
+      { numRuns: 500 },
     );
   });
 }
@@ -113,7 +113,7 @@ t.test("a batch's struct hash is what the next batch names", async (t) => {
     fc.property(valuesOf(BATCH), ({ ours, viem }) => {
       t.equal(batchStructHash(ours), hashStruct({ data: viem, primaryType: "Batch", types }));
     }),
-    { numRuns: 25 },
+    { numRuns: 500 },
   );
 });
 

@@ -73,7 +73,7 @@ t.test("an honest builder's blocks verify, and their state carries on", async (t
         state = laneState;
       }
     }),
-    { numRuns: 60 },
+    { numRuns: 500 },
   );
   t.ok(transactions > 1000, "the blocks were not empty");
 });
