@@ -10,12 +10,38 @@
 import { NORMAL_RANK, SYSTEM_RANK } from "./classify.ts";
 import { orderHash } from "./flashblock.ts";
 import type { InclusionReceipt } from "./inclusion.ts";
+import type { Hex } from "./bytes.ts";
 import type { Receipt } from "./receipt-json.ts";
+import type { BlockCommitment } from "./signed.ts";
 
 export interface Evidence {
   readonly kind: "E1" | "E3" | "E4";
   /** What cannot both be true. */
   readonly reason: string;
+}
+
+/** What a block's signature covers, and the signature. */
+export interface SignedCommitment extends BlockCommitment {
+  /** 65 bytes. */
+  readonly signature: Hex;
+}
+
+/** Two blocks that one sequencer signed for one position: whoever has both can show it. */
+export interface BlockEvidence {
+  /** Of both. */
+  readonly number: number;
+  readonly blocks: readonly [SignedCommitment, SignedCommitment];
+}
+
+/**
+ * Whether two signed blocks cannot both be the one of their position: they differ in order, results
+ * or LaneData. As with E1, both L1 origins must be canonical.
+ */
+export function contradictEachOther(one: BlockCommitment, other: BlockCommitment): boolean {
+  const isOnePosition =
+    one.number === other.number && one.term === other.term && one.lastForced === other.lastForced;
+  const isOneBlock = one.blockHash === other.blockHash && one.laneDataHash === other.laneDataHash;
+  return isOnePosition && !isOneBlock;
 }
 
 /** The contradiction between two receipts; `null` where there is none. */

@@ -5,6 +5,7 @@
  */
 import type { AdmissionLeaf } from "../lanes/admission.ts";
 import type { Hex } from "../lanes/bytes.ts";
+import type { BlockEvidence } from "../lanes/evidence.ts";
 import type { AdmissionGroup } from "../lanes/signed.ts";
 import type { ErrorCode, ErrorData } from "./errors.ts";
 import type { BlockRef } from "./primitives/block.ts";
@@ -70,6 +71,11 @@ export interface NodeStatus {
   readonly trouble: string | null;
   /** Why the last blocks from peers were refused, newest first, at most 16. */
   readonly refusals: readonly { readonly code: ErrorCode; readonly data: ErrorData }[];
+  /**
+   * Pairs of blocks that the sequencer signed for one position, oldest first, at most 16: kept on
+   * disk with the whole blocks. Anything here is an alarm.
+   */
+  readonly equivocations: readonly BlockEvidence[];
 }
 
 /** Answered by the sequencing thread. */

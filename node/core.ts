@@ -10,6 +10,7 @@ import type { Policy } from "../lanes/policy.ts";
 import { systemClock } from "./clock.ts";
 import { Chain } from "./chain/chain.ts";
 import { buildGenesis } from "./chain/genesis.ts";
+import { createEquivocationWatch, type EquivocationWatch } from "./chain/equivocation.ts";
 import { createL1View, type L1View } from "./chain/l1-view.ts";
 import { createSafeChain, type SafeChain } from "./chain/safe.ts";
 import type { NodeConfig } from "./config.ts";
@@ -37,6 +38,7 @@ export interface Core {
   readonly engine: Engine;
   readonly chain: Chain;
   readonly safe: SafeChain;
+  readonly equivocation: EquivocationWatch;
   readonly l1: L1View;
   /** Makes a long normal transaction give way. */
   readonly preemption: PreemptionSignal;
@@ -131,5 +133,27 @@ export async function createCore(
   });
   const sequencing = (): boolean => late.sequencing !== null;
   const safe = createSafeChain(chain, { store, recoverSenders, sequencing, log: chainLog });
-  return { config, policy, store, log, pool, engine, chain, safe, l1, preemption: signal, fail };
+  const { chainId, l1ChainId, settlement, sequencer } = rollup;
+  const domain = { chainId, l1ChainId, settlement };
+  const equivocation = createEquivocationWatch({
+    store,
+    domain,
+    sequencer,
+    originAt,
+    log: chainLog,
+  });
+  return {
+    config,
+    policy,
+    store,
+    log,
+    pool,
+    engine,
+    chain,
+    safe,
+    equivocation,
+    l1,
+    preemption: signal,
+    fail,
+  };
 }

@@ -180,6 +180,12 @@ export const ERRORS = {
     -32000,
     "The block, or another at its height, is already in the chain.",
   ),
+  SEQUENCER_EQUIVOCATED: row(
+    "reset",
+    "ignore",
+    -32000,
+    "The sequencer signed two different blocks for one position; both are kept as evidence.",
+  ),
   BLOCK_RESULT_MISMATCH: row(
     "reset",
     "reject",

@@ -86,7 +86,7 @@ export function submitFromPeer(transaction: UserTransaction, late: Late): Promis
 
 /** What the RPC threads may ask (`api.ts`). */
 export function createApi(core: Core, late: Late): NodeApi {
-  const { chain, l1, config } = core;
+  const { chain, l1, config, equivocation } = core;
   const pool = () => late.sequencing?.admission.pool ?? null;
   // Counting looks at every account of the pool: anybody may ask, so it is done now and then only.
   let counted = { pending: 0, queued: 0 };
@@ -128,6 +128,7 @@ export function createApi(core: Core, late: Late): NodeApi {
         loopDelayMs: loopDelay(),
         trouble: settlement?.trouble?.code ?? null,
         refusals: late.follow?.refusals() ?? [],
+        equivocations: equivocation.found(),
       };
     },
   };

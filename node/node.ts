@@ -289,6 +289,7 @@ async function assemble(
       if (config.role === "follower" && !isStopping()) {
         late.follow = createFollow({
           chain: core.chain,
+          equivocation: core.equivocation,
           network,
           clock: systemClock,
           log: log.child("follow"),

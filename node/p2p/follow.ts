@@ -7,6 +7,7 @@
  */
 import type { Verdict } from "../../lanes/verdict.ts";
 import type { Chain } from "../chain/chain.ts";
+import type { EquivocationWatch } from "../chain/equivocation.ts";
 import type { Clock } from "../clock.ts";
 import { type ErrorCode, type ErrorData, ERRORS, NodeError } from "../errors.ts";
 import type { Logger } from "../log.ts";
@@ -28,6 +29,8 @@ export interface Refusal {
 
 export interface FollowDeps {
   readonly chain: Chain;
+  /** Hears of every signed block that comes, taken or not. */
+  readonly equivocation: Pick<EquivocationWatch, "saw">;
   readonly network: Pick<NetworkService, "blocksByRange" | "bestPeerHead">;
   readonly clock: Clock;
   readonly log: Logger;
@@ -67,7 +70,9 @@ export function createFollow(deps: FollowDeps): Follow {
   const importOne = async (bytes: Uint8Array): Promise<Verdict<BlockRef, ErrorCode>> => {
     const block = decodeSignedBlock(bytes);
     if (!block.ok) return block;
-    return chain.importSigned(block.value);
+    const outcome = await chain.importSigned(block.value);
+    await deps.equivocation.saw(block.value, bytes, outcome.ok);
+    return outcome;
   };
 
   const settle = (outcome: Verdict<BlockRef, ErrorCode>): void => {

@@ -9,15 +9,11 @@
  * the true one taken for a duplicate. ACCEPTANCE 33 to 36.
  */
 import type { Hex } from "../../lanes/bytes.ts";
-import { laneDataHash } from "../../lanes/lane-data.ts";
-import { blockDigest, type SigningDomain } from "../../lanes/signed.ts";
-import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
+import type { BlockCommitment } from "../../lanes/signed.ts";
 import { accept, refuse, type Verdict } from "../../lanes/verdict.ts";
-import { parseAttributes } from "../chain/attributes.ts";
-import { GENESIS_TERM } from "../chain/chain.ts";
+import { blockCommitment, type BlockSigner, isSigned } from "../chain/commitment.ts";
 import { ERRORS } from "../errors.ts";
 import { decodeSignedBlock, type UnverifiedBlock } from "../primitives/block.ts";
-import { recoverSigner } from "../primitives/signature.ts";
 
 const BLOCK_AGE_MAX_MS = 60_000;
 const BLOCK_FUTURE_MAX_MS = 5_000;
@@ -25,8 +21,6 @@ const BLOCK_FUTURE_MAX_MS = 5_000;
 export const BLOCKS_AT_HEIGHT_MAX = 5;
 /** Heights remembered, the oldest forgotten first. */
 export const HEIGHTS_MAX = 1024;
-/** No forced blocks in this version. */
-const LAST_FORCED = 0;
 
 export type BlockRefusal =
   | "BLOCK_TOO_LARGE"
@@ -36,10 +30,7 @@ export type BlockRefusal =
   | "BLOCK_ALREADY_KNOWN"
   | "BLOCK_HEIGHT_CROWDED";
 
-export interface BlockRules {
-  readonly domain: SigningDomain;
-  /** What the signature must recover to. */
-  readonly sequencer: Hex;
+export interface BlockRules extends BlockSigner {
   /** Merkle root of encoded transactions in order. */
   transactionsRoot(transactions: readonly Uint8Array[]): Hex;
 }
@@ -49,26 +40,16 @@ export function checkSignedBlock(
   block: UnverifiedBlock,
   rules: BlockRules,
 ): Verdict<undefined, BlockRefusal> {
-  if (block.signature === null)
-    return refuse("BLOCK_SIGNATURE_INVALID", { number: block.header.number });
-  const [first] = block.transactions;
-  const last = block.laneData.flashblocks.at(-1);
-  if (first?.type !== DEPOSIT_TYPE) return refuse("BLOCK_MALFORMED", { field: "transactions" });
-  if (last === undefined) return refuse("BLOCK_MALFORMED", { field: "laneData.flashblocks" });
-  const attributes = parseAttributes(first);
-  if (!attributes.ok) return attributes;
+  const commitment = blockCommitment(block);
+  return commitment.ok ? checkCommitment(block, commitment.value, rules) : commitment;
+}
 
-  const digest = blockDigest(rules.domain, {
-    number: block.header.number,
-    blockHash: block.hash,
-    laneDataHash: laneDataHash(block.laneData),
-    term: GENESIS_TERM,
-    leaderEpoch: last.leaderEpoch,
-    lastForced: LAST_FORCED,
-    l1OriginNumber: attributes.value.originNumber,
-    l1OriginHash: attributes.value.originHash,
-  });
-  if (recoverSigner(digest, block.signature) !== rules.sequencer)
+function checkCommitment(
+  block: UnverifiedBlock,
+  commitment: BlockCommitment,
+  rules: BlockRules,
+): Verdict<undefined, BlockRefusal> {
+  if (!isSigned(commitment, block.signature, rules))
     return refuse("BLOCK_SIGNATURE_INVALID", { number: block.header.number });
   const root = rules.transactionsRoot(block.transactions.map(({ raw }) => raw));
   if (root !== block.header.transactionsRoot)
@@ -82,16 +63,19 @@ export interface GossipCheck {
 }
 
 export function createGossipCheck(rules: BlockRules): GossipCheck {
-  /** Hashes of the accepted blocks by height, in the order in which heights were first seen. */
-  const heights = new Map<number, Set<Hex>>();
+  /**
+   * The accepted blocks by height, in the order in which heights were first seen: by block hash and
+   * LaneData, because the same block with other LaneData is another promise of its sequencer.
+   */
+  const heights = new Map<number, Set<string>>();
 
-  const remember = (number: number, hash: Hex): void => {
-    const hashes = heights.get(number);
-    if (hashes !== undefined) {
-      hashes.add(hash);
+  const remember = (number: number, identity: string): void => {
+    const identities = heights.get(number);
+    if (identities !== undefined) {
+      identities.add(identity);
       return;
     }
-    heights.set(number, new Set([hash]));
+    heights.set(number, new Set([identity]));
     if (heights.size <= HEIGHTS_MAX) return;
     const [oldest] = heights.keys();
     if (oldest !== undefined) heights.delete(oldest);
@@ -101,22 +85,25 @@ export function createGossipCheck(rules: BlockRules): GossipCheck {
     check(bytes, nowMs) {
       const decoded = decodeSignedBlock(bytes);
       if (!decoded.ok) return decoded;
-      const { hash, header } = decoded.value;
+      const { header } = decoded.value;
       const number = header.number;
+      const commitment = blockCommitment(decoded.value);
+      if (!commitment.ok) return commitment;
 
       // Before the time check: an old block that is known is a duplicate, not a fault of the
       // sender.
+      const identity = commitment.value.blockHash + commitment.value.laneDataHash;
       const known = heights.get(number);
-      if (known?.has(hash) === true) return refuse("BLOCK_ALREADY_KNOWN", { number });
+      if (known?.has(identity) === true) return refuse("BLOCK_ALREADY_KNOWN", { number });
       const ageMs = nowMs - header.timestamp * 1000;
       if (ageMs > BLOCK_AGE_MAX_MS || ageMs < -BLOCK_FUTURE_MAX_MS)
         return refuse("BLOCK_TIME_OUT_OF_RANGE", { number, ageMs });
       if (known !== undefined && known.size >= BLOCKS_AT_HEIGHT_MAX)
         return refuse("BLOCK_HEIGHT_CROWDED", { number });
 
-      const signed = checkSignedBlock(decoded.value, rules);
+      const signed = checkCommitment(decoded.value, commitment.value, rules);
       if (!signed.ok) return signed;
-      remember(number, hash);
+      remember(number, identity);
       return decoded;
     },
   };

@@ -23,6 +23,7 @@ import {
   encodeNumbers,
 } from "./codecs.ts";
 import { type Database, openDatabase, type Operation } from "./database.ts";
+import { equivocationOperations, readEquivocations } from "./equivocations.ts";
 import { FieldReader } from "./fields.ts";
 import { type JournalStore, openJournalStore, type OpenJournalStore } from "./journal-store.ts";
 import { blockKey, encodeU64, META } from "./keys.ts";
@@ -122,6 +123,16 @@ function assembleStore(parts: StoreParts): Store {
       const payload = database.get(META.cursor);
       return payload === null ? null : decodeCursor(payload);
     },
+    async saveEquivocation(record) {
+      let isKept = false;
+      await writer.write(() => {
+        const operations = equivocationOperations(database, record);
+        isKept = operations.length > 0;
+        return operations;
+      });
+      return isKept;
+    },
+    equivocations: () => readEquivocations(database),
     async close() {
       await writer.drain();
       await settling.catch(() => undefined);

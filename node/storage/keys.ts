@@ -27,6 +27,7 @@
  * | 0x11   | TOMBSTONES          | number u64                       | versioned keys the block deleted  |
  * | 0x12   | ADMISSIONS          | number u64                       | what was taken in and dropped     |
  * | 0x13   | DROPPED             | transaction hash                 | block number u64 ‖ index u32      |
+ * | 0x14   | EQUIVOCATION        | slot u8                          | two signed blocks of one position |
  */
 import { bigintToBytes, concatBytes, type Hex } from "../../lanes/bytes.ts";
 
@@ -51,6 +52,7 @@ export const PREFIX = {
   TOMBSTONES: 0x11,
   ADMISSIONS: 0x12,
   DROPPED: 0x13,
+  EQUIVOCATION: 0x14,
 } as const;
 
 type Prefix = (typeof PREFIX)[keyof typeof PREFIX];
@@ -145,6 +147,10 @@ export function trieKey(path: Uint8Array): Uint8Array {
 
 export function journalKey(accepted: bigint): Uint8Array {
   return prefixed(PREFIX.JOURNAL, bigintToBytes(accepted, ACCEPTED_BYTES));
+}
+
+export function equivocationKey(slot: number): Uint8Array {
+  return prefixed(PREFIX.EQUIVOCATION, Uint8Array.of(slot));
 }
 
 const SIGNED_KINDS = { block: 0, batch: 1, flashblock: 2 } as const;

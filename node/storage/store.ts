@@ -125,6 +125,18 @@ export interface AdmissionMark {
   readonly hash: Hex;
 }
 
+/** Two blocks that the sequencer signed for one position. */
+export interface EquivocationRecord {
+  /** Of both. */
+  readonly number: number;
+  /** Signed blocks as on the wire, in the order in which they came. */
+  readonly blocks: readonly [Uint8Array, Uint8Array];
+  /** Of the flashblocks of the one that stood in the chain then; none where none did. */
+  readonly orderHashes: readonly Hex[];
+  /** The same flashblocks' signatures, 65 bytes each, where this node had them. */
+  readonly flashblockSignatures: readonly Uint8Array[];
+}
+
 /**
  * Consistent reads, from any thread, all synchronous. Errors: `STORAGE_CORRUPT`, `STORAGE_FAILED`.
  */
@@ -172,5 +184,9 @@ export interface Store extends ChainReader, JournalStore {
   rollback(number: number, cursor?: DerivationCursor): Promise<readonly StoredBlock[]>;
   saveHeads(heads: Heads, cursor?: DerivationCursor): Promise<void>;
   cursor(): DerivationCursor | null;
+  /** Keeps the pair for good; `false` where as many are kept as may be. */
+  saveEquivocation(record: EquivocationRecord): Promise<boolean>;
+  /** In the order in which they were saved, at most 16. */
+  equivocations(): readonly EquivocationRecord[];
   close(): Promise<void>;
 }

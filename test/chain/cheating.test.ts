@@ -7,7 +7,7 @@ import t, { type Test } from "tap";
 import type { Hex } from "../../lanes/bytes.ts";
 import type { LaneData, LaneFlashblock } from "../../lanes/lane-data.ts";
 import type { UserTransaction } from "../../node/primitives/transaction.ts";
-import { FAST_SELECTOR, FEED, signed } from "../sequencer/fixtures/rig.ts";
+import { FAST_SELECTOR, FEED, GENESIS_ORIGIN, signed } from "../sequencer/fixtures/rig.ts";
 import type { Draft, DraftFlashblock, Entry } from "./fixtures/cheater.ts";
 import { type Refusal, Scene, violates } from "./fixtures/cheating-scene.ts";
 
@@ -25,7 +25,11 @@ function send(call: Call, from: number, nonce: number, gas = 100_000n): Promise<
   return signed(from, { nonce, gas, to: FEED, data: `${SELECTORS[call]}00` });
 }
 
-const HONEST = { laneData: (honest: LaneData) => honest, header: {} };
+const HONEST = {
+  origin: GENESIS_ORIGIN,
+  laneData: (honest: LaneData) => honest,
+  header: {},
+};
 const draftOf = (flashblocks: readonly DraftFlashblock[], seconds = 1): Draft => ({
   ...HONEST,
   seconds,

@@ -32,6 +32,18 @@ t.test("a block of the sequencer is accepted once", async (t) => {
   t.equal(gossipAction(again), "ignore");
 });
 
+t.test(
+  "a block that was signed with other LaneData too is passed on: both are proof",
+  async (t) => {
+    const gossip = newCheck();
+    const [one, other] = [1, 2].map((timestampMs) =>
+      gossip.check(makeBlock({ number: 1, timestamp: T, timestampMs }), NOW),
+    );
+    t.ok(one?.ok && other?.ok);
+    if (one?.ok === true && other?.ok === true) t.equal(one.value.hash, other.value.hash);
+  },
+);
+
 t.test("what the sequencer did not sign is rejected and not remembered", async (t) => {
   const decoded = decodeSignedBlock(makeBlock({ number: 1, timestamp: T }));
   t.ok(decoded.ok);

@@ -34,6 +34,7 @@ export function createFakeNode(): FakeNode {
     loopDelayMs: { p50: 1, p99: 1, max: 1 },
     trouble: null,
     refusals: [],
+    equivocations: [],
   };
   const node: FakeNode = {
     submitted: [],
