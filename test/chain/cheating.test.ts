@@ -299,7 +299,9 @@ t.test("what execution gives, and where the block stands", async (t) => {
   );
   await scene.refusesClaims(twin, { stateRoot: WRONG }, "stateRoot");
   await scene.refusesClaims(twin, { withdrawalRoot: WRONG }, "withdrawalRoot");
-  // As of a flashblock that was signed with a normal transaction as a fast one.
   await scene.refusesClaims(twin, { flashRoot: WRONG }, "flashRoot");
+  // Ranks are not in a block, but in what its flashblocks' signatures cover, and the batch repeats.
+  await scene.refusesPromoted(twin);
+  await scene.refusesPromoted(draft([e.d]));
   await scene.accepts(draft(first, second), "the twin");
 });

@@ -76,4 +76,6 @@ t.test("a refusal says who, when and by whom", async (t) => {
   t.same(findOvertaken([fast], [own, other], 5), { index: 0, blocksBefore: 2, by: 255 });
   t.equal(findOvertaken([fast], [own, other], 1), null, "too long ago to be held against it");
   t.equal(findOvertaken([{ ...fast, gasLimit: 2_000n }], [own], 5), null, "it had no room there");
+  const strange = { ...own, classes: own.classes.filter(({ rank }) => rank !== fast.rank) };
+  t.equal(findOvertaken([fast], [strange], 5), null, "an unknown class had none either");
 });
