@@ -103,8 +103,9 @@ export async function createCore(
   fail: Fail,
 ): Promise<Core> {
   const { rollup, dataDir } = config;
+  const speculates = config.role === "sequencer";
   const pool = await createWorkerPool(
-    { size: config.workers, dataDir, rollup, verifiers: verifierThreads(config) },
+    { size: config.workers, dataDir, rollup, verifiers: verifierThreads(config), speculates },
     log.child("workers"),
     fail,
   );

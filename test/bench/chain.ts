@@ -101,7 +101,7 @@ export async function openBenchChain(dataDir: string): Promise<BenchChain> {
   };
   const failures: Error[] = [];
   const pool = await createWorkerPool(
-    { size: WORKERS, verifiers: VERIFIERS, dataDir, rollup: ROLLUP },
+    { size: WORKERS, verifiers: VERIFIERS, speculates: true, dataDir, rollup: ROLLUP },
     silentLogger,
     (error) => {
       failures.push(error);

@@ -231,7 +231,7 @@ export async function benchRoots(options: RootsOptions = {}): Promise<RootsResul
       add(`${name}, ${SLICES} slices of 50, warm, all`, here.inSlices);
       add(`${name}, ${SLICES} slices of 50, warm, last slice and seal`, here.lastSlice);
       const pool = await createWorkerPool(
-        { size: 1, dataDir, rollup: ROLLUP, verifiers: 0 },
+        { size: 1, dataDir, rollup: ROLLUP, verifiers: 0, speculates: false },
         silentLogger,
         () => undefined,
       );

@@ -13,7 +13,7 @@ t.test("threads recover, compress and hash blobs", async (t) => {
   const rig = await openRig(dir);
   const failures: unknown[] = [];
   const pool = await createWorkerPool(
-    { size: 2, dataDir: join(dir, "db"), rollup: rig.rollup, verifiers: 1 },
+    { size: 2, dataDir: join(dir, "db"), rollup: rig.rollup, verifiers: 1, speculates: false },
     silentLogger,
     (error) => failures.push(error),
   );
