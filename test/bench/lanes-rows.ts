@@ -18,6 +18,14 @@ export interface Measurement {
   readonly ratePerSecond: number;
   readonly load: LoadReport;
   readonly flood: FloodReport | null;
+  readonly loopDelayMs: LoopDelay | null;
+}
+
+/** How late the event loop of the sequencing thread was, in milliseconds. */
+export interface LoopDelay {
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
 }
 
 interface Share {
@@ -52,6 +60,7 @@ export function lanesRows(measurements: readonly Measurement[]): Row[] {
       ...LANES.flatMap((lane) => table.laneRows(lane)),
       ...table.ratioRow(),
       ...table.throughputRows(),
+      ...table.loopRows(),
       ...table.generatorRows(),
     ];
   });
@@ -118,6 +127,17 @@ class Table {
         Object.values(flood?.refused ?? {}).reduce((sum, count) => sum + count, 0),
       ),
     ];
+  }
+
+  /** While the EVM runs, the loop has no turn: preemption is what the fast lane does not wait. */
+  loopRows(): Row[] {
+    return (["p50", "p99", "max"] as const).map((share) =>
+      this.#row(
+        `event-loop delay ${share}`,
+        "ms",
+        ({ loopDelayMs }) => loopDelayMs?.[share] ?? NaN,
+      ),
+    );
   }
 
   generatorRows(): Row[] {
