@@ -25,6 +25,7 @@ import { PreemptionSignal } from "./preemption-signal.ts";
 import type { Sequencing } from "./sequencer/sequencing.ts";
 import type { Settlement } from "./settlement/settlement-client.ts";
 import { type BlockCommit, NO_ADMISSIONS, type Store } from "./storage/store.ts";
+import { ThreadLoad } from "./thread-load.ts";
 import { createWorkerPool, type WorkerPool } from "./workers/pool.ts";
 
 /** What both roles have. */
@@ -40,6 +41,7 @@ export interface Core {
   readonly l1: L1View;
   /** Makes a long normal transaction give way. */
   readonly preemption: PreemptionSignal;
+  readonly load: ThreadLoad;
   /** Ends the node. */
   readonly fail: Fail;
 }
@@ -104,8 +106,9 @@ export async function createCore(
 ): Promise<Core> {
   const { rollup, dataDir } = config;
   const speculates = config.role === "sequencer";
+  const load = new ThreadLoad("sequencing");
   const pool = await createWorkerPool(
-    { size: config.workers, dataDir, rollup, verifiers: verifierThreads(config), speculates },
+    { size: config.workers, dataDir, rollup, verifiers: verifierThreads(config), speculates, load },
     log.child("workers"),
     fail,
   );
@@ -132,5 +135,18 @@ export async function createCore(
   });
   const sequencing = (): boolean => late.sequencing !== null;
   const safe = createSafeChain(chain, { store, recoverSenders, sequencing, log: chainLog });
-  return { config, policy, store, log, pool, engine, chain, safe, l1, preemption: signal, fail };
+  return {
+    config,
+    policy,
+    store,
+    log,
+    pool,
+    engine,
+    chain,
+    safe,
+    l1,
+    preemption: signal,
+    load,
+    fail,
+  };
 }

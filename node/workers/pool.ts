@@ -17,6 +17,7 @@ import type { VerifierService } from "../execution/verification.ts";
 import { connect, type PortClient, type Remote } from "../port.ts";
 import type { RollupConfig } from "../rollup-config.ts";
 import type { RecoverService } from "./recover.ts";
+import type { ThreadLoad } from "../thread-load.ts";
 import { createRootClient, type RootService } from "./root.ts";
 
 export type PoolChannel = "recover" | "compress" | "kzg" | "root" | "verify" | "speculate";
@@ -42,6 +43,7 @@ export interface WorkerPoolOptions {
   readonly verifiers: number;
   /** Whether there is one for execution aside. */
   readonly speculates: boolean;
+  readonly load: ThreadLoad;
 }
 
 export interface WorkerPool {
@@ -80,13 +82,16 @@ export async function createWorkerPool(
   onFailed: (error: NodeError) => void,
 ): Promise<WorkerPool> {
   let stopping = false;
-  const { size, verifiers, speculates, dataDir, rollup } = options;
-  const start = (channels: readonly PoolChannel[]): Promise<Worker> =>
-    startThread({ channels, dataDir, rollup }, (cause) => {
+  const { size, verifiers, speculates, dataDir, rollup, load } = options;
+  const start = async (channels: readonly PoolChannel[]): Promise<Worker> => {
+    const worker = await startThread({ channels, dataDir, rollup }, (cause) => {
       if (stopping) return;
       log.error("pool thread stopped", { channels });
       onFailed(new NodeError("WORKER_FAILED", { worker: `pool (${channels.join(", ")})` }, cause));
     });
+    load.watch(channels.join("+"), worker);
+    return worker;
+  };
   const [first, blobs, others, verifying, speculating] = await Promise.all([
     start(["recover", "root"]),
     start(["compress", "kzg"]),

@@ -7,6 +7,7 @@
 import type { FloodReport } from "./lanes-flood.ts";
 import type { LaneTimes, LoadReport } from "./lanes-load.ts";
 import type { Condition } from "./lanes-options.ts";
+import type { NodeStatus } from "../../node/api.ts";
 import { comparedTo, figureOf, percentile, type Row, type Target, type Unit } from "./row.ts";
 
 export const OURS = "pricelane";
@@ -18,15 +19,11 @@ export interface Measurement {
   readonly ratePerSecond: number;
   readonly load: LoadReport;
   readonly flood: FloodReport | null;
-  readonly loopDelayMs: LoopDelay | null;
+  readonly threads: Threads | null;
 }
 
-/** How late the event loop of the sequencing thread was, in milliseconds. */
-export interface LoopDelay {
-  readonly p50: number;
-  readonly p99: number;
-  readonly max: number;
-}
+/** Of `lane_status`. */
+export type Threads = Pick<NodeStatus, "loopDelayMs" | "threads">;
 
 interface Share {
   readonly name: string;
@@ -60,7 +57,7 @@ export function lanesRows(measurements: readonly Measurement[]): Row[] {
       ...LANES.flatMap((lane) => table.laneRows(lane)),
       ...table.ratioRow(),
       ...table.throughputRows(),
-      ...table.loopRows(),
+      ...table.threadRows(),
       ...table.generatorRows(),
     ];
   });
@@ -130,14 +127,21 @@ class Table {
   }
 
   /** While the EVM runs, the loop has no turn: preemption is what the fast lane does not wait. */
-  loopRows(): Row[] {
-    return (["p50", "p99", "max"] as const).map((share) =>
+  threadRows(): Row[] {
+    const delays = (["p50", "p99", "max"] as const).map((share) =>
       this.#row(
         `event-loop delay ${share}`,
         "ms",
-        ({ loopDelayMs }) => loopDelayMs?.[share] ?? NaN,
+        ({ threads }) => threads?.loopDelayMs[share] ?? NaN,
       ),
     );
+    const names = new Set(
+      this.#of(OURS).flatMap(({ threads }) => Object.keys(threads?.threads ?? {})),
+    );
+    const busy = [...names].map((name) =>
+      this.#row(`busy: ${name}`, "%", ({ threads }) => 100 * (threads?.threads[name] ?? NaN)),
+    );
+    return [...delays, ...busy];
   }
 
   generatorRows(): Row[] {

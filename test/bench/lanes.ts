@@ -11,7 +11,7 @@ import type { FloodCalls, FloodReport } from "./lanes-flood.ts";
 import type { LoadCalls } from "./lanes-load.ts";
 import { type AnvilMode, type Network, startNetwork, startPeer } from "./lanes-network.ts";
 import type { Condition, LanesOptions } from "./lanes-options.ts";
-import { lanesRows, type LoopDelay, lostIn, type Measurement, OURS } from "./lanes-rows.ts";
+import { lanesRows, lostIn, type Measurement, OURS, type Threads } from "./lanes-rows.ts";
 import { createHttpClient } from "./lanes-rpc.ts";
 import { describeMachine, formatNumber, formatRows } from "./report.ts";
 import { percentile } from "./row.ts";
@@ -112,12 +112,12 @@ async function measureOne(
   }
   const { normalRatePerSecond, waitMs } = options;
   const job = { target, trust, ratePerSecond, normalRatePerSecond, seconds, waitMs, seed: run };
-  await loopDelay(network);
+  await threadsOf(network);
   const report = await load.request("measure", job);
-  const loopDelayMs = await loopDelay(network);
+  const threads = await threadsOf(network);
   const floodReport: FloodReport | null =
     condition === "idle" ? null : await flood.request("stop", null);
-  return { system, condition, ratePerSecond, load: report, flood: floodReport, loopDelayMs };
+  return { system, condition, ratePerSecond, load: report, flood: floodReport, threads };
 }
 
 async function drain({ flood, network }: Stage, say: (line: string) => void): Promise<void> {
@@ -126,13 +126,13 @@ async function drain({ flood, network }: Stage, say: (line: string) => void): Pr
   if (left > 0) say(`${left} transactions of the flood are still queued`);
 }
 
-/** Of the sequencing thread since it was last asked; `null` of a node that has none. */
-async function loopDelay({ target }: Network): Promise<LoopDelay | null> {
+/** Of the node's threads since it was last asked; `null` of a node that does not say. */
+async function threadsOf({ target }: Network): Promise<Threads | null> {
   if (target.kind !== "pricelane") return null;
   const client = createHttpClient(target.httpUrl);
   try {
-    const { loopDelayMs } = await client.call<{ loopDelayMs: LoopDelay }>("lane_status", []);
-    return loopDelayMs;
+    const { loopDelayMs, threads } = await client.call<Threads>("lane_status", []);
+    return { loopDelayMs, threads };
   } finally {
     client.close();
   }
