@@ -35,6 +35,8 @@ export type SubmitAnswer =
       readonly accepted: bigint;
       /** The last block in which it may stand; 0 for the normal lane, which has none. */
       readonly deadlineBlock: number;
+      /** Whether it waits for a nonce before its own that nobody has sent. */
+      readonly isGapped: boolean;
       /** Where it was asked for, and this node is the sequencer. */
       readonly admission?: AdmissionProof;
     }
@@ -44,6 +46,7 @@ export type SubmitAnswer =
 export interface DroppedTransaction {
   readonly hash: Hex;
   readonly accepted: bigint;
+  readonly lane: "fast" | "normal";
   readonly code: ErrorCode;
   /** The block that was open. */
   readonly blockNumber: number;

@@ -52,6 +52,7 @@ export function createFakeNode(): FakeNode {
           rank: 255,
           accepted: 1n,
           deadlineBlock: 0,
+          isGapped: false,
         };
       },
       async poolNonce(address) {
