@@ -9,7 +9,7 @@ import type { Hex } from "./bytes.ts";
 import { NORMAL_RANK, SYSTEM_RANK } from "./classify.ts";
 import { broken, type ReceiptTrust, type ReceiptVerdict } from "./receipt-trust.ts";
 import { type AdmissionGroup, admissionGroupDigest } from "./signed.ts";
-import { treeLeafHash, treePath, treePathHolds, type TreeLeaf } from "./tree.ts";
+import { treeLeafHash, treePathHolds, type TreeLeaf, type TreePaths } from "./tree.ts";
 import { accept } from "./verdict.ts";
 
 const TREE = "admissionRoot";
@@ -43,15 +43,15 @@ export function admissionLeafHash(leaf: AdmissionLeaf, index: number): Uint8Arra
   return treeLeafHash(TREE, index, leafWords(leaf));
 }
 
-/** The receipt of the leaf at `index`; `leafHashes` are those of its whole group. */
+/** The receipt of the leaf at `index`; `paths` are those of its whole group. */
 export function admissionReceipt(
   group: AdmissionGroup,
   signature: Uint8Array,
-  leafHashes: readonly Uint8Array[],
+  paths: TreePaths,
   index: number,
   leaf: AdmissionLeaf,
 ): AdmissionReceipt {
-  return { leaf, index, path: treePath(leafHashes, index), group, signature };
+  return { leaf, index, path: paths.path(index), group, signature };
 }
 
 /** Whether the sequencer has promised this. Errors: verdict `RECEIPT_INVALID`, `data.part`. */

@@ -22,7 +22,7 @@ import { decodeLeaves } from "./flashblock-leaves.ts";
 import { broken, type ReceiptTrust, type ReceiptVerdict } from "./receipt-trust.ts";
 import { flashblockDigest } from "./signed.ts";
 import type { SignedFlashblock } from "./signed-flashblock.ts";
-import { leafHashes, treePath, treePathHolds } from "./tree.ts";
+import { leafHashes, treePathHolds, TreePaths } from "./tree.ts";
 import { accept } from "./verdict.ts";
 
 export interface InclusionReceipt {
@@ -59,14 +59,16 @@ export function inclusionReceipts(flashblock: SignedFlashblock): {
     "resultRoot",
     leaves.map(({ result }) => resultWords(result)),
   );
+  const lanePaths = new TreePaths(laneHashes);
+  const resultPaths = new TreePaths(resultHashes);
   const { header, resultRoot, gasUsed, signature } = flashblock;
   return {
     count: leaves.length,
     receipt(index) {
       const leaf = leaves[index];
       if (leaf === undefined) throw new RangeError("no such transaction");
-      const lanePath = treePath(laneHashes, index);
-      const resultPath = treePath(resultHashes, index);
+      const lanePath = lanePaths.path(index);
+      const resultPath = resultPaths.path(index);
       return { header, resultRoot, gasUsed, index, ...leaf, lanePath, resultPath, signature };
     },
   };

@@ -70,20 +70,34 @@ export class TreeBuilder {
   }
 }
 
-/**
- * Siblings from the leaf to the top, for `treePathHolds`. The index must be one of the leaves'.
- * A level where the node moves up alone adds nothing.
- */
-export function treePath(hashes: readonly Uint8Array[], index: number): Hex[] {
-  if (!(index in hashes)) throw new RangeError("no such leaf");
-  const path: Hex[] = [];
-  let position = index;
-  for (let level = hashes; level.length > 1; level = parents(level)) {
-    const sibling = level[position % 2 === 0 ? position + 1 : position - 1];
-    if (sibling !== undefined) path.push(toHex(sibling));
-    position = Math.floor(position / 2);
+/** The paths of a tree's leaves: what is between them and the top is hashed once for all. */
+export class TreePaths {
+  /** From the leaves up; the last one has one node, or none in an empty tree. */
+  readonly #levels: (readonly Uint8Array[])[];
+
+  constructor(leafHashes: readonly Uint8Array[]) {
+    this.#levels = [leafHashes];
+    for (let level = leafHashes; level.length > 1;) {
+      level = parents(level);
+      this.#levels.push(level);
+    }
   }
-  return path;
+
+  /**
+   * Siblings from the leaf to the top, for `treePathHolds`. The index must be one of the leaves'.
+   * A level where the node moves up alone adds nothing.
+   */
+  path(index: number): Hex[] {
+    if (!(index in (this.#levels[0] ?? []))) throw new RangeError("no such leaf");
+    const path: Hex[] = [];
+    let position = index;
+    for (const level of this.#levels) {
+      const sibling = level[position % 2 === 0 ? position + 1 : position - 1];
+      if (sibling !== undefined) path.push(toHex(sibling));
+      position = Math.floor(position / 2);
+    }
+    return path;
+  }
 }
 
 /** What a path claims: that `leaf` is number `index` of the `count` leaves under `root`. */

@@ -10,6 +10,7 @@ import type { AdmissionGroup } from "../lanes/signed.ts";
 import type { ErrorCode, ErrorData } from "./errors.ts";
 import type { BlockRef } from "./primitives/block.ts";
 import type { UserTransaction } from "./primitives/transaction.ts";
+import type { ThreadShares } from "./thread-load.ts";
 
 /** Channel names of `port.ts` between the sequencing thread and an RPC thread. */
 export const NODE_API_CHANNEL = "node";
@@ -35,6 +36,8 @@ export type SubmitAnswer =
       readonly accepted: bigint;
       /** The last block in which it may stand; 0 for the normal lane, which has none. */
       readonly deadlineBlock: number;
+      /** Whether it waits for a nonce before its own that nobody has sent. */
+      readonly isGapped: boolean;
       /** Where it was asked for, and this node is the sequencer. */
       readonly admission?: AdmissionProof;
     }
@@ -44,6 +47,7 @@ export type SubmitAnswer =
 export interface DroppedTransaction {
   readonly hash: Hex;
   readonly accepted: bigint;
+  readonly lane: "fast" | "normal";
   readonly code: ErrorCode;
   /** The block that was open. */
   readonly blockNumber: number;
@@ -67,6 +71,11 @@ export interface NodeStatus {
   readonly nextBatchIndex: number;
   /** Delay of the sequencing thread's event loop since the last time somebody asked. */
   readonly loopDelayMs: { readonly p50: number; readonly p99: number; readonly max: number };
+  /**
+   * Share of the time since then, 0 to 1, in which each thread's event loop had something to do;
+   * threads of one kind add up.
+   */
+  readonly threads: ThreadShares;
   /** `null` while the node sequences or follows without trouble. */
   readonly trouble: string | null;
   /** Why the last blocks from peers were refused, newest first, at most 16. */

@@ -26,6 +26,7 @@ import { PreemptionSignal } from "./preemption-signal.ts";
 import type { Sequencing } from "./sequencer/sequencing.ts";
 import type { Settlement } from "./settlement/settlement-client.ts";
 import { type BlockCommit, NO_ADMISSIONS, type Store } from "./storage/store.ts";
+import { ThreadLoad } from "./thread-load.ts";
 import { createWorkerPool, type WorkerPool } from "./workers/pool.ts";
 
 /** What both roles have. */
@@ -42,6 +43,7 @@ export interface Core {
   readonly l1: L1View;
   /** Makes a long normal transaction give way. */
   readonly preemption: PreemptionSignal;
+  readonly load: ThreadLoad;
   /** Ends the node. */
   readonly fail: Fail;
 }
@@ -105,8 +107,10 @@ export async function createCore(
   fail: Fail,
 ): Promise<Core> {
   const { rollup, dataDir } = config;
+  const speculates = config.role === "sequencer";
+  const load = new ThreadLoad("sequencing");
   const pool = await createWorkerPool(
-    { size: config.workers, dataDir, rollup, verifiers: verifierThreads(config) },
+    { size: config.workers, dataDir, rollup, verifiers: verifierThreads(config), speculates, load },
     log.child("workers"),
     fail,
   );
@@ -154,6 +158,7 @@ export async function createCore(
     equivocation,
     l1,
     preemption: signal,
+    load,
     fail,
   };
 }

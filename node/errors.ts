@@ -123,6 +123,12 @@ export const ERRORS = {
     4,
     "The transaction was taken in and not executed in the time that was given.",
   ),
+  SYNC_GAPPED: row(
+    "reset",
+    "ignore",
+    5,
+    "The transaction was taken in and waits for one with a lower nonce; send that first.",
+  ),
   SEQUENCER_UNREACHABLE: row(
     "retry",
     "ignore",

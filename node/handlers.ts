@@ -126,6 +126,7 @@ export function createApi(core: Core, late: Late): NodeApi {
         ...counts(),
         nextBatchIndex: chain.cursor().nextBatchIndex,
         loopDelayMs: loopDelay(),
+        threads: core.load.shares(),
         trouble: settlement?.trouble?.code ?? null,
         refusals: late.follow?.refusals() ?? [],
         equivocations: equivocation.found(),

@@ -7,6 +7,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
+import type { Worker } from "node:worker_threads";
 import { fromHex, type Hex, ZERO_HASH } from "../lanes/bytes.ts";
 import { encodeSignedFlashblock } from "../lanes/signed-flashblock.ts";
 import { parsePolicy, type Policy } from "../lanes/policy.ts";
@@ -20,7 +21,7 @@ import { createLogger, type Logger } from "./log.ts";
 import { createFollow } from "./p2p/follow.ts";
 import { createForwarded } from "./p2p/forwarded.ts";
 import { createNetwork, type Network } from "./p2p/network-client.ts";
-import { connect, type PortLike, type Remote, serve } from "./port.ts";
+import { connect, type Remote, serve } from "./port.ts";
 import { hasNativeSecp256k1 } from "./primitives/hash.ts";
 import type { UserTransaction } from "./primitives/transaction.ts";
 import {
@@ -45,8 +46,8 @@ export interface Node {
   start(): Promise<void>;
   /** Stops everything in reverse order; idempotent. */
   stop(): Promise<void>;
-  /** Serves `NodeApi` on the port and pushes `NodeEvents`; returns a function that disconnects. */
-  connectRpc(port: PortLike): () => void;
+  /** Serves `NodeApi` to the RPC thread and pushes `NodeEvents`; returns a function that disconnects. */
+  connectRpc(thread: Worker): () => void;
   /** Settles when the node has ended; rejects with the fatal error that ended it. */
   readonly done: Promise<void>;
   /** Memory of the signal that a thread raises when it submits a fast transaction. */
@@ -81,7 +82,7 @@ function startNetwork(core: Core, late: Late, genesisHash: Hex, fail: Fail): Pro
       return Promise.resolve({ chainId, genesisHash, unsafe: unsafe.number, safe: safe.number });
     },
   };
-  return createNetwork(options, handlers, core.log.child("p2p"), fail);
+  return createNetwork(options, handlers, core.log.child("p2p"), core.load, fail);
 }
 
 /** Sends an event to every RPC thread. */
@@ -92,6 +93,8 @@ function sequencingOf(core: Core, network: Network, tell: Tell): Promise<Sequenc
   const { config, policy, store, chain, engine, pool, l1, preemption, fail } = core;
   const { rollup, txpool, sequencer } = config;
   if (sequencer.key === null) throw new NodeError("CONFIG_INVALID", { key: "sequencer.key" });
+  const { speculator } = pool;
+  if (speculator === null) throw new NodeError("INTERNAL", { worker: "speculate" });
   const log = core.log.child("sequencer");
   const clock = systemClock;
   return createSequencing(
@@ -111,6 +114,7 @@ function sequencingOf(core: Core, network: Network, tell: Tell): Promise<Sequenc
       l1,
       clock,
       preemption,
+      speculator,
       verifier: createVerifier(pool.verifiers, { sampleEvery: sequencer.verifyEvery }),
       recoverSenders: (raws) => pool.recoverSenders(raws),
       yieldTurn: async () => {
@@ -301,9 +305,10 @@ async function assemble(
       if (config.role === "sequencer" && !isStopping()) loop = sequence().catch(fail);
     },
     stop: () => (stopping ??= stop()),
-    connectRpc(port) {
-      const stopServing = serve(port, NODE_API_CHANNEL, { ...createApi(core, late) });
-      const events = connect<NodeEvents>(port, NODE_EVENTS_CHANNEL);
+    connectRpc(thread) {
+      core.load.watch("rpc", thread);
+      const stopServing = serve(thread, NODE_API_CHANNEL, { ...createApi(core, late) });
+      const events = connect<NodeEvents>(thread, NODE_EVENTS_CHANNEL);
       listeners.add(events.remote);
       return () => {
         stopServing();
@@ -338,7 +343,13 @@ function startSettlement(
     cursor: chain.cursor(),
     genesisHash,
   };
-  return createSettlement(options, handlers, pool.connectPort(), log.child("settlement"));
+  return createSettlement(
+    options,
+    handlers,
+    pool.connectPort(),
+    log.child("settlement"),
+    core.load,
+  );
 }
 
 interface Deferred {

@@ -19,6 +19,7 @@ import { createDeadline } from "./execution/embedded/deadline.ts";
 import { traceTransactions } from "./execution/embedded/replay.ts";
 import { type BlockContext, ROLLUP_BLOB_BASE_FEE } from "./execution/embedded/rules.ts";
 import {
+  contextOfPending,
   createPendingBlocks,
   type PendingBlocks,
   type PendingBody,
@@ -152,10 +153,6 @@ function contextOfHeader(header: Header): BlockContext {
   const baseFee = header.baseFeePerGas;
   const blobBaseFee = ROLLUP_BLOB_BASE_FEE;
   return { number, timestamp, gasLimit, baseFee, blobBaseFee, beneficiary, prevRandao, parentHash };
-}
-
-function contextOfPending({ environment, parentHash }: PendingView): BlockContext {
-  return { ...environment, parentHash, blobBaseFee: ROLLUP_BLOB_BASE_FEE };
 }
 
 /**

@@ -55,7 +55,7 @@ export function toRpcError(error: unknown): RpcError {
   if (error.code === "EXECUTION_REVERTED" && typeof output === "string")
     return revertError(output as Hex);
   // EIP-7966: the hash itself is the data.
-  if (error.code === "SYNC_TIMEOUT")
+  if (error.code === "SYNC_TIMEOUT" || error.code === "SYNC_GAPPED")
     return { ...rpcError(error.code, error.data), data: error.data["hash"] };
   return rpcError(error.code, error.data);
 }

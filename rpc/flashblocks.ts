@@ -18,9 +18,20 @@ import { NodeError } from "../node/errors.ts";
 
 /** Flashblocks kept are of this many blocks: the open one, and those on their way to the store. */
 const BLOCKS_KEPT = 8;
-/** Bytes of flashblocks kept, whatever their number; the newest always stays. */
-const BYTES_KEPT = 32 * 1024 * 1024;
-const DROPS_KEPT = 16_384;
+/** What a byte of a flashblock comes to in memory, with its index, its leaves and its trees. */
+const MEMORY_A_BYTE = 18;
+
+/** What is kept. */
+export interface FlashblockBounds {
+  /** Bytes of memory, whatever the number of flashblocks; the newest always stays. */
+  readonly bytesMax: number;
+  readonly dropsMax: number;
+}
+
+export const FLASHBLOCK_BOUNDS: FlashblockBounds = {
+  bytesMax: 128 * 1024 * 1024,
+  dropsMax: 16_384,
+};
 
 /** A flashblock and the places in it, decoded when it is needed. */
 export class KnownFlashblock {
@@ -53,16 +64,26 @@ export interface FlashblockPlace {
 }
 
 export class Flashblocks {
+  readonly #bounds: FlashblockBounds;
   #known: KnownFlashblock[] = [];
   #bytes = 0;
   readonly #places = new Map<Hex, FlashblockPlace>();
   readonly #drops = new Map<Hex, DroppedTransaction>();
 
+  constructor(bounds = FLASHBLOCK_BOUNDS) {
+    this.#bounds = bounds;
+  }
+
+  /** Flashblocks kept. */
+  get size(): number {
+    return this.#known.length;
+  }
+
   /** The next flashblock; one that was announced before, after a pause, takes its place. */
   add(bytes: Uint8Array): KnownFlashblock {
     const flashblock = new KnownFlashblock(bytes);
     this.#known.push(flashblock);
-    this.#bytes += bytes.length;
+    this.#bytes += MEMORY_A_BYTE * bytes.length;
     let index = 0;
     for (const hash of flashblockHashes(bytes))
       this.#places.set(toHex(hash), { flashblock, index: index++ });
@@ -73,7 +94,8 @@ export class Flashblocks {
   addDrop(drop: DroppedTransaction): void {
     this.#drops.set(drop.hash, drop);
     const [oldest] = this.#drops.keys();
-    if (this.#drops.size > DROPS_KEPT && oldest !== undefined) this.#drops.delete(oldest);
+    if (this.#drops.size > this.#bounds.dropsMax && oldest !== undefined)
+      this.#drops.delete(oldest);
   }
 
   find(hash: Hex): FlashblockPlace | null {
@@ -88,9 +110,9 @@ export class Flashblocks {
     let oldest = this.#known[0];
     while (oldest !== undefined && this.#known.length > 1) {
       const isOld = oldest.blockNumber <= newest - BLOCKS_KEPT;
-      if (!isOld && this.#bytes <= BYTES_KEPT) return;
+      if (!isOld && this.#bytes <= this.#bounds.bytesMax) return;
       this.#known.shift();
-      this.#bytes -= oldest.bytes.length;
+      this.#bytes -= MEMORY_A_BYTE * oldest.bytes.length;
       for (const hash of flashblockHashes(oldest.bytes)) {
         const key = toHex(hash);
         if (this.#places.get(key)?.flashblock === oldest) this.#places.delete(key);

@@ -78,8 +78,8 @@ export const FEE_HISTORY_PERCENTILES_MAX = 100;
 /** Time that `eth_sendRawTransactionSync` waits, and the most that may be asked for. */
 export const SYNC_TIMEOUT_MS = 2000;
 export const SYNC_TIMEOUT_MAX_MS = 30_000;
-/** Callers that wait for a transaction, in one thread. */
-export const WAITERS_MAX = 4096;
+/** Callers that wait for a transaction, in one thread: they leave most of `requestsMax` to others. */
+export const WAITERS_MAX = 512;
 /** Transactions that one subscription to preconfirmations names. */
 export const PRECONFIRMATION_HASHES_MAX = 256;
 

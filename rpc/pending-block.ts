@@ -1,7 +1,8 @@
 /**
- * The open block in the form of a block, as far as it is one: what is known only when it is sealed
- * (its hash, its roots) is `null` in JSON, and the zero hash where a client library must have one:
- * in its receipts, logs and transactions, as other nodes with flashblocks answer.
+ * The open block in the form of a block, as far as it is one. What is known only when it is sealed:
+ * its hash, its nonce and its size are `null`, as the JSON-RPC specification has a pending block; its
+ * roots are the zero hash, because cast, viem and ethers take no block without them, and so is its
+ * hash in its receipts, logs and transactions, as other nodes with flashblocks answer.
  */
 import { ZERO_HASH } from "../lanes/bytes.ts";
 import type { Block } from "../node/primitives/block.ts";
@@ -53,9 +54,7 @@ export function pendingBody({
 export function bodyToJson({ block, receipts, isPending }: BlockBody, whole: boolean): JsonObject {
   const json = blockToJson(block, whole ? receipts : null);
   if (!isPending) return json;
-  const unknown = ["hash", "nonce", "stateRoot", "transactionsRoot", "receiptsRoot"];
-  const later = ["withdrawalsRoot", "parentBeaconBlockRoot", "requestsHash", "size"];
-  return { ...json, ...Object.fromEntries([...unknown, ...later].map((name) => [name, null])) };
+  return { ...json, hash: null, nonce: null, size: null };
 }
 
 function bloomOf(receipts: readonly Receipt[]): Uint8Array {

@@ -72,9 +72,11 @@ function wants({ lane, hashes }: PreconfirmationCriteria, rank: number, hash: He
   return (lane === "all" || (lane === "fast") === isFast) && (hashes?.has(hash) ?? true);
 }
 
-/** A drop says no lane: whoever watches any transaction hears of all of them. */
-export function wantsDrop({ hashes }: PreconfirmationCriteria, { hash }: DroppedTransaction) {
-  return hashes?.has(hash) ?? true;
+export function wantsDrop(
+  { lane, hashes }: PreconfirmationCriteria,
+  drop: Pick<DroppedTransaction, "hash" | "lane">,
+): boolean {
+  return (lane === "all" || lane === drop.lane) && (hashes?.has(drop.hash) ?? true);
 }
 
 interface Watcher {
@@ -104,11 +106,13 @@ export function tellPreconfirmations<W extends Watcher>(
   }
 }
 
-export function dropToJson({ hash, accepted, code, blockNumber }: DroppedTransaction): JsonObject {
+export function dropToJson(drop: DroppedTransaction): JsonObject {
+  const { hash, accepted, lane, code, blockNumber } = drop;
   const { message } = new NodeError(code);
   return {
     type: "drop",
     hash,
+    lane,
     accepted: quantity(accepted),
     code,
     message,

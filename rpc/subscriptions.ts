@@ -212,9 +212,12 @@ export function createSubscriptions(deps: {
       });
     },
     dropped(drop) {
-      const result = JSON.stringify(dropToJson(drop));
-      for (const { id, subscriber, criteria } of registry.of("preconfirmations"))
-        if (wantsDrop(criteria.preconfirmations, drop)) subscriber.send(notification(id, result));
+      let result: string | null = null;
+      for (const { id, subscriber, criteria } of registry.of("preconfirmations")) {
+        if (!wantsDrop(criteria.preconfirmations, drop)) continue;
+        result ??= JSON.stringify(dropToJson(drop));
+        subscriber.send(notification(id, result));
+      }
     },
   };
 

@@ -10,7 +10,8 @@ import type { Hex } from "../../lanes/bytes.ts";
 import type { Block } from "../primitives/block.ts";
 import type { Header } from "../primitives/header.ts";
 import type { Receipt } from "../primitives/receipt.ts";
-import type { Transaction } from "../primitives/transaction.ts";
+import type { Transaction, UserTransaction } from "../primitives/transaction.ts";
+import type { Speculated, SpeculationRequest } from "./speculation.ts";
 import type { AccountRecord, StateDiff, TrieNodeChange } from "../storage/state.ts";
 
 /** What a block takes from its parent beside the hash. */
@@ -44,7 +45,9 @@ export type RejectionCode =
   /** Gave way to the fast lane; it may be tried again. */
   | "PREEMPTED"
   /** Reverted or failed, and was applied as one that is kept only where it succeeds. */
-  | "TX_REVERTED";
+  | "TX_REVERTED"
+  /** What was executed aside has read what is written since; it may be tried again. */
+  | "STALE";
 
 export type ApplyResult =
   | { readonly ok: true; readonly receipt: Receipt }
@@ -55,6 +58,11 @@ export interface ApplyOptions {
   readonly preemptible?: boolean;
   /** Kept only where it succeeds. @default false */
   readonly onlySuccess?: boolean;
+  /**
+   * Its execution aside, begun after `beginSpeculation` was called last: taken where it is what
+   * execution in place would have come to. @default null
+   */
+  readonly speculated?: Speculated | null;
 }
 
 export interface ExecutedBlock {
@@ -91,6 +99,16 @@ export interface Engine {
    * the parent's hash is not known: then what it holds belongs to the next slice.
    */
   endSlice(): BlockSlice | null;
+  /**
+   * What is executed aside from now on stands on what is written by now. Call right after
+   * `endSlice`.
+   */
+  beginSpeculation(): void;
+  /**
+   * What execution aside needs to know of a transaction's price here; `null` where it cannot stand
+   * at this place.
+   */
+  price(transaction: UserTransaction): Pick<SpeculationRequest, "gasPrice" | "charge"> | null;
   /**
    * Ends the open block; resolves when its roots are hashed. The next one may be opened on it as
    * soon as this was called, and sealed when this one is committed.

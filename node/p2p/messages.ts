@@ -108,6 +108,7 @@ const submitAnswerSchema = z.union([
       .regex(/^[1-9]\d{0,21}$/)
       .transform(BigInt),
     deadlineBlock: z.number().int().min(0),
+    isGapped: z.boolean(),
   }),
   z.strictObject({
     ok: z.literal(false),

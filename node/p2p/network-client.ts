@@ -8,6 +8,7 @@ import { NodeError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { connect, serve } from "../port.ts";
 import type { UserTransaction } from "../primitives/transaction.ts";
+import type { ThreadLoad } from "../thread-load.ts";
 import type { NetworkHandlers, NetworkOptions, NetworkService } from "./network.ts";
 import { HANDLERS_CHANNEL, LOG_CHANNEL, type LogLine, SERVICE_CHANNEL } from "./worker-channels.ts";
 
@@ -30,12 +31,14 @@ export async function createNetwork(
   options: NetworkOptions,
   handlers: NetworkHandlers,
   log: Logger,
+  load: ThreadLoad,
   onFailed: (error: NodeError) => void,
 ): Promise<Network> {
   const worker = new Worker(new URL("./worker.js", import.meta.url), {
     name: "p2p",
     workerData: options,
   });
+  load.watch("p2p", worker);
   const client = connect<Network>(worker, SERVICE_CHANNEL);
   serve(worker, HANDLERS_CHANNEL, {
     onBlock: (bytes: Uint8Array, peerId: string) => handlers.onBlock(bytes, peerId),

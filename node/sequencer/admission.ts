@@ -173,7 +173,8 @@ class AdmissionDesk implements Admission {
     this.pool.activate(admitted.value);
     this.#deps.onAccepted(hash);
     this.#deps.onReady();
-    const answer = { ok: true, hash, lane, rank, accepted, deadlineBlock } as const;
+    const isGapped = transaction.nonce >= this.pool.nextNonce(transaction.sender);
+    const answer = { ok: true, hash, lane, rank, accepted, deadlineBlock, isGapped } as const;
     return wantsReceipt ? { ...answer, admission } : answer;
   }
 
@@ -258,7 +259,10 @@ class AdmissionDesk implements Admission {
       });
   }
 
-  async #noteDrop({ transaction, accepted }: PooledTransaction, code: ErrorCode): Promise<void> {
+  async #noteDrop(
+    { transaction, accepted, rank }: PooledTransaction,
+    code: ErrorCode,
+  ): Promise<void> {
     const { promises, log } = this.#deps;
     const { hash, raw } = transaction;
     const timeMs = this.#deps.clock.nowMs();
@@ -269,7 +273,8 @@ class AdmissionDesk implements Admission {
     this.#settled.push(accepted, record.accepted);
     this.#dropped.push({ accepted, hash, timeMs, code, raw });
     log.info("transaction dropped", { hash, code });
-    this.#deps.onDropped({ hash, accepted, code, blockNumber });
+    const lane = rank === NORMAL_RANK ? "normal" : "fast";
+    this.#deps.onDropped({ hash, accepted, lane, code, blockNumber });
   }
 }
 

@@ -26,9 +26,11 @@ import type { Arrivals } from "./arrivals.ts";
 import { type AssembledFlashblock, BlockAssembly, SYSTEM_PLACE } from "./block-assembly.ts";
 import { Candidates, type Excluded } from "./candidates.ts";
 import { Courtesy } from "./courtesy.ts";
+import { HeavySlot, optionsOf } from "./heavy-slot.ts";
 import { isScarce, NormalTurns, waitMs } from "./pacing.ts";
 import { type ReplayedFlashblock, replayFlashblock } from "./replayed.ts";
 import { Selection } from "./selection.ts";
+import type { Speculation } from "./speculation.ts";
 import { type BlockPlan, flashblockTime } from "./timetable.ts";
 
 /** Normal work in one flashblock before it ends. */
@@ -43,8 +45,6 @@ const NORMAL_TURN_MS = 5;
  * disk: nobody would hear the disk while a longer one runs.
  */
 const LIGHT_GAS = 100_000n;
-/** Aborts of a normal transaction before it runs to its end in a block's heavy slot. */
-const ABORTS_MAX = 3;
 
 export interface BuilderDeps {
   readonly chain: Chain;
@@ -55,6 +55,8 @@ export interface BuilderDeps {
   readonly arrivals: Arrivals;
   /** Makes a long normal transaction give way; raised by whoever hands a fast one in. */
   readonly preemption: PreemptionSignal;
+  /** Where long normal transactions are executed aside. */
+  readonly speculation: Pick<Speculation, "has" | "offer" | "take">;
   /** A block opens: what waited is looked at again, what has waited too long goes. */
   openPool(baseFee: bigint, blockNumber: number): void;
   /** Whether a fast transaction is taken in and about to become durable. */
@@ -118,8 +120,7 @@ class BlockBuilding {
   readonly #candidates: Candidates;
   readonly #courtesy: Courtesy;
   readonly #signatures: Promise<Uint8Array>[] = [];
-  /** Gas limits left to transactions that nothing interrupts any more. */
-  #heavyGasLeft: bigint;
+  readonly #heavy: HeavySlot;
   #startedAtMs = 0;
   /** Normal work ended with some left over: it goes on as soon as the fast lane lets it. */
   #isNormalLeft = false;
@@ -137,7 +138,7 @@ class BlockBuilding {
     const { chain, policy, pool } = deps;
     this.#attributes = chain.attributes(plan.origin, tip.origin);
     this.#timestampMs = tip.timestampMs;
-    this.#heavyGasLeft = BigInt(policy.document.normal.heavyGas);
+    this.#heavy = new HeavySlot(deps.speculation, BigInt(policy.document.normal.heavyGas));
     this.#assembly = new BlockAssembly(
       {
         chainId: policy.document.chainId,
@@ -334,19 +335,17 @@ class BlockBuilding {
     }
   }
 
-  /**
-   * A normal candidate can be aborted by the fast lane; one that was too often runs to its end, as
-   * far as the block's heavy gas goes. DESIGN 4.
-   */
   async #buildNormal(item: PooledTransaction): Promise<Outcome> {
-    if (item.aborts < ABORTS_MAX) return this.#build(item, { preemptible: true });
-    const { gasLimit } = item.transaction;
-    if (gasLimit > this.#heavyGasLeft) {
-      this.#deps.pool.park(item);
+    const { pool } = this.#deps;
+    const way = this.#heavy.wayOf(item);
+    if (way === null) {
+      pool.park(item);
       return "left";
     }
-    const outcome = await this.#build(item, {});
-    if (outcome === "built") this.#heavyGasLeft -= gasLimit;
+    const outcome = await this.#build(item, optionsOf(way));
+    if (way === "whole" && outcome === "built") this.#heavy.took(item);
+    if (typeof way === "object" && outcome === "stale")
+      pool.spend(item.transaction.sender, way.elapsedMs);
     return outcome;
   }
 

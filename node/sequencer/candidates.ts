@@ -21,8 +21,8 @@ const WAITS_FOR_NEXT_BLOCK: ReadonlySet<RejectionCode> = new Set([
   "BLOCK_GAS_EXCEEDED",
 ]);
 
-/** Not in this block, or gone; or it gave way and may be tried again. */
-export type Excluded = "left" | "aborted";
+/** Not in this block, or gone; or it gave way, or what was executed aside is void: try it again. */
+export type Excluded = "left" | "aborted" | "stale";
 
 export interface CandidatesDeps {
   readonly engine: Engine;
@@ -58,6 +58,10 @@ export class Candidates {
     if (code === "PREEMPTED") {
       item.aborts += 1;
       return "aborted";
+    }
+    if (code === "STALE") {
+      item.conflicts += 1;
+      return "stale";
     }
     if (code === "TX_REVERTED") pool.strike(item.transaction.sender);
     if (code === "INSUFFICIENT_FUNDS") pool.short(item);

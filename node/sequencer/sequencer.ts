@@ -15,7 +15,7 @@ import { encodeLaneState } from "../../lanes/lane-state.ts";
 import type { ExecutedFlashblock } from "../../lanes/signed-flashblock.ts";
 import type { Verdict } from "../../lanes/verdict.ts";
 import type { LaneResult } from "../../lanes/verify.ts";
-import type { PackedSlice } from "../api.ts";
+import type { PackedSlice, PendingSlice } from "../api.ts";
 import { type Chain, type ChainTip, GENESIS_TERM } from "../chain/chain.ts";
 import type { L1View } from "../chain/l1-view.ts";
 import { NodeError } from "../errors.ts";
@@ -36,6 +36,7 @@ import type { SequencingEvents } from "./sequencing.ts";
 import type { Signer } from "./signer.ts";
 import { createPlanner, type Planner } from "./planner.ts";
 import type { BlockPlan } from "./timetable.ts";
+import type { Speculation } from "./speculation.ts";
 import type { BlockCheck, Verifier } from "./verifier.ts";
 
 /** How often the loop looks again for an L1 block it cannot do without. */
@@ -51,9 +52,13 @@ export interface SequencerDeps {
   readonly admission: Admission;
   /** Flashblocks that were promised and are in no block of the chain. */
   readonly promised: readonly PromisedBlock[];
-  readonly builder: Omit<BuilderDeps, "stopping" | "maySeal" | "onSlice" | "promise" | "log">;
+  readonly builder: Omit<
+    BuilderDeps,
+    "speculation" | "stopping" | "maySeal" | "onSlice" | "promise" | "log"
+  >;
   readonly promises: Pick<PromiseLog, "flashblock">;
   readonly verifier: Verifier;
+  readonly speculation: Speculation;
   readonly signer: Signer;
   readonly events: Pick<
     SequencingEvents,
@@ -133,7 +138,7 @@ class SequencingLoop implements Sequencer {
 
   /** Builds and seals one block; the rest of its way it goes while the next one is built. */
   async #buildOne(plan: BlockPlan): Promise<void> {
-    const { builder, admission, verifier, log } = this.#deps;
+    const { builder, admission, verifier, speculation, log } = this.#deps;
     const { engine } = builder;
     const check = verifier.begin();
     // On the head nothing is waited for; behind a sealed block its commit is.
@@ -152,6 +157,7 @@ class SequencingLoop implements Sequencer {
     const records = [...(promised?.records ?? [])];
     const deps: BuilderDeps = {
       ...builder,
+      speculation,
       stopping: () => this.#isEnding(),
       maySeal: () => !this.#isFinishing,
       promise: (flashblock, isJournaled) => this.#promise(flashblock, isJournaled, records),
@@ -232,7 +238,7 @@ class SequencingLoop implements Sequencer {
   #announce({ timestamp, origin }: BlockPlan, index: number, slice: PackedSlice): void {
     const { chain, builder } = this.#deps;
     const { number, isCommitted } = this.#tip;
-    this.#deps.events.onPendingSlice({
+    const told: PendingSlice = {
       environment: {
         number: number + 1,
         timestamp,
@@ -244,7 +250,9 @@ class SequencingLoop implements Sequencer {
       parentHash: isCommitted ? chain.head().hash : null,
       index,
       slice,
-    });
+    };
+    this.#deps.speculation.onSlice(told);
+    this.#deps.events.onPendingSlice(told);
   }
 
   /** What the check must know of the block that is built on the head. */
@@ -273,6 +281,7 @@ class SequencingLoop implements Sequencer {
     const [executed, { mismatch, order }, signatures] = await Promise.all([
       sealing.then((sealed) => {
         const { header, hash } = sealed.block;
+        this.#deps.speculation.onSealed({ number: header.number, hash });
         this.#deps.events.onPendingSealed({ number: header.number, hash });
         return sealed;
       }),

@@ -14,7 +14,9 @@ import { type Chain, GENESIS_TERM } from "../chain/chain.ts";
 import type { L1View } from "../chain/l1-view.ts";
 import type { Clock } from "../clock.ts";
 import type { Engine } from "../execution/engine.ts";
+import type { SpeculationService } from "../execution/speculation.ts";
 import type { Logger } from "../log.ts";
+import type { Remote } from "../port.ts";
 import type { PreemptionSignal } from "../preemption-signal.ts";
 import type { BlockRef } from "../primitives/block.ts";
 import type { RollupConfig } from "../rollup-config.ts";
@@ -24,6 +26,7 @@ import { createArrivals } from "./arrivals.ts";
 import { promisedBlocks } from "./promised-blocks.ts";
 import { createPromiseLog } from "./promises.ts";
 import { createSequencer, type Sequencer } from "./sequencer.ts";
+import { Speculation } from "./speculation.ts";
 import { checkSigner, createSigner, type Signer } from "./signer.ts";
 import type { Verifier } from "./verifier.ts";
 
@@ -58,6 +61,8 @@ export interface SequencingDeps {
   readonly l1: L1View;
   readonly clock: Clock;
   readonly verifier: Verifier;
+  /** Executes long normal transactions aside. */
+  readonly speculator: Remote<SpeculationService>;
   readonly preemption: PreemptionSignal;
   recoverSenders(raws: readonly Uint8Array[]): Promise<readonly (Hex | null)[]>;
   /** Gives the event loop one turn. */
@@ -119,6 +124,9 @@ export async function createSequencing(
       log,
     },
   );
+  const { pool } = admission;
+  const service = deps.speculator;
+  const speculation = new Speculation({ service, engine, pool, clock, arrivals, log });
   const restored = await admission.restore(number);
   const sequencer = createSequencer({
     rollup,
@@ -130,11 +138,12 @@ export async function createSequencing(
     promises,
     signer,
     verifier,
+    speculation,
     events,
     builder: {
       chain,
       engine,
-      pool: admission.pool,
+      pool,
       policy,
       clock,
       arrivals,

@@ -6,6 +6,7 @@ import { type MessagePort, Worker } from "node:worker_threads";
 import { NodeError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { connect, type Remote, serve } from "../port.ts";
+import type { ThreadLoad } from "../thread-load.ts";
 import {
   SETTLEMENT_CHANNEL,
   SETTLEMENT_HANDLERS_CHANNEL,
@@ -37,12 +38,14 @@ export async function createSettlement(
   handlers: SettlementHandlers,
   poolPort: MessagePort,
   log: Logger,
+  load: ThreadLoad,
 ): Promise<Settlement> {
   const workerData: SettlementWorkerData = { options, poolPort };
   const worker = new Worker(new URL("./worker.js", import.meta.url), {
     workerData,
     transferList: [poolPort],
   });
+  load.watch("settlement", worker);
   const { failed, expectExit } = watch(worker, log);
   const service = connect<SettlementService>(worker, SETTLEMENT_CHANNEL);
   const stopServing = serve(worker, SETTLEMENT_HANDLERS_CHANNEL, {

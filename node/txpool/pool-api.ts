@@ -54,6 +54,8 @@ export interface Pool {
   included(item: PooledTransaction): void;
   /** Cannot stand in the open block; it waits for the next one and loses its number. */
   park(item: PooledTransaction): void;
+  /** One that is parked may be executed in the open block after all. */
+  unpark(item: PooledTransaction): void;
   /** A fast one that the open block has no room for; it waits for the next one with its number. */
   passOver(item: PooledTransaction): void;
   /** Parks one that its account cannot pay now; after some blocks of that it is dropped. */

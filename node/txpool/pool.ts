@@ -164,6 +164,10 @@ class Txpool implements Pool {
     this.#parked.add(item);
   }
 
+  unpark(item: PooledTransaction): void {
+    if (this.#parked.delete(item)) this.#wake(item.transaction.sender, item.transaction.nonce);
+  }
+
   passOver(item: PooledTransaction): void {
     this.#queues.remove(item);
     this.#passedOver.add(item);
@@ -253,6 +257,7 @@ class Txpool implements Pool {
       replaced: null,
       shortfalls: 0,
       aborts: 0,
+      conflicts: 0,
     };
   }
 

@@ -33,6 +33,8 @@ export interface PooledTransaction extends Promised {
   shortfalls: number;
   /** How often it was aborted for the fast lane. */
   aborts: number;
+  /** How often its execution aside came to nothing. */
+  conflicts: number;
   /** wei per gas over the open block's base fee; only meaningful while ready. */
   tip: bigint;
 }

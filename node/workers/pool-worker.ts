@@ -27,6 +27,10 @@ async function createService(channel: PoolChannel): Promise<Service> {
     }
     case "root":
       return createRootService((await openChainReader(dataDir)).trie);
+    case "speculate": {
+      const { createSpeculationService } = await import("./speculate.ts");
+      return createSpeculationService(rollup, await openChainReader(dataDir));
+    }
     case "verify": {
       const { createVerifierService } = await import("./verify.ts");
       const policy = parsePolicy(rollup.policy);

@@ -12,13 +12,15 @@ import type { Hex } from "../../lanes/bytes.ts";
 import { NodeError } from "../errors.ts";
 import type { RootHasher } from "../execution/engine.ts";
 import type { Logger } from "../log.ts";
+import type { SpeculationService } from "../execution/speculation.ts";
 import type { VerifierService } from "../execution/verification.ts";
 import { connect, type PortClient, type Remote } from "../port.ts";
 import type { RollupConfig } from "../rollup-config.ts";
 import type { RecoverService } from "./recover.ts";
+import type { ThreadLoad } from "../thread-load.ts";
 import { createRootClient, type RootService } from "./root.ts";
 
-export type PoolChannel = "recover" | "compress" | "kzg" | "root" | "verify";
+export type PoolChannel = "recover" | "compress" | "kzg" | "root" | "verify" | "speculate";
 
 export interface PoolWorkerData {
   readonly channels: readonly PoolChannel[];
@@ -39,11 +41,15 @@ export interface WorkerPoolOptions {
   readonly rollup: RollupConfig;
   /** Threads of their own for the independent check; 0 where nothing is built. */
   readonly verifiers: number;
+  /** Whether there is one for execution aside. */
+  readonly speculates: boolean;
+  readonly load: ThreadLoad;
 }
 
 export interface WorkerPool {
   readonly roots: RootHasher;
   readonly verifiers: readonly Remote<VerifierService>[];
+  readonly speculator: Remote<SpeculationService> | null;
   /** Senders of raw transactions, in order; `null` where a signature is invalid. */
   recoverSenders(raws: readonly Uint8Array[]): Promise<readonly (Hex | null)[]>;
   /** A port with the channels `compress` and `kzg`, to be transferred to another thread. */
@@ -76,20 +82,26 @@ export async function createWorkerPool(
   onFailed: (error: NodeError) => void,
 ): Promise<WorkerPool> {
   let stopping = false;
-  const { size, verifiers, dataDir, rollup } = options;
-  const start = (channels: readonly PoolChannel[]): Promise<Worker> =>
-    startThread({ channels, dataDir, rollup }, (cause) => {
+  const { size, verifiers, speculates, dataDir, rollup, load } = options;
+  const start = async (channels: readonly PoolChannel[]): Promise<Worker> => {
+    const worker = await startThread({ channels, dataDir, rollup }, (cause) => {
       if (stopping) return;
       log.error("pool thread stopped", { channels });
       onFailed(new NodeError("WORKER_FAILED", { worker: `pool (${channels.join(", ")})` }, cause));
     });
-  const [first, blobs, others, verifying] = await Promise.all([
+    load.watch(channels.join("+"), worker);
+    return worker;
+  };
+  const [first, blobs, others, verifying, speculating] = await Promise.all([
     start(["recover", "root"]),
     start(["compress", "kzg"]),
     Promise.all(Array.from({ length: size - 1 }, () => start(["recover"]))),
     Promise.all(Array.from({ length: verifiers }, () => start(["verify"]))),
+    speculates ? start(["speculate"]) : null,
   ]);
   const checks = verifying.map((worker) => connect<VerifierService>(worker, "verify"));
+  const speculation =
+    speculating === null ? null : connect<SpeculationService>(speculating, "speculate");
   const roots = connect<RootService>(first, "root");
   const recovering = [first, ...others].map((worker): RecoveringThread => {
     return { recover: connect<RecoverService>(worker, "recover"), load: 0 };
@@ -109,6 +121,7 @@ export async function createWorkerPool(
 
   return {
     verifiers: checks.map(({ remote }) => remote),
+    speculator: speculation?.remote ?? null,
     roots: createRootClient(roots.remote),
     async recoverSenders(raws) {
       const chunks: Promise<readonly (Hex | null)[]>[] = [];
@@ -126,8 +139,10 @@ export async function createWorkerPool(
       stopping = true;
       roots.close();
       for (const check of checks) check.close();
+      speculation?.close();
       for (const { recover } of recovering) recover.close();
-      await Promise.all([first, blobs, ...others, ...verifying].map(endThread));
+      const aside = speculating === null ? [] : [speculating];
+      await Promise.all([first, blobs, ...others, ...verifying, ...aside].map(endThread));
     },
   };
 }

@@ -2,26 +2,24 @@
  * `lane_*`: the policy in force, sending with a receipt, receipts, the node's view of itself, and the
  * lane order of a block in a form that whoever reads it can check by itself.
  */
-import { admissionReceipt } from "../../lanes/admission.ts";
 import type { Hex } from "../../lanes/bytes.ts";
 import { toHex, ZERO_HASH } from "../../lanes/bytes.ts";
-import { classify } from "../../lanes/classify.ts";
+import { classify, NORMAL_RANK } from "../../lanes/classify.ts";
+import type { InclusionReceipt } from "../../lanes/inclusion.ts";
 import { laneDataHash } from "../../lanes/lane-data.ts";
 import { classOfRank } from "../../lanes/policy.ts";
 import { admissionReceiptToJson, inclusionReceiptToJson } from "../../lanes/receipt-json.ts";
 import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
-import type { AdmissionProof } from "../../node/api.ts";
 import { NodeError } from "../../node/errors.ts";
 import type { Receipt } from "../../node/primitives/receipt.ts";
 import { laneTransaction } from "../../node/primitives/transaction.ts";
 import type { StoredBlock } from "../../node/storage/store.ts";
+import { AdmissionReceipts } from "../admission-receipts.ts";
 import { type JsonObject, quantity } from "../codec.ts";
 import { findBlock, resolveBlock, type RpcContext } from "../context.ts";
 import { method, type Methods } from "../method.ts";
 import { blockParam, hashParam } from "../params.ts";
 import { rawTransactionParam, sendTransaction } from "../send.ts";
-
-const HASH_BYTES = 32;
 
 function laneBlock(
   context: RpcContext,
@@ -78,17 +76,11 @@ function className({ policy }: RpcContext, rank: number): string | null {
   return classOfRank(policy, rank)?.name ?? null;
 }
 
-/** A follower has no receipt: the sequencer's answer to it carries none. */
-function receiptOf(admission: AdmissionProof | undefined): JsonObject | null {
-  if (admission === undefined) return null;
-  const { group, signature, leafHashes, index, leaf } = admission;
-  const hashes = Array.from({ length: leafHashes.length / HASH_BYTES }, (_, at) =>
-    leafHashes.subarray(at * HASH_BYTES, (at + 1) * HASH_BYTES),
-  );
-  return admissionReceiptToJson(admissionReceipt(group, signature, hashes, index, leaf));
-}
-
-async function send(context: RpcContext, raw: Hex): Promise<JsonObject> {
+async function send(
+  context: RpcContext,
+  receipts: AdmissionReceipts,
+  raw: Hex,
+): Promise<JsonObject> {
   const { hash, lane, rank, accepted, deadlineBlock, admission } = await sendTransaction(
     context,
     raw,
@@ -100,11 +92,15 @@ async function send(context: RpcContext, raw: Hex): Promise<JsonObject> {
     class: className(context, rank),
     accepted: quantity(accepted),
     deadlineBlock: quantity(deadlineBlock),
-    receipt: receiptOf(admission),
+    // A follower has none: the sequencer's answer to it carries no proof.
+    receipt: admission === undefined ? null : admissionReceiptToJson(receipts.of(admission)),
   };
 }
 
-/** What has become of a transaction; `null` for one that this node does not know. */
+/**
+ * What has become of a transaction; `null` for one that this node does not know. Until its
+ * flashblock is signed it is `queued`, executed or not: nothing is promised of its place.
+ */
 async function receipt(context: RpcContext, hash: Hex): Promise<JsonObject | null> {
   const { preconfirmations, reader, node } = context;
   const state = (status: string, more: JsonObject = {}): JsonObject => ({
@@ -116,13 +112,13 @@ async function receipt(context: RpcContext, hash: Hex): Promise<JsonObject | nul
   });
   const location = reader.chain.transactionLocation(hash);
   const inclusion = preconfirmations.inclusion(hash);
-  const json = inclusion === null ? null : inclusionReceiptToJson(inclusion);
+  const proven: JsonObject = inclusion === null ? {} : provenBy(context, inclusion);
   if (location !== null)
-    return state("sealed", { blockNumber: quantity(location.blockNumber), receipt: json });
+    return state("sealed", { blockNumber: quantity(location.blockNumber), ...proven });
   if (inclusion !== null)
     return state("preconfirmed", {
       blockNumber: quantity(inclusion.header.blockNumber),
-      receipt: json,
+      ...proven,
     });
   const pooled = await node.pooled(hash);
   if (pooled !== null) return state("queued", { lane: pooled.lane });
@@ -130,16 +126,28 @@ async function receipt(context: RpcContext, hash: Hex): Promise<JsonObject | nul
   if (drop === null) return null;
   const { message } = new NodeError(drop.code);
   const blockNumber = quantity(drop.blockNumber);
-  return state("dropped", { drop: { code: drop.code, message, blockNumber } });
+  const accepted = quantity(drop.accepted);
+  return state("dropped", { accepted, drop: { code: drop.code, message, blockNumber } });
+}
+
+function provenBy(context: RpcContext, inclusion: InclusionReceipt): JsonObject {
+  const { rank, accepted } = inclusion.lane;
+  return {
+    lane: rank === NORMAL_RANK ? "normal" : "fast",
+    class: className(context, rank),
+    accepted: quantity(accepted),
+    receipt: inclusionReceiptToJson(inclusion),
+  };
 }
 
 export function createLaneMethods(context: RpcContext): Methods {
   const { policy, rollup, node, preconfirmations } = context;
   const hash = hashParam("transactionHash");
+  const receipts = new AdmissionReceipts();
   return {
     lane_policy: method([], () => ({ hash: policy.hash, document: rollup.policy })),
     lane_status: method([], () => node.status()),
-    lane_sendRawTransaction: method([rawTransactionParam], ([raw]) => send(context, raw)),
+    lane_sendRawTransaction: method([rawTransactionParam], ([raw]) => send(context, receipts, raw)),
     lane_receipt: method([hash], ([of]) => receipt(context, of)),
     lane_proof: method([hash], ([of]) => {
       const inclusion = preconfirmations.inclusion(of);

@@ -29,8 +29,7 @@ const timeoutParam: Param<number> = {
 
 /** Sends it and waits until it is executed and promised. Source: EIP-7966. */
 async function sendSync(context: RpcContext, raw: Hex, timeoutMs: number): Promise<JsonObject> {
-  const { hash } = await sendTransaction(context, raw);
-  return context.preconfirmations.wait(hash, timeoutMs);
+  return context.preconfirmations.sync(() => sendTransaction(context, raw), timeoutMs);
 }
 
 /** One that is executed and not stored yet; its block has no hash. */

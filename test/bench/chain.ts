@@ -19,6 +19,7 @@ import type { UserTransaction } from "../../node/primitives/transaction.ts";
 import { createStore } from "../../node/storage/chain-store.ts";
 import type { StateDiff } from "../../node/storage/state.ts";
 import { type BlockCommit, NO_ADMISSIONS, type Store } from "../../node/storage/store.ts";
+import { ThreadLoad } from "../../node/thread-load.ts";
 import { createWorkerPool, type WorkerPool } from "../../node/workers/pool.ts";
 import { GENESIS_ORIGIN, POLICY, ROLLUP } from "./rollup.ts";
 
@@ -101,7 +102,10 @@ export async function openBenchChain(dataDir: string): Promise<BenchChain> {
   };
   const failures: Error[] = [];
   const pool = await createWorkerPool(
-    { size: WORKERS, verifiers: VERIFIERS, dataDir, rollup: ROLLUP },
+    {
+      ...{ size: WORKERS, verifiers: VERIFIERS, speculates: true, dataDir, rollup: ROLLUP },
+      load: new ThreadLoad("bench"),
+    },
     silentLogger,
     (error) => {
       failures.push(error);

@@ -7,6 +7,7 @@
 import type { FloodReport } from "./lanes-flood.ts";
 import type { LaneTimes, LoadReport } from "./lanes-load.ts";
 import type { Condition } from "./lanes-options.ts";
+import type { NodeStatus } from "../../node/api.ts";
 import { comparedTo, figureOf, percentile, type Row, type Target, type Unit } from "./row.ts";
 
 export const OURS = "pricelane";
@@ -18,7 +19,11 @@ export interface Measurement {
   readonly ratePerSecond: number;
   readonly load: LoadReport;
   readonly flood: FloodReport | null;
+  readonly threads: Threads | null;
 }
+
+/** Of `lane_status`. */
+export type Threads = Pick<NodeStatus, "loopDelayMs" | "threads">;
 
 interface Share {
   readonly name: string;
@@ -52,6 +57,7 @@ export function lanesRows(measurements: readonly Measurement[]): Row[] {
       ...LANES.flatMap((lane) => table.laneRows(lane)),
       ...table.ratioRow(),
       ...table.throughputRows(),
+      ...table.threadRows(),
       ...table.generatorRows(),
     ];
   });
@@ -118,6 +124,24 @@ class Table {
         Object.values(flood?.refused ?? {}).reduce((sum, count) => sum + count, 0),
       ),
     ];
+  }
+
+  /** While the EVM runs, the loop has no turn: preemption is what the fast lane does not wait. */
+  threadRows(): Row[] {
+    const delays = (["p50", "p99", "max"] as const).map((share) =>
+      this.#row(
+        `event-loop delay ${share}`,
+        "ms",
+        ({ threads }) => threads?.loopDelayMs[share] ?? NaN,
+      ),
+    );
+    const names = new Set(
+      this.#of(OURS).flatMap(({ threads }) => Object.keys(threads?.threads ?? {})),
+    );
+    const busy = [...names].map((name) =>
+      this.#row(`busy: ${name}`, "%", ({ threads }) => 100 * (threads?.threads[name] ?? NaN)),
+    );
+    return [...delays, ...busy];
   }
 
   generatorRows(): Row[] {

@@ -29,7 +29,9 @@ function measurement(system: string, condition: "idle" | "transfers", ms: number
   };
   const flood = { sent: 1, refused: {}, queuedMin: 6_000, signedLate: 0 };
   const isIdle = condition === "idle";
-  return { system, condition, ratePerSecond: 25, load, flood: isIdle ? null : flood };
+  const status = { loopDelayMs: { p50: 1, p99: 7, max: 9 }, threads: { rpc: 0.25 } };
+  const threads = system === OURS ? status : null;
+  return { system, condition, ratePerSecond: 25, load, flood: isIdle ? null : flood, threads };
 }
 
 t.test("arrivals: one in each slot, the same for the same seed", async (t) => {
@@ -64,6 +66,8 @@ t.test("rows: targets, ratios and what is lost", async (t) => {
   const p50 = row("25/s idle", "fast: inclusion p50");
   t.match(p50, { figure: { median: 2 }, peers: [{ peer: "anvil automine", ratio: 0.5 }] });
   t.equal(isMet(p50), true);
+  t.match(row("25/s idle", "event-loop delay p99"), { figure: { median: 7 }, peers: [] });
+  t.match(row("25/s idle", "busy: rpc"), { figure: { median: 25 }, unit: "%" });
   const lost = row("25/s transfers", "fast: lost");
   t.equal(lost.figure.median, 1);
   t.equal(isMet(lost), false, "one lost is a miss");
@@ -91,11 +95,24 @@ t.test("a receipt that is none does not count", async (t) => {
 t.test("on real processes every transaction has both receipts, signed", async (t) => {
   const options = parseLanesOptions(["--quick", "--seconds", "2", "--no-peers"]);
   const said: string[] = [];
-  const { measurements } = await measureLanes({ ...options, conditions: ["idle"] }, (line) => {
+  const measurements = await measureLanes({ ...options, conditions: ["idle"] }, (line) => {
     said.push(line);
   });
   t.equal(measurements.length, 1);
   t.equal(said.length, 1);
+  const [{ threads } = { threads: null }] = measurements;
+  t.ok((threads?.loopDelayMs.max ?? 0) > 0);
+  const names = [
+    "compress+kzg",
+    "p2p",
+    "recover",
+    "recover+root",
+    "rpc",
+    "sequencing",
+    "settlement",
+  ];
+  t.same(Object.keys(threads?.threads ?? {}).sort(), [...names, "speculate", "verify"]);
+  t.ok(Object.values(threads?.threads ?? {}).every((share) => share >= 0 && share <= 1));
   for (const { load } of measurements)
     for (const [lane, sent] of [
       [load.fast, 50],

@@ -11,7 +11,8 @@ import type { FloodCalls, FloodReport } from "./lanes-flood.ts";
 import type { LoadCalls } from "./lanes-load.ts";
 import { type AnvilMode, type Network, startNetwork, startPeer } from "./lanes-network.ts";
 import type { Condition, LanesOptions } from "./lanes-options.ts";
-import { lanesRows, lostIn, type Measurement, OURS } from "./lanes-rows.ts";
+import { lanesRows, lostIn, type Measurement, OURS, type Threads } from "./lanes-rows.ts";
+import { createHttpClient } from "./lanes-rpc.ts";
 import { describeMachine, formatNumber, formatRows } from "./report.ts";
 import { percentile } from "./row.ts";
 
@@ -33,21 +34,14 @@ interface Stage {
   readonly flood: BenchChild<FloodCalls>;
 }
 
-export interface LanesResult {
-  readonly measurements: readonly Measurement[];
-  readonly notes: readonly string[];
-}
-
 /** All measurements. `say` gets a line where one ends. */
 export async function measureLanes(
   options: LanesOptions,
   say: (line: string) => void,
-): Promise<LanesResult> {
+): Promise<Measurement[]> {
   const measurements: Measurement[] = [];
-  const notes: string[] = [];
   for (let run = 0; run < options.repeats; run++) {
     await onStage(OURS, startNetwork, async (stage) => {
-      notes.push(...(run === 0 ? await missing(stage) : []));
       await measureOne(stage, options, "idle", WARM_UP, run);
       let last: Condition = "idle";
       for (const condition of options.conditions) {
@@ -62,7 +56,7 @@ export async function measureLanes(
     // Once: it takes as long as both repeats of ours.
     if (options.peers && run === 0) await measurePeers(options, run, measurements, say);
   }
-  return { measurements, notes };
+  return measurements;
 }
 
 async function measurePeers(
@@ -118,10 +112,12 @@ async function measureOne(
   }
   const { normalRatePerSecond, waitMs } = options;
   const job = { target, trust, ratePerSecond, normalRatePerSecond, seconds, waitMs, seed: run };
+  await threadsOf(network);
   const report = await load.request("measure", job);
+  const threads = await threadsOf(network);
   const floodReport: FloodReport | null =
     condition === "idle" ? null : await flood.request("stop", null);
-  return { system, condition, ratePerSecond, load: report, flood: floodReport };
+  return { system, condition, ratePerSecond, load: report, flood: floodReport, threads };
 }
 
 async function drain({ flood, network }: Stage, say: (line: string) => void): Promise<void> {
@@ -130,15 +126,16 @@ async function drain({ flood, network }: Stage, say: (line: string) => void): Pr
   if (left > 0) say(`${left} transactions of the flood are still queued`);
 }
 
-/** What the node does not say. */
-async function missing({ network }: Stage): Promise<string[]> {
-  const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "lane_status", params: [] });
-  const headers = { "content-type": "application/json" };
-  const response = await fetch(network.target.httpUrl, { method: "POST", headers, body });
-  const { result } = (await response.json()) as { result?: object };
-  return result !== undefined && "eventLoopDelay" in result
-    ? []
-    : ["event-loop delay of the sequencing thread: not measured, lane_status does not say it"];
+/** Of the node's threads since it was last asked; `null` of a node that does not say. */
+async function threadsOf({ target }: Network): Promise<Threads | null> {
+  if (target.kind !== "pricelane") return null;
+  const client = createHttpClient(target.httpUrl);
+  try {
+    const { loopDelayMs, threads } = await client.call<Threads>("lane_status", []);
+    return { loopDelayMs, threads };
+  } finally {
+    client.close();
+  }
 }
 
 function told(measurement: Measurement, say: (line: string) => void): Measurement {
@@ -162,7 +159,7 @@ export async function runLanes(
   say: (line: string) => void,
 ): Promise<void> {
   const before = describeMachine();
-  const { measurements, notes } = await measureLanes(options, say);
+  const measurements = await measureLanes(options, say);
   const machine = [before, describeMachine()];
   const rows = lanesRows(measurements);
   print(`before: ${before}\nafter:  ${machine[1] ?? ""}`);
@@ -170,10 +167,9 @@ export async function runLanes(
   print("times from the intended moment; ∞ for what was lost; receipts checked afterwards");
   print("normal probes pay twice the flood's tip; anvil signs nothing, and has no lanes");
   print(formatRows(rows));
-  for (const note of notes) print(note);
   if (options.json === null) return;
   // JSON has no infinity.
   const plain = (_key: string, value: unknown) => (value === Infinity ? "lost" : value);
-  const document = { machine, options, rows, notes, measurements };
+  const document = { machine, options, rows, measurements };
   await writeFile(options.json, JSON.stringify(document, plain, 2));
 }

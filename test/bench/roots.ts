@@ -16,6 +16,7 @@ import { type Database, openDatabase } from "../../node/storage/database.ts";
 import { trieKey } from "../../node/storage/keys.ts";
 import { createTrieReader } from "../../node/storage/state-reads.ts";
 import { ROLLUP } from "./rollup.ts";
+import { ThreadLoad } from "../../node/thread-load.ts";
 import { createWorkerPool } from "../../node/workers/pool.ts";
 import { createRandom, type Random } from "../parity/random.ts";
 
@@ -231,7 +232,14 @@ export async function benchRoots(options: RootsOptions = {}): Promise<RootsResul
       add(`${name}, ${SLICES} slices of 50, warm, all`, here.inSlices);
       add(`${name}, ${SLICES} slices of 50, warm, last slice and seal`, here.lastSlice);
       const pool = await createWorkerPool(
-        { size: 1, dataDir, rollup: ROLLUP, verifiers: 0 },
+        {
+          size: 1,
+          dataDir,
+          rollup: ROLLUP,
+          verifiers: 0,
+          speculates: false,
+          load: new ThreadLoad("bench"),
+        },
         silentLogger,
         () => undefined,
       );

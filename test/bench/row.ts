@@ -7,7 +7,18 @@
  */
 
 export type Unit =
-  "tx/s" | "Mgas/s" | "ms/Mgas" | "ms" | "s" | "tx" | "×" | "gas" | "leaves" | "MB" | "MB/block";
+  | "tx/s"
+  | "Mgas/s"
+  | "ms/Mgas"
+  | "ms"
+  | "s"
+  | "tx"
+  | "×"
+  | "gas"
+  | "leaves"
+  | "MB"
+  | "MB/block"
+  | "%";
 
 /** Middle and spread of the samples. */
 export interface Figure {

@@ -102,6 +102,8 @@ t.test("clients", async (t) => {
     });
     t.equal(latest.value, 4242n);
     t.ok((await head) > 0n);
+    const open = await client.getBlock({ blockTag: "pending", includeTransactions: true });
+    t.ok(open.transactions.length > 0, "the open block parses");
     heads.transport.getRpcClient().then((rpc) => {
       rpc.close();
     });
@@ -259,6 +261,7 @@ t.test("clients", async (t) => {
     const logs = await run("logs", "--address", DEMO_FEED, "--from-block", "0", "--json");
     t.ok((JSON.parse(logs) as unknown[]).length >= 2);
     t.match(await run("block", receipt.blockNumber, "--json"), /"hash"/);
+    t.match(await run("block", "pending", "--json"), /"number"/, "also the open one");
     t.match(await run("balance", to), /^\d+$/);
   });
 });

@@ -9,7 +9,7 @@ import {
   stringToHex,
 } from "viem";
 import { u64 } from "../../lanes/abi.ts";
-import { leafHashes, TreeBuilder, treePath, treePathHolds, treeRoot } from "../../lanes/tree.ts";
+import { leafHashes, TreeBuilder, TreePaths, treePathHolds, treeRoot } from "../../lanes/tree.ts";
 
 /** RFC 6962's split, which is another way to say "an odd node moves up". */
 function naiveTop(leaves: readonly Hex[]): Hex {
@@ -70,7 +70,7 @@ t.test("a path proves its own leaf and nothing else", async (t) => {
     fc.property(tree, ([values, index, other]) => {
       const treeName = "laneRoot";
       const leaves = leavesOf(values);
-      const path = treePath(leafHashes(treeName, leaves), index);
+      const path = new TreePaths(leafHashes(treeName, leaves)).path(index);
       const root = treeRoot(treeName, leaves);
       const claim = { treeName, root, count: values.length, index, leaf: leaves[index]! };
       t.ok(treePathHolds(claim, path));
@@ -85,5 +85,5 @@ t.test("a path proves its own leaf and nothing else", async (t) => {
     { numRuns: 500 },
   );
   t.notOk(treePathHolds({ treeName: "x", root: "0x", count: 1, index: 0.5, leaf: [] }, []));
-  t.throws(() => treePath(leafHashes("x", leavesOf([1])), 1), RangeError);
+  t.throws(() => new TreePaths(leafHashes("x", leavesOf([1]))).path(1), RangeError);
 });

@@ -135,6 +135,7 @@ t.test("submissions reach the sequencer and its answer comes back", async (t) =>
     rank: 1,
     accepted: 2n ** 40n + 7n,
     deadlineBlock: 9,
+    isGapped: false,
   } as const;
   const refused = { ok: false, code: "NONCE_TOO_LOW", data: { nonce: 4 } } as const;
   const raws: string[] = [];

@@ -18,6 +18,7 @@ t.test("nonces and bodies of pending transactions, until they are executed", asy
           rank: 255,
           accepted: 1n,
           deadlineBlock: 0,
+          isGapped: false,
         },
       ),
     nonce: () => executed,
@@ -50,6 +51,7 @@ t.test("only so many are remembered", async (t) => {
         rank: 255,
         accepted: 1n,
         deadlineBlock: 0,
+        isGapped: false,
       }),
     nonce: () => 0n,
   });

@@ -77,6 +77,7 @@ t.test("submit answers: round trip, size, and nothing but the two shapes", async
     rank: 1,
     accepted: 2n ** 40n + 7n,
     deadlineBlock: 9,
+    isGapped: false,
   } as const;
   const refused = { ok: false, code: "NONCE_TOO_LOW", data: { nonce: 3, of: "a" } } as const;
   for (const answer of [taken, refused]) {

@@ -5,6 +5,7 @@ import { toHex, ZERO_HASH } from "../../lanes/bytes.ts";
 import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
 import type { NodeError } from "../../node/errors.ts";
 import { silentLogger } from "../../node/log.ts";
+import { ThreadLoad } from "../../node/thread-load.ts";
 import type { NetworkHandlers, NetworkOptions } from "../../node/p2p/network.ts";
 import { createNetwork, type Network } from "../../node/p2p/network-client.ts";
 import { decodeSignedBlock } from "../../node/primitives/block.ts";
@@ -91,6 +92,7 @@ async function startNetwork(
     { ...optionsFor(dataDir), ...options },
     { ...HANDLERS, ...handlers },
     silentLogger,
+    new ThreadLoad("test"),
     (error) => failures.push(error),
   );
   t.teardown(() => network.stop());
@@ -195,7 +197,13 @@ t.test("a worker that dies fails its callers and says so once", async (t) => {
 t.test("calls before the start are refused", async (t) => {
   t.testdir();
   const dataDir = await folderWith(t, "one", makeBlock({ number: 0, timestamp: 1000 }));
-  const network = await createNetwork(optionsFor(dataDir), HANDLERS, silentLogger, () => undefined);
+  const network = await createNetwork(
+    optionsFor(dataDir),
+    HANDLERS,
+    silentLogger,
+    new ThreadLoad("test"),
+    () => undefined,
+  );
   t.teardown(() => network.stop());
   await t.rejects(network.info(), { code: "NOT_ACCEPTING" });
 });

@@ -32,6 +32,7 @@ export function createFakeNode(): FakeNode {
     queued: 0,
     nextBatchIndex: 1,
     loopDelayMs: { p50: 1, p99: 1, max: 1 },
+    threads: { sequencing: 0.5 },
     trouble: null,
     refusals: [],
     equivocations: [],
@@ -52,6 +53,7 @@ export function createFakeNode(): FakeNode {
           rank: 255,
           accepted: 1n,
           deadlineBlock: 0,
+          isGapped: false,
         };
       },
       async poolNonce(address) {

@@ -1,19 +1,34 @@
 /** What an RPC thread knows before a block, and who waits for it. */
 import t from "tap";
-import { ZERO_HASH } from "../../lanes/bytes.ts";
+import { concatBytes, type Hex, ZERO_HASH } from "../../lanes/bytes.ts";
+import { installKeccak } from "../../lanes/keccak.ts";
 import { encodeSignedFlashblock } from "../../lanes/signed-flashblock.ts";
 import { NodeError } from "../../node/errors.ts";
-import type { PendingBody } from "../../node/reader.ts";
-import { WAITERS_MAX } from "../../rpc/limits.ts";
-import { KnownFlashblock } from "../../rpc/flashblocks.ts";
+import type { DroppedTransaction } from "../../node/api.ts";
+import { keccak256 } from "../../node/primitives/hash.ts";
+import type { PendingBody, Reader } from "../../node/reader.ts";
+import { AdmissionReceipts } from "../../rpc/admission-receipts.ts";
+import { DEFAULT_LIMITS, WAITERS_MAX } from "../../rpc/limits.ts";
+import type { JsonObject } from "../../rpc/codec.ts";
+import { FLASHBLOCK_BOUNDS, Flashblocks, KnownFlashblock } from "../../rpc/flashblocks.ts";
 import {
   parsePreconfirmationCriteria,
   tellPreconfirmations,
 } from "../../rpc/preconfirmation-feed.ts";
-import { executed, signedFlashblock, txHash } from "../lanes/fixtures/promises.ts";
+import { Preconfirmations } from "../../rpc/preconfirmations.ts";
+import { admissionGroup, executed, signedFlashblock, txHash } from "../lanes/fixtures/promises.ts";
 import { createFixture } from "./fixture-client.ts";
 import { createFakeChain } from "./fixture-chain.ts";
 import { createContext, createFakeNode } from "./fixture-node.ts";
+
+/** Waits for one that was just taken in. */
+const waitFor = (
+  preconfirmations: Preconfirmations,
+  hash: Hex,
+  timeoutMs: number,
+  accepted = 1n,
+): Promise<JsonObject> =>
+  preconfirmations.sync(() => Promise.resolve({ hash, accepted, isGapped: false }), timeoutMs);
 
 const flashblockOf = (blockNumber: number, count = 4) =>
   encodeSignedFlashblock(signedFlashblock(executed(count, { blockNumber })));
@@ -38,7 +53,9 @@ async function scene() {
 t.test("who waits is told when it is executed and promised, and not before", async (t) => {
   const { chain, preconfirmations, open } = await scene();
   let answer: object | null = null;
-  const waiting = preconfirmations.wait(txHash(1), 10_000).then((receipt) => (answer = receipt));
+  const waiting = waitFor(preconfirmations, txHash(1), 10_000).then(
+    (receipt) => (answer = receipt),
+  );
   chain.open = [open];
   preconfirmations.moved();
   await new Promise((resolve) => setImmediate(resolve));
@@ -53,7 +70,7 @@ t.test("who waits is told when it is executed and promised, and not before", asy
   await waiting;
   t.match(answer, { transactionHash: txHash(1), blockNumber: "0x2", blockHash: ZERO_HASH });
   t.match(
-    await preconfirmations.wait(txHash(1), 10_000),
+    await waitFor(preconfirmations, txHash(1), 10_000),
     { transactionHash: txHash(1) },
     "at once",
   );
@@ -61,21 +78,150 @@ t.test("who waits is told when it is executed and promised, and not before", asy
 
 t.test("waiting ends with the drop, the time, or a bound", async (t) => {
   const { preconfirmations } = await scene();
-  const drop = { hash: txHash(9), accepted: 5n, code: "TX_REVERTED", blockNumber: 2 } as const;
-  const waiting = preconfirmations.wait(txHash(9), 10_000);
+  const drop: DroppedTransaction = {
+    ...{ hash: txHash(9), accepted: 5n, lane: "fast", code: "TX_REVERTED", blockNumber: 2 },
+  };
+  const waiting = waitFor(preconfirmations, txHash(9), 10_000);
   preconfirmations.addDrop(drop);
   await t.rejects(waiting, { code: "TX_REVERTED" });
-  await t.rejects(preconfirmations.wait(txHash(9), 10_000), { code: "TX_REVERTED" });
+  await t.rejects(waitFor(preconfirmations, txHash(9), 10_000), { code: "TX_REVERTED" });
   t.match(preconfirmations.drop(txHash(9)), drop);
-  await t.rejects(preconfirmations.wait(txHash(8), 5), { code: "SYNC_TIMEOUT" });
+  await t.rejects(waitFor(preconfirmations, txHash(8), 5), { code: "SYNC_TIMEOUT" });
   const many = Array.from({ length: WAITERS_MAX }, (_, at) =>
+    waitFor(preconfirmations, txHash(1000 + at), 50).catch((error: unknown) =>
+      error instanceof NodeError ? error.code : "another",
+    ),
+  );
+  await t.rejects(waitFor(preconfirmations, txHash(7), 50), { code: "LIMIT_EXCEEDED" });
+  t.ok((await Promise.all(many)).every((code) => code === "SYNC_TIMEOUT"));
+  await t.rejects(waitFor(preconfirmations, txHash(7), 5), { code: "SYNC_TIMEOUT" }, "room again");
+});
+
+t.test("a drop of an earlier time is another story", async (t) => {
+  const { preconfirmations } = await scene();
+  const drop: DroppedTransaction = {
+    ...{ hash: txHash(9), accepted: 5n, lane: "fast", code: "TX_REVERTED", blockNumber: 2 },
+  };
+  preconfirmations.addDrop(drop);
+  const again = waitFor(preconfirmations, txHash(9), 200, 7n);
+  await new Promise((resolve) => setImmediate(resolve));
+  preconfirmations.addDrop(drop);
+  await t.rejects(again, { code: "SYNC_TIMEOUT" });
+  const third = waitFor(preconfirmations, txHash(9), 10_000, 7n);
+  await new Promise((resolve) => setImmediate(resolve));
+  preconfirmations.addDrop({ ...drop, accepted: 7n, code: "TX_EXPIRED" });
+  await t.rejects(third, { code: "TX_EXPIRED" });
+});
+
+t.test("with a gap before it there is nothing to wait for", async (t) => {
+  const { preconfirmations } = await scene();
+  const gapped = () => Promise.resolve({ hash: txHash(9), accepted: 5n, isGapped: true });
+  await t.rejects(preconfirmations.sync(gapped, 10_000), { code: "SYNC_GAPPED" });
+});
+
+t.test("who waits leaves room for others, and is refused before it is sent", async (t) => {
+  t.ok(4 * WAITERS_MAX <= DEFAULT_LIMITS.requestsMax);
+  const { preconfirmations } = await scene();
+  let sent = 0;
+  let answer: (value: { hash: Hex; accepted: bigint; isGapped: boolean }) => void = () => undefined;
+  const sending = new Promise<{ hash: Hex; accepted: bigint; isGapped: boolean }>((resolve) => {
+    answer = resolve;
+  });
+  const send = () => {
+    sent += 1;
+    return sending;
+  };
+  const many = Array.from({ length: WAITERS_MAX }, () => preconfirmations.sync(send, 5));
+  await t.rejects(preconfirmations.sync(send, 5), { code: "LIMIT_EXCEEDED" });
+  t.equal(sent, WAITERS_MAX);
+  answer({ hash: txHash(9), accepted: 5n, isGapped: true });
+  await Promise.allSettled(many);
+});
+
+t.test("many who wait cost one look, and one that cannot be read no other", async (t) => {
+  const { chain, open } = await scene();
+  let looks = 0;
+  const broken = txHash(4);
+  const reader: Reader = {
+    ...chain.reader,
+    pendingBodies() {
+      looks += 1;
+      return chain.reader.pendingBodies();
+    },
+    chain: {
+      ...chain.reader.chain,
+      transactionLocation(hash) {
+        if (hash === broken) throw new NodeError("STORAGE_CORRUPT", { record: "location" });
+        return chain.reader.chain.transactionLocation(hash);
+      },
+    },
+  };
+  const preconfirmations = new Preconfirmations(reader);
+  preconfirmations.add(flashblockOf(2));
+  const results = [broken, txHash(1), txHash(2), txHash(1)].map((hash) =>
     preconfirmations
-      .wait(txHash(1000 + at), 50)
+      .sync(() => Promise.resolve({ hash, accepted: 1n, isGapped: false }), 10_000)
       .catch((error: unknown) => (error instanceof NodeError ? error.code : "another")),
   );
-  await t.rejects(preconfirmations.wait(txHash(7), 50), { code: "LIMIT_EXCEEDED" });
-  t.ok((await Promise.all(many)).every((code) => code === "SYNC_TIMEOUT"));
-  await t.rejects(preconfirmations.wait(txHash(7), 5), { code: "SYNC_TIMEOUT" }, "room again");
+  await new Promise((resolve) => setImmediate(resolve));
+  chain.open = [open];
+  looks = 0;
+  preconfirmations.moved(true);
+  t.equal(looks, 1);
+  t.match(await Promise.all(results), [
+    "STORAGE_CORRUPT",
+    { transactionHash: txHash(1) },
+    { transactionHash: txHash(2) },
+    { transactionHash: txHash(1) },
+  ]);
+});
+
+t.test("trees are hashed once, however many receipts are asked for", async (t) => {
+  let hashes = 0;
+  installKeccak((bytes) => {
+    hashes += 1;
+    return keccak256(bytes);
+  });
+  t.teardown(() => {
+    installKeccak(keccak256);
+  });
+  const count = 500;
+  const { preconfirmations } = await scene();
+  preconfirmations.add(flashblockOf(2, count));
+  hashes = 0;
+  for (let at = 0; at < count; at++) t.ok(preconfirmations.inclusion(txHash(at)) !== null);
+  t.ok(hashes < 10 * count, `${hashes} hashes`);
+
+  const { leaves, hashes: leafHashes, group, signature } = admissionGroup(count);
+  const receipts = new AdmissionReceipts();
+  hashes = 0;
+  for (const [index, leaf] of leaves.entries()) {
+    // As it comes from the other thread: bytes of its own for each.
+    const proof = { group, signature, leafHashes: concatBytes(...leafHashes), index, leaf };
+    t.equal(receipts.of(proof).leaf, leaf);
+  }
+  t.ok(hashes < 2 * count, `${hashes} hashes`);
+});
+
+t.test("what is kept is bounded", (t) => {
+  const flashblock = flashblockOf(2, 10);
+  t.ok(FLASHBLOCK_BOUNDS.bytesMax < 2 ** 28 && FLASHBLOCK_BOUNDS.dropsMax < 2 ** 16);
+  // In memory it is more than its bytes: of five, two have room.
+  const flashblocks = new Flashblocks({ bytesMax: 50 * flashblock.length, dropsMax: 3 });
+  const added = Array.from({ length: 5 }, (_, index) => {
+    const changed = executed(10, { blockNumber: 2, index });
+    const leaves = signedFlashblock(changed);
+    return flashblocks.add(encodeSignedFlashblock(leaves));
+  });
+  t.equal(flashblocks.find(txHash(0))?.flashblock, added.at(-1));
+  t.equal(flashblocks.size, 2);
+  for (let at = 0; at < 5; at++)
+    flashblocks.addDrop({
+      ...{ hash: txHash(at), accepted: 1n, lane: "normal", code: "EVICTED", blockNumber: 1 },
+    });
+  t.equal(flashblocks.drop(txHash(1)), null);
+  t.match(flashblocks.drop(txHash(2)), { code: "EVICTED" });
+  t.end();
 });
 
 t.test("flashblocks are forgotten block by block", async (t) => {
@@ -123,7 +269,8 @@ t.test("the open block is a block as far as it is one", async (t) => {
   t.match(await result("eth_getBlockByNumber", ["pending"]), { number: "0x1" }, "none is known");
   chain.open = [open];
   t.match(await result("eth_getBlockByNumber", ["pending", true]), {
-    ...{ number: "0x2", hash: null, nonce: null, stateRoot: null, parentHash: chain.block.hash },
+    ...{ number: "0x2", hash: null, nonce: null, size: null, parentHash: chain.block.hash },
+    ...{ stateRoot: ZERO_HASH, transactionsRoot: ZERO_HASH, receiptsRoot: ZERO_HASH },
     transactions: [
       { hash: txHash(0), type: "0x7e" },
       { hash: txHash(1), blockNumber: "0x2" },

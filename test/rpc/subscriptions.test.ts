@@ -1,9 +1,16 @@
 import t from "tap";
+import {
+  encodeSignedFlashblock,
+  flashblockOrderHash,
+  flashblockResultHash,
+} from "../../lanes/signed-flashblock.ts";
 import type { Log } from "../../node/primitives/receipt.ts";
 import { silentLogger } from "../../node/log.ts";
+import { KnownFlashblock } from "../../rpc/flashblocks.ts";
 import { DEFAULT_LIMITS, HEADS_CATCH_UP_MAX, type RpcLimits } from "../../rpc/limits.ts";
 import type { Subscriber } from "../../rpc/method.ts";
 import { createSubscriptions } from "../../rpc/subscriptions.ts";
+import { executed, signedFlashblock, txHash } from "../lanes/fixtures/promises.ts";
 import { CONTRACT, createFakeChain, FEED, TOPIC } from "./fixture-chain.ts";
 import { createContext, createFakeNode } from "./fixture-node.ts";
 import { call, dispatcherOf } from "./fixture-client.ts";
@@ -99,6 +106,51 @@ t.test("pending transactions are told by hash", async (t) => {
   await subscribe("newPendingTransactions");
   subscriptions.events.newPendingTransaction(TOPIC);
   t.match(received, [{ params: { result: TOPIC } }]);
+});
+
+t.test("flashblocks are told with the order and the results of their transactions", async (t) => {
+  const { subscriptions, received, subscribe } = await fixture();
+  await subscribe("newFlashblocks");
+  const flashblock = signedFlashblock(executed(4, { blockNumber: 9, index: 3 }));
+  subscriptions.events.flashblock(new KnownFlashblock(encodeSignedFlashblock(flashblock)));
+  t.match(received, [
+    {
+      params: {
+        result: {
+          blockNumber: "0x9",
+          index: "0x3",
+          orderHash: flashblockOrderHash(flashblock),
+          resultHash: flashblockResultHash(flashblock),
+          transactions: [0, 1, 2, 3].map((at) => ({
+            hash: txHash(at),
+            rank: at < 2 ? "0x1" : "0xff",
+          })),
+        },
+      },
+    },
+  ]);
+  t.equal(received.length, 1);
+});
+
+t.test("a drop is told to those who watch its lane", async (t) => {
+  const { subscriptions, received, subscribe } = await fixture();
+  const fast = await subscribe("preconfirmations");
+  const normal = await subscribe("preconfirmations", { lane: "normal" });
+  const all = await subscribe("preconfirmations", { lane: "all" });
+  const one = await subscribe("preconfirmations", { hashes: [txHash(1)] });
+  const told = (lane: "fast" | "normal", at: number) => {
+    received.length = 0;
+    subscriptions.events.dropped({
+      ...{ hash: txHash(at), accepted: 3n, lane, code: "EVICTED", blockNumber: 5 },
+    });
+    return received.map(({ params }) => params.subscription);
+  };
+  t.same(told("normal", 0), [normal, all]);
+  t.match(received[0], {
+    params: { result: { type: "drop", hash: txHash(0), lane: "normal", code: "EVICTED" } },
+  });
+  t.same(told("fast", 0), [fast, all]);
+  t.same(told("normal", 1), [normal, all, one]);
 });
 
 t.test("subscriptions end with unsubscribe and with the connection", async (t) => {

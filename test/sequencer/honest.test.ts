@@ -10,6 +10,7 @@ import type { Hex } from "../../lanes/bytes.ts";
 import { genesisLaneState, type LaneState } from "../../lanes/lane-state.ts";
 import { verifyLanes } from "../../lanes/verify.ts";
 import type { Chain, ChainTip } from "../../node/chain/chain.ts";
+import type { Speculated } from "../../node/execution/speculation.ts";
 import { silentLogger } from "../../node/log.ts";
 import { PreemptionSignal } from "../../node/preemption-signal.ts";
 import type { L1Origin } from "../../node/primitives/l1-origin.ts";
@@ -45,7 +46,10 @@ const LANES = ["normal", "normal", "normal", "oracle", "rescue", "liquidation"] 
 type Random = (below: number) => number;
 
 /** What happened in all of the workloads: that the hard cases were met at all. */
-const met = { fast: 0, normal: 0, passedOver: 0, restarts: 0, replayed: 0, dropped: 0, shared: 0 };
+const met = {
+  ...{ fast: 0, normal: 0, aside: 0, passedOver: 0, restarts: 0, replayed: 0, dropped: 0 },
+  shared: 0,
+};
 
 class Workload {
   readonly #random: Random;
@@ -136,6 +140,8 @@ class Workload {
     this.#seq = 0n;
     const journal = [...this.#journal.values()];
     this.#pool = this.#createPool();
+    this.#waiting = [];
+    this.#aside.clear();
     for (const item of journal) this.#pool.restore(item.transaction, item);
   }
 
@@ -168,6 +174,20 @@ class Workload {
     return laneState;
   }
 
+  #waiting: PooledTransaction[] = [];
+  readonly #aside = new Set<PooledTransaction>();
+  readonly #speculation: BuilderDeps["speculation"] = {
+    has: (item) => this.#waiting.includes(item),
+    offer: (item) => {
+      this.#waiting.push(item);
+    },
+    take: (item) => {
+      if (!this.#aside.delete(item)) return null;
+      met.aside += 1;
+      return { speculated: {} as Speculated, elapsedMs: 1 };
+    },
+  };
+
   #turns = 0;
 
   #deps(stopAfter: number): BuilderDeps {
@@ -191,6 +211,7 @@ class Workload {
         },
       },
       preemption: PreemptionSignal.create(),
+      speculation: this.#speculation,
       openPool: (baseFee, number) => {
         this.#pool.openBlock(baseFee, number);
       },
@@ -198,6 +219,7 @@ class Workload {
       yieldTurn: () => {
         this.#turns += 1;
         for (let arrivals = random(4); arrivals > 0; arrivals--) this.#arrive();
+        this.#executeAside();
         return Promise.resolve();
       },
       stopping: () => this.#turns >= stopAfter,
@@ -208,6 +230,16 @@ class Workload {
       leaderEpoch: this.#leaderEpoch,
       flashblockMs: 5,
     };
+  }
+
+  /** Of what is executed aside, some is done. */
+  #executeAside(): void {
+    for (const item of this.#waiting.filter(() => this.#random(3) === 0)) {
+      this.#waiting = this.#waiting.filter((each) => each !== item);
+      if (this.#random(4) > 0) this.#aside.add(item);
+      else item.conflicts += 1;
+      this.#pool.unpark(item);
+    }
   }
 
   /** Counts what the builder passes over. */

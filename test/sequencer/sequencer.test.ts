@@ -351,38 +351,6 @@ t.test("one that is there does not wait for those that are on their way", async 
   t.equal(indexOf(decoded(published[0]), aborted), -1, "what gave way, waits for the others");
 });
 
-t.test("aborted three times it runs to its end, within the block's heavy gas", async (t) => {
-  const dir = t.testdir({ leader: {}, follower: {} });
-  const rig = await openRig(join(dir, "leader"));
-  const follower = await openRig(join(dir, "follower"));
-  t.teardown(() => Promise.all([rig.close(), follower.close()]));
-  // Something fast seems to arrive all the time.
-  const onTurn = (): void => {
-    setImmediate(() => {
-      rig.preemption.raise();
-    });
-  };
-  const { admission, published, build } = await openSequencer(rig, { onTurn });
-  const two = [await heavy(0), await heavy(1)];
-  for (const transaction of two) await admission.submit(transaction);
-  const light = await signed(2, { nonce: 0, value: 1n });
-  await admission.submit(light);
-  rig.preemption.raise();
-  await build(8);
-  const blocks = published.map(decoded);
-  const places = two.map((each) => blocks.findIndex((block) => indexOf(block, each) > 0));
-  t.ok(
-    places.every((place) => place >= 0),
-    "both are in",
-  );
-  t.not(places[0], places[1], "32M gas is more than the 30M of one block");
-  t.ok(
-    blocks.some((block) => indexOf(block, light) > 0),
-    "what gives no reason is not held up",
-  );
-  for (const block of blocks) t.match(await follower.chain.importSigned(block), { ok: true });
-});
-
 t.test("what arrives does not cut a deposit-only block short", async (t) => {
   const rig = await openRig(t.testdir());
   t.teardown(() => rig.close());
@@ -413,6 +381,7 @@ t.test("what arrives does not cut a deposit-only block short", async (t) => {
     openPool: () => undefined,
     promise: () => Promise.resolve(new Uint8Array(65)),
     isFastArriving: () => false,
+    speculation: { has: () => false, offer: () => undefined, take: () => null },
     yieldTurn: () => Promise.resolve(),
     stopping: () => false,
     maySeal: () => true,

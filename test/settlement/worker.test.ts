@@ -4,6 +4,7 @@ import t from "tap";
 import { type Hex, ZERO_HASH } from "../../lanes/bytes.ts";
 import { batchDigest } from "../../lanes/signed.ts";
 import { silentLogger } from "../../node/log.ts";
+import { ThreadLoad } from "../../node/thread-load.ts";
 import { serve } from "../../node/port.ts";
 import { keccakHex } from "../../node/primitives/hash.ts";
 import { signDigest } from "../../node/primitives/signature.ts";
@@ -80,6 +81,7 @@ async function setUp(changes: { l1ChainId?: number } = {}) {
     },
     port2,
     silentLogger,
+    new ThreadLoad("test"),
   );
   return { applied, batches, l1Blocks, node, port1, rollup, settlement, start };
 }

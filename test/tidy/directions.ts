@@ -17,6 +17,7 @@ const BASE = [
   "keys",
   "keystore",
   "preemption-signal",
+  "thread-load",
   "turns",
 ].map((name) => `node/${name}.ts`);
 

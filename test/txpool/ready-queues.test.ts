@@ -24,6 +24,7 @@ function item(rank: number, maxFee: bigint, tip: bigint, ready: bigint): PooledT
     replaced: null,
     shortfalls: 0,
     aborts: 0,
+    conflicts: 0,
     tip: 0n,
   };
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import t from "tap";
 import { silentLogger } from "../../node/log.ts";
 import { connect } from "../../node/port.ts";
+import { ThreadLoad } from "../../node/thread-load.ts";
 import { COMPRESS_CHANNEL, type CompressService } from "../../node/workers/compress.ts";
 import { KZG_CHANNEL, type KzgService } from "../../node/workers/kzg.ts";
 import { createWorkerPool } from "../../node/workers/pool.ts";
@@ -12,8 +13,9 @@ t.test("threads recover, compress and hash blobs", async (t) => {
   const dir = t.testdir();
   const rig = await openRig(dir);
   const failures: unknown[] = [];
+  const load = new ThreadLoad("this");
   const pool = await createWorkerPool(
-    { size: 2, dataDir: join(dir, "db"), rollup: rig.rollup, verifiers: 1 },
+    { size: 2, dataDir: join(dir, "db"), rollup: rig.rollup, verifiers: 1, speculates: true, load },
     silentLogger,
     (error) => failures.push(error),
   );
@@ -35,5 +37,7 @@ t.test("threads recover, compress and hash blobs", async (t) => {
   for (const each of [compress, kzg]) each.close();
   port.close();
 
+  const threads = ["this", "recover+root", "recover", "compress+kzg", "verify", "speculate"];
+  t.same(new Set(Object.keys(load.shares())), new Set(threads));
   t.same(failures, []);
 });

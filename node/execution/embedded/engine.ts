@@ -13,7 +13,7 @@ import { setImmediate } from "node:timers/promises";
 import type { Hex } from "../../../lanes/bytes.ts";
 import { EMPTY_TRIE_ROOT, type Header, headerHash } from "../../primitives/header.ts";
 import { addBloom, BLOOM_BYTES, encodeReceipt, type Receipt } from "../../primitives/receipt.ts";
-import type { Transaction } from "../../primitives/transaction.ts";
+import type { Transaction, UserTransaction } from "../../primitives/transaction.ts";
 import type { RollupConfig } from "../../rollup-config.ts";
 import type { AccountChange, AccountRecord, StateReader } from "../../storage/state.ts";
 import { inTurns, type Steps } from "../../turns.ts";
@@ -44,7 +44,7 @@ import {
   toDiff,
   withCommitted,
 } from "./state-layer.ts";
-import { applyTransaction, type BlockProgress } from "./transition.ts";
+import { applyTransaction, type BlockProgress, priceOf } from "./transition.ts";
 
 export interface EmbeddedEngineOptions {
   readonly rollup: RollupConfig;
@@ -159,8 +159,7 @@ class EmbeddedEngine implements Engine {
         this.#settleParent(open);
         this.#preemption?.begin(options?.preemptible ?? false);
         try {
-          const onlySuccess = options?.onlySuccess ?? false;
-          const result = await applyTransaction(open.progress, transaction, onlySuccess);
+          const result = await applyTransaction(open.progress, transaction, options);
           if (result.ok) keep(open, transaction, result.receipt);
           return result;
         } catch (cause) {
@@ -205,6 +204,14 @@ class EmbeddedEngine implements Engine {
     // A failure shows again at the seal.
     this.#roots.extend(withCommitted(writes, this.#layers), lists).catch(() => undefined);
     return { writes, codes, transactions, receipts: open.receipts.slice(from) };
+  }
+
+  beginSpeculation(): void {
+    this.#state.logWrites();
+  }
+
+  price(transaction: UserTransaction): ReturnType<Engine["price"]> {
+    return priceOf(this.#opened().progress, transaction);
   }
 
   seal(): Promise<ExecutedBlock> {

@@ -11,7 +11,7 @@ import { fromHex, type Hex } from "../../../lanes/bytes.ts";
 import { keccak256InSlices } from "../../primitives/hash.ts";
 import { NEVER, type Poll } from "../poll.ts";
 import { correctCreation } from "./creation.ts";
-import { runCallsWith } from "./frames.ts";
+import { runCallsWith, type Watched } from "./frames.ts";
 import { StateJournal } from "./journal.ts";
 import { type BlockContext, ISTHMUS, type Rules } from "./rules.ts";
 import type { WorkingState } from "./state.ts";
@@ -33,6 +33,7 @@ export async function createMachine(
   context: BlockContext,
   rules: Rules = ISTHMUS,
   poll: Poll = NEVER,
+  watched: Watched | null = null,
 ): Promise<Machine> {
   const common = createCustomCommon({ chainId }, Mainnet, {
     hardfork: rules.hardfork,
@@ -53,7 +54,7 @@ export async function createMachine(
   });
   const journal = new StateJournal(state);
   evm.journal = journal as unknown as EVM["journal"];
-  runCallsWith(evm, state, journal, poll);
+  runCallsWith(evm, state, journal, poll, watched);
   correctCreation(evm);
   return { evm, state, context, rules, block: { header: libraryHeader(context) } };
 }

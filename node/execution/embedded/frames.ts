@@ -183,16 +183,35 @@ class CallFrame {
 }
 Object.setPrototypeOf(CallFrame.prototype, parts.frame);
 
+/** Opcodes of which somebody is told before they run, with what they are about to work on. */
+export interface Watched {
+  readonly opcodes: ReadonlySet<number>;
+  readonly watch: (state: RunState) => void;
+}
+
+function watchedBy(entries: readonly OpcodeEntry[], { opcodes, watch }: Watched): OpcodeEntry[] {
+  return entries.map((entry) => {
+    if (!opcodes.has(entry.opcodeInfo.code)) return entry;
+    const opHandler: OpcodeEntry["opHandler"] = (state, common) => {
+      watch(state);
+      return entry.opHandler(state, common);
+    };
+    return { ...entry, opHandler };
+  });
+}
+
 /** Runs the calls of this EVM by this module; `poll` is asked all the time. */
 export function runCallsWith(
   evm: EVM,
   state: WorkingState,
   journal: StateJournal,
   poll: Poll,
+  watched: Watched | null,
 ): void {
   const internals = evm as unknown as Internals;
   const runByLibrary = internals.runInterpreter.bind(evm);
-  const opcodes = internals._opcodeMap;
+  const all = internals._opcodeMap;
+  const opcodes = watched === null ? all : watchedBy(all, watched);
 
   internals.runInterpreter = async (message, options) => {
     if (message.gasLimit > COUNTED_GAS_MAX) return runByLibrary(message, options);

@@ -12,6 +12,7 @@ import { recoverAuthority } from "../../primitives/signature.ts";
 import type { Log } from "../../primitives/receipt.ts";
 import type { AccessListEntry, Authorization } from "../../primitives/transaction.ts";
 import { EMPTY_CODE_HASH } from "../../storage/state.ts";
+import type { Outcome } from "../speculation.ts";
 import { addressOf, type Machine } from "./evm.ts";
 import { AUTHORIZATION_REFUND, type GasCost, settleGas } from "./gas.ts";
 import { EMPTY_ACCOUNT } from "./state.ts";
@@ -27,21 +28,6 @@ export interface Message {
   readonly gasPrice: bigint;
   readonly accessList: readonly AccessListEntry[];
   readonly authorizationList: readonly Authorization[];
-}
-
-export interface Outcome {
-  readonly success: boolean;
-  /** Refund and floor applied. */
-  readonly gasUsed: bigint;
-  /** Before the refund: what the gas limit had to cover. */
-  readonly gasSpent: bigint;
-  /** Return data or revert data. */
-  readonly output: Uint8Array;
-  /** The EVM's word for a failure, `null` on success. */
-  readonly error: string | null;
-  readonly logs: readonly Log[];
-  /** Accounts to delete when fees are paid. */
-  readonly destructed: readonly Hex[];
 }
 
 const UINT64_MAX = 2n ** 64n - 1n;

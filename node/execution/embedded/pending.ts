@@ -13,6 +13,7 @@ import { EMPTY_TRIE_ROOT } from "../../primitives/header.ts";
 import type { Receipt } from "../../primitives/receipt.ts";
 import type { Transaction } from "../../primitives/transaction.ts";
 import type { StateReader } from "../../storage/state.ts";
+import { type BlockContext, ROLLUP_BLOB_BASE_FEE } from "./rules.ts";
 import { createLayer, createLayeredReader, type StateLayer } from "./state-layer.ts";
 import { type AccountWrite, type BlockSlice, SEALED_BLOCKS_MAX } from "../engine.ts";
 import { unpackResults, unpackState } from "../slice-codec.ts";
@@ -30,6 +31,8 @@ export interface PendingView {
   readonly environment: PendingEnvironment;
   /** The zero hash while it is not known. */
   readonly parentHash: Hex;
+  /** Slices of its block so far. */
+  readonly slices: number;
   /** Good until the event loop has its turn: the next slice changes it. */
   readonly state: StateReader;
 }
@@ -41,6 +44,11 @@ export interface PendingBody {
   readonly parentHash: Hex;
   readonly transactions: readonly Transaction[];
   readonly receipts: readonly Receipt[];
+}
+
+/** What opcodes see in the open block. */
+export function contextOfPending({ environment, parentHash }: PendingView): BlockContext {
+  return { ...environment, parentHash, blobBaseFee: ROLLUP_BLOB_BASE_FEE };
 }
 
 export interface PendingBlocks {
@@ -138,7 +146,8 @@ export function createPendingBlocks(): PendingBlocks {
       let reader = state;
       for (const { layer } of standing) reader = readOver(layer, reader);
       const { environment, parentHash } = newest;
-      return { environment, parentHash: parentHash ?? ZERO_HASH, state: reader };
+      const slices = newest.nextIndex;
+      return { environment, parentHash: parentHash ?? ZERO_HASH, slices, state: reader };
     },
 
     bodies: (head) => standingOn(blocks, head).map(bodyOf),

@@ -19,6 +19,7 @@ import {
 } from "../../storage/state.ts";
 import { atOnce } from "../../turns.ts";
 import type { StateSlice } from "../engine.ts";
+import { WriteLog } from "./write-log.ts";
 import { createLayer, layerChanges, type Slots, type StateLayer, toDiff } from "./state-layer.ts";
 
 export const EMPTY_ACCOUNT: AccountRecord = {
@@ -36,24 +37,11 @@ export function isEmpty({ nonce, balance, codeHash }: AccountRecord): boolean {
 const EMPTY_CODE = new Uint8Array(0);
 
 /** What to put back; `undefined` stands for "not in the overlay". */
-type Undo =
-  | {
-      readonly kind: "account";
-      readonly address: Hex;
-      readonly was: AccountRecord | null | undefined;
-    }
-  | {
-      readonly kind: "slot";
-      readonly address: Hex;
-      readonly slot: Hex;
-      readonly was: bigint | undefined;
-    }
-  | {
-      readonly kind: "storage";
-      readonly address: Hex;
-      readonly was: Slots | undefined;
-      readonly cleared: boolean;
-    };
+type Undo = { readonly address: Hex } & (
+  | { readonly kind: "account"; readonly was: AccountRecord | null | undefined }
+  | { readonly kind: "slot"; readonly slot: Hex; readonly was: bigint | undefined }
+  | { readonly kind: "storage"; readonly was: Slots | undefined; readonly cleared: boolean }
+);
 
 interface Written {
   storageCleared: boolean;
@@ -101,6 +89,15 @@ export interface WorkingState {
    * that no account has in the end.
    */
   takeSlice(): { readonly writes: StateSlice; readonly codes: StateDiff["codes"] };
+  /**
+   * Writes what `takeSlice` of another state gave for one transaction. To be called inside one, and
+   * nothing of it is read before the next: original values are not kept.
+   */
+  adopt(writes: StateSlice, codes: StateDiff["codes"]): void;
+  /** Starts a log of what transactions leave written from now on, in place of any before. */
+  logWrites(): void;
+  /** The log, up to the transaction begun last; `null` where none was started since `clear`. */
+  writeLog(): WriteLog | null;
   /** Forgets every change. */
   clear(): void;
 }
@@ -126,6 +123,7 @@ class Overlay implements WorkingState {
   /** Code that was set since the last slice, also by what was reverted. */
   readonly #newCodes = new Map<Hex, Uint8Array>();
   #deferred: { readonly address: Hex; readonly slot: Hex } | null = null;
+  #log: WriteLog | null = null;
 
   constructor(reader: StateReader) {
     this.#reader = reader;
@@ -149,12 +147,12 @@ class Overlay implements WorkingState {
   }
 
   setSlot(address: Hex, slot: Hex, value: bigint): void {
-    const slots = mapAt(this.#layer.slots, address);
     const originals = mapAt(this.#originals, address);
-    const was = slots.get(slot);
-    if (!originals.has(slot)) originals.set(slot, was ?? this.#slotBelow(address, slot));
-    this.#undo.push({ kind: "slot", address, slot, was });
-    slots.set(slot, value);
+    if (!originals.has(slot)) {
+      const was = this.#layer.slots.get(address)?.get(slot);
+      originals.set(slot, was ?? this.#slotBelow(address, slot));
+    }
+    this.#putSlot(address, slot, value);
   }
 
   originalSlot(address: Hex, slot: Hex): bigint {
@@ -167,9 +165,7 @@ class Overlay implements WorkingState {
     const wasCleared = cleared.has(address);
     const below = this.#reader.account(address)?.storageRoot ?? EMPTY_TRIE_ROOT;
     if (was === undefined && (wasCleared || below === EMPTY_TRIE_ROOT)) return;
-    this.#undo.push({ kind: "storage", address, was, cleared: wasCleared });
-    slots.delete(address);
-    cleared.add(address);
+    this.#dropStorage(address);
   }
 
   code(address: Hex): Uint8Array {
@@ -244,7 +240,7 @@ class Overlay implements WorkingState {
     assert(this.#checkpoints.length === 0, "a layer ends outside all checkpoints");
     assert(this.#deferred === null, "a slot has no value yet");
     const layer = this.#layer;
-    this.clear();
+    this.#reset();
     return layer;
   }
 
@@ -279,7 +275,33 @@ class Overlay implements WorkingState {
     return { writes, codes };
   }
 
+  adopt(writes: StateSlice, codes: StateDiff["codes"]): void {
+    for (const { code } of codes) this.addCode(code);
+    for (const { address, after, storageCleared, slots } of writes) {
+      // Also what the transaction itself had written and cleared counts as cleared.
+      if (storageCleared) this.#dropStorage(address);
+      const { storageRoot } = this.account(address) ?? EMPTY_ACCOUNT;
+      this.setAccount(address, after === null ? null : { ...after, storageRoot });
+      for (const { slot, value } of slots) this.#putSlot(address, slot, value);
+    }
+  }
+
+  logWrites(): void {
+    assert(this.#checkpoints.length === 0, "a log begins outside all checkpoints");
+    this.#keepWritten();
+    this.#log = new WriteLog();
+  }
+
+  writeLog(): WriteLog | null {
+    return this.#log;
+  }
+
   clear(): void {
+    this.#reset();
+    this.#log = null;
+  }
+
+  #reset(): void {
     this.#layer = createLayer();
     this.#originals.clear();
     this.#undo.length = 0;
@@ -302,8 +324,23 @@ class Overlay implements WorkingState {
         written.storageCleared = true;
         written.slots.clear();
       }
+      if (this.#log !== null) logEntry(this.#log, entry);
     }
     this.#undo.length = 0;
+  }
+
+  #putSlot(address: Hex, slot: Hex, value: bigint): void {
+    const slots = mapAt(this.#layer.slots, address);
+    this.#undo.push({ kind: "slot", address, slot, was: slots.get(slot) });
+    slots.set(slot, value);
+  }
+
+  #dropStorage(address: Hex): void {
+    const { slots, cleared } = this.#layer;
+    const was = slots.get(address);
+    this.#undo.push({ kind: "storage", address, was, cleared: cleared.has(address) });
+    slots.delete(address);
+    cleared.add(address);
   }
 
   #isDeferred(address: Hex, slot: Hex): boolean {
@@ -331,6 +368,12 @@ class Overlay implements WorkingState {
       if (!entry.cleared) cleared.delete(address);
     }
   }
+}
+
+function logEntry(log: WriteLog, entry: Undo): void {
+  if (entry.kind === "slot") log.slot(entry.address, entry.slot);
+  else if (entry.kind === "storage") log.storage(entry.address);
+  else log.account(entry.address);
 }
 
 function mapAt<K, V>(maps: Map<Hex, Map<K, V>>, address: Hex): Map<K, V> {

@@ -18,13 +18,15 @@ import type {
   Transaction,
   UserTransaction,
 } from "../../primitives/transaction.ts";
-import type { ApplyResult, RejectionCode } from "../engine.ts";
+import type { ApplyOptions, ApplyResult, RejectionCode } from "../engine.ts";
 import { L1_FEE_VAULT, OPERATOR_FEE_VAULT } from "../predeploys.ts";
 import type { Machine } from "./evm.ts";
 import { type GasCost, gasCost, INITCODE_BYTES_MAX } from "./gas.ts";
 import type { RollupFees } from "./l1-fee.ts";
-import { finishMessage, isDelegation, type Message, type Outcome, runMessage } from "./message.ts";
+import type { Outcome } from "../speculation.ts";
+import { finishMessage, isDelegation, type Message, runMessage } from "./message.ts";
 import type { Rules } from "./rules.ts";
+import { adopt, isCurrent } from "./speculation.ts";
 import { EMPTY_ACCOUNT, isEmpty } from "./state.ts";
 
 /** The open block as its transactions see and change it. */
@@ -43,12 +45,13 @@ const DEPOSIT_RECEIPT_VERSION = 1n;
 
 /**
  * Executes one transaction at the end of the block: kept with its receipt, or no trace of it. With
- * `onlySuccess` there is no trace of one that fails, either; deposits are kept in any case.
+ * `onlySuccess` there is no trace of one that fails, either; deposits are kept in any case. What was
+ * executed aside counts as far as it would come out the same now.
  */
 export async function applyTransaction(
   progress: BlockProgress,
   transaction: Transaction,
-  onlySuccess = false,
+  { onlySuccess = false, speculated = null }: Options = {},
 ): Promise<ApplyResult> {
   const { evm, state } = progress.machine;
   state.beginTransaction();
@@ -58,7 +61,7 @@ export async function applyTransaction(
     const result =
       transaction.type === DEPOSIT_TYPE
         ? await applyDeposit(progress, transaction)
-        : await applyUserTransaction(progress, transaction, onlySuccess);
+        : await applyUserTransaction(progress, transaction, { onlySuccess, speculated });
     if (result.ok) state.commit();
     else state.revert();
     return result;
@@ -70,16 +73,31 @@ export async function applyTransaction(
   }
 }
 
+type Options = Pick<ApplyOptions, "onlySuccess" | "speculated">;
+
 interface Charge {
   readonly gasPrice: bigint;
   readonly cost: GasCost;
   readonly l1Fee: bigint;
+  /** wei taken from the sender before execution. */
+  readonly charge: bigint;
+}
+
+/** What an execution aside needs to know; `null` where it cannot be executed here and now. */
+export function priceOf(
+  progress: BlockProgress,
+  transaction: UserTransaction,
+): { readonly gasPrice: bigint; readonly charge: bigint } | null {
+  const { rules, state } = progress.machine;
+  const fees = progress.fees ?? rules.rollupFees(state);
+  const checked = checkTransaction(progress, transaction, fees);
+  return typeof checked === "string" ? null : checked;
 }
 
 async function applyUserTransaction(
   progress: BlockProgress,
   transaction: UserTransaction,
-  onlySuccess: boolean,
+  { onlySuccess, speculated }: Required<Options>,
 ): Promise<ApplyResult> {
   const { machine } = progress;
   const { state, rules } = machine;
@@ -88,10 +106,14 @@ async function applyUserTransaction(
   const checked = checkTransaction(progress, transaction, fees);
   if (typeof checked === "string") return { ok: false, code: checked };
 
-  const { gasPrice, cost, l1Fee } = checked;
+  const { gasPrice, cost, l1Fee, charge } = checked;
   const { sender, gasLimit } = transaction;
-  state.subtractBalance(sender, gasLimit * gasPrice + l1Fee + fees.operatorFee(gasLimit));
-  const outcome = await runMessage(machine, { ...transaction, gasPrice }, cost);
+  const now = { block: machine.context.number, charge, state };
+  if (speculated !== null && !isCurrent(speculated, now)) return { ok: false, code: "STALE" };
+  state.subtractBalance(sender, charge);
+  if (speculated !== null) adopt(speculated, state);
+  const outcome =
+    speculated?.outcome ?? (await runMessage(machine, { ...transaction, gasPrice }, cost));
   if (onlySuccess && !outcome.success) {
     await machine.evm.journal.cleanup();
     return { ok: false, code: "TX_REVERTED" };
@@ -104,7 +126,7 @@ async function applyUserTransaction(
   if (rules.baseFeeRecipient !== null) state.addBalance(rules.baseFeeRecipient, gasUsed * baseFee);
   state.addBalance(L1_FEE_VAULT, l1Fee);
   state.addBalance(OPERATOR_FEE_VAULT, operatorFee);
-  await finishMessage(machine, outcome);
+  if (speculated === null) await finishMessage(machine, outcome);
   progress.fees = fees;
   progress.gasUsed += gasUsed;
   const receipt = makeReceipt(progress, transaction, transaction.nonce, outcome);
@@ -168,7 +190,9 @@ function checkTransaction(
   if (gasLimit > context.gasLimit - progress.gasUsed) return "BLOCK_GAS_EXCEEDED";
   const tipMax = maxFeePerGas - context.baseFee;
   const tip = maxPriorityFeePerGas < tipMax ? maxPriorityFeePerGas : tipMax;
-  return { gasPrice: context.baseFee + tip, cost, l1Fee };
+  const gasPrice = context.baseFee + tip;
+  const charge = gasLimit * gasPrice + l1Fee + fees.operatorFee(gasLimit);
+  return { gasPrice, cost, l1Fee, charge };
 }
 
 async function applyDeposit(

@@ -37,7 +37,7 @@ async function openEvm(poll: Poll | null): Promise<EVM> {
   if (poll === null) return evm;
   const journal = new StateJournal(state);
   evm.journal = journal as unknown as EVM["journal"];
-  runCallsWith(evm, state, journal, poll);
+  runCallsWith(evm, state, journal, poll, null);
   return evm;
 }
 

@@ -223,3 +223,17 @@ t.test("an account that only moved its balance keeps its storage root", async (t
     EMPTY_TRIE_ROOT,
   );
 });
+
+t.test("results are bounded, whether or not anybody looks at them", (t) => {
+  const blocks = createPendingBlocks();
+  const big = slice(8, 0, HEAD.hash, nonceOf(1n));
+  const results = (bytes: number) => ({
+    ...big,
+    slice: { ...big.slice, results: new Uint8Array(bytes) },
+  });
+  blocks.add(results(32 * 1024 * 1024));
+  t.equal(nonceIn(blocks), 1n);
+  blocks.add({ ...slice(8, 1, HEAD.hash, nonceOf(2n)) });
+  t.equal(nonceIn(blocks), null, "one more is too much");
+  t.end();
+});

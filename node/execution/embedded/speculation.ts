@@ -1,0 +1,172 @@
+/**
+ * Both ends of a speculative execution: running a message on a state that may be old, with every
+ * read kept, and saying later whether the reads still hold.
+ *
+ * Owns what counts as read. Reads come in two kinds: of the state, compared by value where it was
+ * written since; and of the block or a price, which hold in one block only. What the sender has is
+ * no read by itself, or every payment to it would void the result: it is one where BALANCE asks for
+ * it, or where the sender has code.
+ * Does not own fees, validity or receipts: `transition.ts` does them on the state of now.
+ * Invariant: an outcome that is current is the one that execution in place would have.
+ */
+import assert from "node:assert/strict";
+import type { Hex } from "../../../lanes/bytes.ts";
+import { EMPTY_TRIE_ROOT } from "../../primitives/header.ts";
+import type { RollupConfig } from "../../rollup-config.ts";
+import type { AccountRecord, StateReader } from "../../storage/state.ts";
+import type { Poll } from "../poll.ts";
+import type { Speculated, SpeculationRequest } from "../speculation.ts";
+import { createMachine } from "./evm.ts";
+import { gasCost } from "./gas.ts";
+import type { RunState } from "./interpreter.ts";
+import { finishMessage, runMessage } from "./message.ts";
+import { type BlockContext, ISTHMUS } from "./rules.ts";
+import { createWorkingState, EMPTY_ACCOUNT, type WorkingState } from "./state.ts";
+
+const BALANCE = 0x31;
+const GASPRICE = 0x3a;
+const BLOCKHASH = 0x40;
+const TIMESTAMP = 0x42;
+const NUMBER = 0x43;
+const PREVRANDAO = 0x44;
+const BASEFEE = 0x48;
+
+/** What differs from block to block; COINBASE, GASLIMIT and BLOBBASEFEE do not. */
+const OF_THE_BLOCK: ReadonlySet<number> = new Set([
+  ...[GASPRICE, BLOCKHASH, TIMESTAMP, NUMBER, PREVRANDAO, BASEFEE],
+]);
+
+const WATCHED: ReadonlySet<number> = new Set([BALANCE, ...OF_THE_BLOCK]);
+
+const ADDRESS_MASK = (1n << 160n) - 1n;
+
+/** Executes aside, on `state` within `context`. Throws what `poll` throws. */
+export async function speculate(
+  rollup: RollupConfig,
+  base: { readonly state: StateReader; readonly context: BlockContext; readonly poll: Poll },
+  request: SpeculationRequest,
+): Promise<Speculated> {
+  const { transaction, gasPrice, charge } = request;
+  const { sender } = transaction;
+  const reads = new Reads(base.state);
+  const state = createWorkingState(reads);
+  let readsBlock = false;
+  let readsSender = state.code(sender).length > 0 || transaction.authorizationList.length > 0;
+  const watch = ({ opCode, stack }: RunState): void => {
+    if (opCode !== BALANCE) readsBlock = true;
+    else if (((stack._store[stack._len - 1] ?? 0n) & ADDRESS_MASK) === BigInt(sender))
+      readsSender = true;
+  };
+  const { context, poll } = base;
+  const watched = { opcodes: WATCHED, watch };
+  const machine = await createMachine(rollup.chainId, state, context, ISTHMUS, poll, watched);
+  state.beginTransaction();
+  state.subtractBalance(sender, charge);
+  const outcome = await runMessage(machine, { ...transaction, gasPrice }, gasCost(transaction));
+  await finishMessage(machine, outcome);
+  const { accounts, storage } = reads;
+  return {
+    ...{ ...request, outcome, reads: { accounts, slots: storage } },
+    ...{ ...state.takeSlice(), readsBlock, readsSender },
+  };
+}
+
+/** Keeps what is read of `below`, with what it said. */
+class Reads implements StateReader {
+  readonly accounts = new Map<Hex, AccountRecord | null>();
+  readonly storage = new Map<Hex, Map<Hex, bigint>>();
+  readonly #below: StateReader;
+
+  constructor(below: StateReader) {
+    this.#below = below;
+  }
+
+  account(address: Hex): AccountRecord | null {
+    const known = this.accounts.get(address);
+    if (known !== undefined) return known;
+    const account = this.#below.account(address);
+    this.accounts.set(address, account);
+    return account;
+  }
+
+  slot(address: Hex, slot: Hex): bigint {
+    let values = this.storage.get(address);
+    if (values === undefined) {
+      values = new Map();
+      this.storage.set(address, values);
+    }
+    const known = values.get(slot);
+    if (known !== undefined) return known;
+    const value = this.#below.slot(address, slot);
+    values.set(slot, value);
+    return value;
+  }
+
+  slots(): never {
+    assert.fail("no opcode lists an account's slots");
+  }
+
+  code(hash: Hex): Uint8Array {
+    return this.#below.code(hash);
+  }
+}
+
+/** What execution would find at the beginning of a transaction now. */
+export interface Now {
+  readonly block: number;
+  /** wei that the sender would pay before execution. */
+  readonly charge: bigint;
+  readonly state: WorkingState;
+}
+
+/** Whether an execution now would read the same. */
+export function isCurrent(speculated: Speculated, { block, charge, state }: Now): boolean {
+  const { base, reads, readsBlock, readsSender } = speculated;
+  const written = state.writeLog();
+  if (written === null) return false;
+  if (readsBlock && base.block !== block) return false;
+  if (readsSender && speculated.charge !== charge) return false;
+  const { sender } = speculated.transaction;
+  for (const [address, was] of reads.accounts) {
+    if (!written.has(address)) continue;
+    // Where there was no storage, no slot was read one by one.
+    if (hadNoStorage(was) && written.hasSlots(address)) return false;
+    const isBalanceRead = address !== sender || readsSender;
+    if (!isSame(was, state.account(address), isBalanceRead)) return false;
+  }
+  for (const [address, values] of reads.slots) {
+    if (!written.hasSlots(address)) continue;
+    for (const [slot, value] of values)
+      if (written.hasSlot(address, slot) && state.slot(address, slot) !== value) return false;
+  }
+  return true;
+}
+
+function hadNoStorage(account: AccountRecord | null): boolean {
+  return account === null || account.storageRoot === EMPTY_TRIE_ROOT;
+}
+
+function isSame(a: AccountRecord | null, b: AccountRecord | null, isBalanceRead: boolean): boolean {
+  if (a === null || b === null) return a === b;
+  const isPaid = isBalanceRead && a.balance !== b.balance;
+  return !isPaid && a.nonce === b.nonce && a.codeHash === b.codeHash;
+}
+
+/**
+ * Writes what the execution has written, where it is current; the sender has paid `charge` by now.
+ * What it has beside that stays its own.
+ */
+export function adopt(
+  { transaction, reads, writes, codes, charge }: Speculated,
+  state: WorkingState,
+) {
+  const { sender } = transaction;
+  const before = (reads.accounts.get(sender)?.balance ?? 0n) - charge;
+  const { balance } = state.account(sender) ?? EMPTY_ACCOUNT;
+  const moved = writes.map((write) => {
+    const { address, after } = write;
+    if (address !== sender || after === null) return write;
+    return { ...write, after: { ...after, balance: balance + after.balance - before } };
+  });
+  state.adopt(moved, codes);
+}

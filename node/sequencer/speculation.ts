@@ -1,0 +1,121 @@
+/**
+ * Long normal transactions that are executed aside, in a thread of their own, one after another.
+ *
+ * Owns: who waits for that, on which state it begins, and what was executed until the builder takes
+ * it. Does not own: the execution (`node/workers/speculate.ts`), whether it still holds (the engine),
+ * who has to go this way (`heavy-slot.ts`). DESIGN 4.
+ * Whoever waits here is parked in the txpool, which may drop it at any time.
+ */
+import type { PendingSlice } from "../api.ts";
+import type { Clock } from "../clock.ts";
+import type { Engine } from "../execution/engine.ts";
+import type { Speculated, SpeculationService } from "../execution/speculation.ts";
+import type { Logger } from "../log.ts";
+import type { Remote } from "../port.ts";
+import type { BlockRef } from "../primitives/block.ts";
+import type { Pool } from "../txpool/pool-api.ts";
+import type { PooledTransaction } from "../txpool/sender-queue.ts";
+import type { Arrivals } from "./arrivals.ts";
+
+/** Transactions that wait for the thread; others wait for the next block. */
+const WAITING_MAX = 16;
+
+export interface SpeculationDeps {
+  readonly service: Remote<SpeculationService>;
+  readonly engine: Pick<Engine, "beginSpeculation" | "price">;
+  readonly pool: Pick<Pool, "get" | "unpark" | "spend">;
+  readonly clock: Clock;
+  readonly arrivals: Pick<Arrivals, "notify">;
+  readonly log: Logger;
+}
+
+/** What was executed aside, and how long that took. */
+export interface Aside {
+  readonly speculated: Speculated;
+  readonly elapsedMs: number;
+}
+
+/** Of one run of the sequencer. */
+export class Speculation {
+  readonly #deps: SpeculationDeps;
+  #waiting: PooledTransaction[] = [];
+  #running: PooledTransaction | null = null;
+  #done: (Aside & { readonly item: PooledTransaction }) | null = null;
+
+  constructor(deps: SpeculationDeps) {
+    this.#deps = deps;
+  }
+
+  /** Whether it is on its way. */
+  has(item: PooledTransaction): boolean {
+    return this.#running === item || this.#waiting.includes(item);
+  }
+
+  /** Takes a transaction in, where there is room; the caller parks it in any case. */
+  offer(item: PooledTransaction): void {
+    if (this.#waiting.length < WAITING_MAX) this.#waiting.push(item);
+  }
+
+  /** What the transaction has come to; `null` while that is not known. */
+  take(item: PooledTransaction): Aside | null {
+    const done = this.#done;
+    if (done?.item !== item) return null;
+    this.#done = null;
+    return done;
+  }
+
+  /** The engine has ended a slice, just now: what begins here begins on it. */
+  onSlice(slice: PendingSlice): void {
+    const { service } = this.#deps;
+    this.#tell(service.add(slice));
+    if (this.#done !== null && !this.#isPooled(this.#done.item)) this.#done = null;
+    if (this.#running !== null || this.#done !== null) return;
+    this.#waiting = this.#waiting.filter((item) => this.#isPooled(item));
+    const next = this.#waiting.shift();
+    if (next !== undefined) void this.#run(next, slice);
+  }
+
+  onSealed(block: BlockRef): void {
+    this.#tell(this.#deps.service.sealed(block));
+  }
+
+  async #run(item: PooledTransaction, { environment, index }: PendingSlice): Promise<void> {
+    const { service, engine, pool, clock, arrivals, log } = this.#deps;
+    const { transaction } = item;
+    const price = engine.price(transaction);
+    const startedMs = clock.monotonicMs();
+    this.#running = item;
+    let speculated: Speculated | null = null;
+    try {
+      if (price !== null) {
+        engine.beginSpeculation();
+        const base = { block: environment.number, index };
+        speculated = await service.run({ base, transaction, ...price });
+      }
+    } catch (error) {
+      const message = error instanceof Error ? error.message : "unknown";
+      log.warn("execution aside failed", { hash: transaction.hash, error: message });
+    }
+    this.#running = null;
+    const elapsedMs = clock.monotonicMs() - startedMs;
+    if (speculated !== null) this.#done = { item, speculated, elapsedMs };
+    else {
+      item.conflicts += 1;
+      pool.spend(transaction.sender, elapsedMs);
+    }
+    pool.unpark(item);
+    arrivals.notify();
+  }
+
+  #isPooled(item: PooledTransaction): boolean {
+    return this.#deps.pool.get(item.transaction.hash) === item;
+  }
+
+  /** What the thread misses makes it refuse: nothing wrong comes of it. */
+  #tell(told: Promise<void>): void {
+    told.catch((error: unknown) => {
+      const message = error instanceof Error ? error.message : "unknown";
+      this.#deps.log.warn("execution aside was not told", { error: message });
+    });
+  }
+}

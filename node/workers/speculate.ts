@@ -1,0 +1,51 @@
+/**
+ * The thread that executes long normal transactions aside, so that nobody in the fast lane waits
+ * for them. It reads the store and what it is told of the blocks that are not there yet, as the RPC
+ * threads do. `node/sequencer/speculation.ts` is the other side.
+ */
+import { systemClock } from "../clock.ts";
+import { NodeError } from "../errors.ts";
+import { createDeadline } from "../execution/embedded/deadline.ts";
+import { contextOfPending, createPendingBlocks } from "../execution/embedded/pending.ts";
+import { speculate } from "../execution/embedded/speculation.ts";
+import type { SpeculationService } from "../execution/speculation.ts";
+import type { RollupConfig } from "../rollup-config.ts";
+import type { SharedChainReader } from "../storage/chain-reader.ts";
+
+/**
+ * After it an execution is given up. The largest transaction of the slowest opcodes takes some 4 s
+ * alone on its processor.
+ */
+const EXECUTION_MS_MAX = 12_000;
+
+/** Executes on what `chain` reads and on the slices that are added. */
+export function createSpeculationService(
+  rollup: RollupConfig,
+  chain: Pick<SharedChainReader, "snapshot">,
+): SpeculationService {
+  const pending = createPendingBlocks();
+  return {
+    add: (slice) => {
+      pending.add(slice);
+    },
+    sealed: (block) => {
+      pending.sealed(block);
+    },
+    async run(request) {
+      const snapshot = chain.snapshot();
+      try {
+        const view = pending.over(snapshot.heads().unsafe, snapshot.state);
+        const { block, index } = request.base;
+        if (view?.environment.number !== block || view.slices !== index + 1) return null;
+        const poll = createDeadline(EXECUTION_MS_MAX, () => systemClock.monotonicMs());
+        const base = { state: view.state, context: contextOfPending(view), poll };
+        return await speculate(rollup, base, request);
+      } catch (error) {
+        if (error instanceof NodeError && error.code === "TIMEOUT") return null;
+        throw error;
+      } finally {
+        await snapshot.release();
+      }
+    },
+  };
+}

@@ -1,0 +1,36 @@
+/**
+ * Admission receipts from what the sequencing thread answers: all leaves of a group, and which of
+ * them it is. A group has up to thousands of leaves, and each asks for a receipt of its own: its
+ * tree is hashed once.
+ */
+import { type AdmissionReceipt, admissionReceipt } from "../lanes/admission.ts";
+import type { Hex } from "../lanes/bytes.ts";
+import { TreePaths } from "../lanes/tree.ts";
+import type { AdmissionProof } from "../node/api.ts";
+
+const HASH_BYTES = 32;
+/** Groups whose tree is kept: answers of one group come one after another. */
+const GROUPS_KEPT = 8;
+
+export class AdmissionReceipts {
+  readonly #trees = new Map<Hex, TreePaths>();
+
+  of({ group, signature, leafHashes, index, leaf }: AdmissionProof): AdmissionReceipt {
+    return admissionReceipt(group, signature, this.#treeOf(group.root, leafHashes), index, leaf);
+  }
+
+  #treeOf(root: Hex, leafHashes: Uint8Array): TreePaths {
+    const known = this.#trees.get(root);
+    if (known !== undefined) return known;
+    const count = leafHashes.length / HASH_BYTES;
+    const tree = new TreePaths(
+      Array.from({ length: count }, (_, at) =>
+        leafHashes.subarray(at * HASH_BYTES, (at + 1) * HASH_BYTES),
+      ),
+    );
+    this.#trees.set(root, tree);
+    const [oldest] = this.#trees.keys();
+    if (this.#trees.size > GROUPS_KEPT && oldest !== undefined) this.#trees.delete(oldest);
+    return tree;
+  }
+}

@@ -1,0 +1,247 @@
+/**
+ * What becomes of a normal transaction that the fast lane interrupts all the time: it is executed
+ * aside, and where that comes to nothing, to its end.
+ */
+import { join } from "node:path";
+import t, { type Test } from "tap";
+import type { PendingSlice } from "../../node/api.ts";
+import { NodeError } from "../../node/errors.ts";
+import type {
+  Speculated,
+  SpeculationRequest,
+  SpeculationService,
+} from "../../node/execution/speculation.ts";
+import { silentLogger } from "../../node/log.ts";
+import type { Remote } from "../../node/port.ts";
+import { decodeSignedBlock, type UnverifiedBlock } from "../../node/primitives/block.ts";
+import type { UserTransaction } from "../../node/primitives/transaction.ts";
+import { HeavySlot } from "../../node/sequencer/heavy-slot.ts";
+import { Speculation, type SpeculationDeps } from "../../node/sequencer/speculation.ts";
+import type { PooledTransaction } from "../../node/txpool/sender-queue.ts";
+import {
+  localSpeculator,
+  LOOPER,
+  openRig,
+  openSequencer,
+  signed,
+  virtualClock,
+} from "./fixtures/rig.ts";
+
+const heavy = (from: number): Promise<UserTransaction> =>
+  signed(from, { nonce: 0, to: LOOPER, gas: 16_000_000n });
+
+function decoded(bytes: Uint8Array): UnverifiedBlock {
+  const block = decodeSignedBlock(bytes);
+  if (!block.ok) throw new Error(block.code);
+  return block.value;
+}
+
+const has = (block: UnverifiedBlock, { hash }: UserTransaction): boolean =>
+  block.transactions.some((transaction) => transaction.hash === hash);
+
+/** Builds some blocks while something fast seems to arrive all the time; followers take them. */
+async function interrupted(
+  t: Test,
+  transactions: readonly UserTransaction[],
+  wrap: (service: Remote<SpeculationService>) => Remote<SpeculationService>,
+): Promise<UnverifiedBlock[]> {
+  const dir = t.testdir({ leader: {}, follower: {} });
+  const rig = await openRig(join(dir, "leader"));
+  const follower = await openRig(join(dir, "follower"));
+  t.teardown(() => Promise.all([rig.close(), follower.close()]));
+  const onTurn = (): void => {
+    setImmediate(() => {
+      rig.preemption.raise();
+    });
+  };
+  const speculator = wrap(localSpeculator(rig));
+  const { admission, published, build } = await openSequencer(rig, { onTurn, speculator });
+  for (const transaction of transactions) await admission.submit(transaction);
+  rig.preemption.raise();
+  await build(8);
+  const blocks = published.map(decoded);
+  for (const block of blocks) t.match(await follower.chain.importSigned(block), { ok: true });
+  return blocks;
+}
+
+t.test("aborted three times it is executed aside, and stands in a block", async (t) => {
+  const two = [await heavy(0), await heavy(1)];
+  const light = await signed(2, { nonce: 0, value: 1n });
+  const done: (Speculated | null)[] = [];
+  const blocks = await interrupted(t, [...two, light], (service) => ({
+    ...service,
+    async run(request) {
+      const speculated = await service.run(request);
+      done.push(speculated);
+      return speculated;
+    },
+  }));
+  for (const each of [...two, light]) t.ok(blocks.some((block) => has(block, each)));
+  t.same(new Set(done.map((each) => each?.transaction.hash)), new Set(two.map(({ hash }) => hash)));
+});
+
+t.test("where nothing comes of it three times, it runs to its end, in heavy gas", async (t) => {
+  const two = [await heavy(0), await heavy(1)];
+  const tries: string[] = [];
+  const blocks = await interrupted(t, two, (service) => ({
+    ...service,
+    run({ transaction }) {
+      tries.push(transaction.hash);
+      // Lost its base, or took too long; or the thread failed.
+      if (tries.length % 2 === 0) return Promise.resolve(null);
+      return Promise.reject(new NodeError("INTERNAL"));
+    },
+  }));
+  const places = two.map((each) => blocks.findIndex((block) => has(block, each)));
+  t.ok(
+    places.every((place) => place >= 0),
+    "both are in",
+  );
+  t.not(places[0], places[1], "32M gas is more than the 30M of one block");
+  for (const { hash } of two) t.equal(tries.filter((each) => each === hash).length, 3);
+});
+
+t.test("what is void is tried again", async (t) => {
+  const one = await heavy(0);
+  let tries = 0;
+  const blocks = await interrupted(t, [one], (service) => ({
+    ...service,
+    async run(request) {
+      const speculated = await service.run(request);
+      tries += 1;
+      if (speculated === null || tries > 1) return speculated;
+      // As if it had read what the block's first transaction has written meanwhile.
+      return { ...speculated, readsBlock: true, base: { ...speculated.base, block: 0 } };
+    },
+  }));
+  t.equal(tries, 2);
+  t.ok(blocks.some((block) => has(block, one)));
+});
+
+interface Bench {
+  readonly speculation: Speculation;
+  readonly pooled: Set<PooledTransaction>;
+  readonly asked: SpeculationRequest[];
+  readonly unparked: PooledTransaction[];
+  answer(speculated: Speculated | null): Promise<void>;
+}
+
+function openBench(): Bench {
+  const pooled = new Set<PooledTransaction>();
+  const asked: SpeculationRequest[] = [];
+  const unparked: PooledTransaction[] = [];
+  let answer: (speculated: Speculated | null) => void = () => undefined;
+  const deps: SpeculationDeps = {
+    service: {
+      add: () => Promise.resolve(),
+      sealed: () => Promise.resolve(),
+      run(request) {
+        asked.push(request);
+        return new Promise((resolve) => {
+          answer = resolve;
+        });
+      },
+    },
+    engine: { beginSpeculation: () => undefined, price: () => ({ gasPrice: 1n, charge: 2n }) },
+    pool: {
+      get: (hash) => [...pooled].find(({ transaction }) => transaction.hash === hash),
+      unpark: (item) => void unparked.push(item),
+      spend: () => undefined,
+    },
+    clock: virtualClock(0),
+    arrivals: { notify: () => undefined },
+    log: silentLogger,
+  };
+  return {
+    ...{ speculation: new Speculation(deps), pooled, asked, unparked },
+    async answer(speculated) {
+      answer(speculated);
+      await new Promise((resolve) => setImmediate(resolve));
+    },
+  };
+}
+
+function item(id: number, aborts = 3): PooledTransaction {
+  const transaction = { hash: `0x${String(id)}`, sender: "0x01", gasLimit: 10n };
+  return { transaction, aborts, conflicts: 0 } as unknown as PooledTransaction;
+}
+
+const slice = (number: number, index: number): PendingSlice =>
+  ({ environment: { number }, index }) as PendingSlice;
+
+const RESULT = {} as Speculated;
+
+t.test("one after another, each on the slice that has just ended", async (t) => {
+  const { speculation, pooled, asked, unparked, answer } = openBench();
+  const [first, gone, second] = [item(1), item(2), item(3)];
+  for (const each of [first, gone, second]) {
+    pooled.add(each);
+    speculation.offer(each);
+  }
+  t.same(asked, [], "not before a slice ends");
+  speculation.onSlice(slice(7, 2));
+  speculation.onSlice(slice(7, 3));
+  t.match(asked, [{ base: { block: 7, index: 2 }, gasPrice: 1n, charge: 2n }]);
+  t.ok(speculation.has(first));
+  t.equal(speculation.take(first), null);
+  pooled.delete(gone);
+  await answer(RESULT);
+  t.same(unparked, [first]);
+  t.notOk(speculation.has(first));
+  speculation.onSlice(slice(7, 4));
+  t.equal(asked.length, 1, "the engine keeps what is written since one execution only");
+  t.match(speculation.take(first), { speculated: RESULT });
+  t.equal(speculation.take(first), null, "once");
+  speculation.onSlice(slice(8, 0));
+  t.match(asked[1], { base: { block: 8, index: 0 }, transaction: { hash: "0x3" } });
+});
+
+t.test("a result that nobody takes does not hold the others up", async (t) => {
+  const { speculation, pooled, asked, answer } = openBench();
+  const [first, second] = [item(1), item(2)];
+  for (const each of [first, second]) {
+    pooled.add(each);
+    speculation.offer(each);
+  }
+  speculation.onSlice(slice(1, 0));
+  await answer(RESULT);
+  pooled.delete(first);
+  speculation.onSlice(slice(1, 1));
+  t.match(asked[1], { transaction: { hash: "0x2" } });
+});
+
+t.test("no more than sixteen wait", (t) => {
+  const { speculation, pooled } = openBench();
+  const items = Array.from({ length: 40 }, (_, id) => item(id));
+  for (const each of items) {
+    pooled.add(each);
+    speculation.offer(each);
+  }
+  t.equal(items.filter((each) => speculation.has(each)).length, 16);
+  t.end();
+});
+
+t.test("each goes its way", (t) => {
+  const aside = { speculated: RESULT, elapsedMs: 1 };
+  const offered: PooledTransaction[] = [];
+  const ready = item(4);
+  const slot = new HeavySlot(
+    {
+      has: (each) => offered.includes(each),
+      offer: (each) => void offered.push(each),
+      take: (each) => (each === ready ? aside : null),
+    },
+    15n,
+  );
+  t.equal(slot.wayOf(item(1, 2)), "preemptible");
+  const often = item(2);
+  t.equal(slot.wayOf(often), null);
+  t.equal(slot.wayOf(often), null);
+  t.same(offered, [often], "offered once");
+  t.equal(slot.wayOf(ready), aside);
+  const whole = { ...item(5), conflicts: 3 };
+  t.equal(slot.wayOf(whole), "whole");
+  slot.took(whole);
+  t.equal(slot.wayOf(whole), null, "no gas is left for it");
+  t.end();
+});
