@@ -137,7 +137,7 @@ export interface PendingSlice {
 export interface NodeEvents {
   /** A new head stands in the store; `removed` lists blocks a reorg took away, newest first. */
   newHead(head: BlockRef, removed: readonly BlockRef[]): void;
-  newPendingTransaction(hash: Hex): void;
+  newPendingTransactions(hashes: readonly Hex[]): void;
   /** `encodeSignedFlashblock`: durable and signed, in order. In memory that threads share. */
   flashblock(bytes: Uint8Array): void;
   /** Durable before it is told. */

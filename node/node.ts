@@ -130,10 +130,18 @@ function sequencingOf(core: Core, network: Network, tell: Tell): Promise<Sequenc
 }
 
 function sequencingEvents(publish: (bytes: Uint8Array) => void, tell: Tell): SequencingEvents {
+  let accepted: Hex[] = [];
   return {
     publish,
+    // Nobody waits for them: those of one turn go together, and wake the RPC threads once.
     onAccepted: (hash) => {
-      tell((events) => events.newPendingTransaction(hash));
+      accepted.push(hash);
+      if (accepted.length > 1) return;
+      void setImmediate().then(() => {
+        const hashes = accepted;
+        accepted = [];
+        tell((events) => events.newPendingTransactions(hashes));
+      });
     },
     onDropped: (drop) => {
       tell((events) => events.dropped(drop));

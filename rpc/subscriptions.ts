@@ -33,7 +33,7 @@ import {
 export interface Subscriptions {
   /** `eth_subscribe` and `eth_unsubscribe`. */
   readonly methods: Methods;
-  readonly events: Pick<NodeEvents, "newHead" | "newPendingTransaction" | "dropped"> & {
+  readonly events: Pick<NodeEvents, "newHead" | "newPendingTransactions" | "dropped"> & {
     flashblock(flashblock: KnownFlashblock): void;
   };
   /** The connection is gone, and its subscriptions with it. */
@@ -197,9 +197,9 @@ export function createSubscriptions(deps: {
         deps.log.error("head not announced", { number: head.number, error: String(error) });
       }
     },
-    newPendingTransaction(hash) {
+    newPendingTransactions(hashes) {
       for (const { id, subscriber } of registry.of("newPendingTransactions"))
-        subscriber.send(notification(id, `"${hash}"`));
+        for (const hash of hashes) subscriber.send(notification(id, `"${hash}"`));
     },
     flashblock(flashblock) {
       let head: string | null = null;

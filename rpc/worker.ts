@@ -95,7 +95,7 @@ if (parentPort !== null) {
   const events: NodeEvents = {
     // Before the server listens nobody has subscribed to anything.
     newHead: (head, removed) => running?.events.newHead(head, removed),
-    newPendingTransaction: (hash) => running?.events.newPendingTransaction(hash),
+    newPendingTransactions: (hashes) => running?.events.newPendingTransactions(hashes),
     // Slices missed until then are of a block that has no `pending`.
     pendingSlice: (slice) => running?.events.pendingSlice(slice),
     pendingSealed: (block) => running?.events.pendingSealed(block),

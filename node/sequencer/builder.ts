@@ -129,6 +129,7 @@ class BlockBuilding {
   /** Time of the flashblock opened last. */
   #timestampMs: number;
   #openedAtMs = 0;
+  #isSliceDue = false;
   readonly #turns = new NormalTurns();
 
   constructor(plan: BlockPlan, tip: ChainTip, deps: BuilderDeps) {
@@ -177,6 +178,7 @@ class BlockBuilding {
     this.#deps.openPool(engine.baseFee(), this.#tip.number + 1);
     const attributes = this.#attributes.transaction;
     for (const flashblock of promised) {
+      this.#endSlice();
       const onPlaced = ({ rank, gasLimit }: LaneLeaf): void => {
         this.#selection.took(rank, gasLimit);
       };
@@ -217,6 +219,7 @@ class BlockBuilding {
 
   /** What was built; the block stays open in the engine until it is sealed. */
   finish(): BuiltBlock {
+    this.#endSlice();
     return {
       plan: this.#plan,
       position: this.#attributes.position,
@@ -249,6 +252,7 @@ class BlockBuilding {
   }
 
   #beginFlashblock(): void {
+    this.#endSlice();
     const { clock, leaderEpoch } = this.#deps;
     const nowMs = clock.nowMs();
     this.#openedAtMs = nowMs;
@@ -266,11 +270,27 @@ class BlockBuilding {
   async #promise(flashblock: AssembledFlashblock, isJournaled: boolean): Promise<void> {
     const signature = this.#deps.promise(flashblock.executed, isJournaled);
     this.#signatures.push(signature);
-    if (flashblock.hasFast) {
-      this.#courtesy.promised(signature);
-      // The disk begins now; what other threads need of the flashblock is made meanwhile.
-      await this.#deps.yieldTurn();
+    this.#isSliceDue = true;
+    if (!flashblock.hasFast) {
+      this.#endSlice();
+      return;
     }
+    this.#courtesy.promised(signature);
+    // A failure shows where the signature is waited for.
+    signature.then(() => {
+      this.#endSlice();
+    }, ignore);
+    // The disk begins now.
+    await this.#deps.yieldTurn();
+  }
+
+  /**
+   * Hands on what was executed since the last slice. That wakes four threads: not before a promise
+   * to the fast lane is signed, which they would be in the way of, unless more is executed first.
+   */
+  #endSlice(): void {
+    if (!this.#isSliceDue) return;
+    this.#isSliceDue = false;
     const slice = this.#deps.engine.endSlice();
     if (slice !== null) this.#deps.onSlice(slice);
   }
@@ -376,4 +396,8 @@ class BlockBuilding {
     this.#deps.pool.included(item);
     return "built";
   }
+}
+
+function ignore(): void {
+  return undefined;
 }

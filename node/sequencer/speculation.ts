@@ -8,7 +8,7 @@
  */
 import type { PendingSlice } from "../api.ts";
 import type { Clock } from "../clock.ts";
-import type { Engine } from "../execution/engine.ts";
+import { type Engine, SEALED_BLOCKS_MAX } from "../execution/engine.ts";
 import type { Speculated, SpeculationService } from "../execution/speculation.ts";
 import type { Logger } from "../log.ts";
 import type { Remote } from "../port.ts";
@@ -19,6 +19,8 @@ import type { Arrivals } from "./arrivals.ts";
 
 /** Transactions that wait for the thread; others wait for the next block. */
 const WAITING_MAX = 16;
+/** The open block, and those that are sealed and on their way to the store. */
+const BLOCKS_KEPT = SEALED_BLOCKS_MAX + 1;
 
 export interface SpeculationDeps {
   readonly service: Remote<SpeculationService>;
@@ -29,10 +31,17 @@ export interface SpeculationDeps {
   readonly log: Logger;
 }
 
+/** Told where somebody waits for the thread. */
+type News = { readonly slice: PendingSlice } | { readonly sealed: BlockRef };
+
 /** What was executed aside, and how long that took. */
 export interface Aside {
   readonly speculated: Speculated;
   readonly elapsedMs: number;
+}
+
+function numberOf(news: News): number {
+  return "slice" in news ? news.slice.environment.number : news.sealed.number;
 }
 
 /** Of one run of the sequencer. */
@@ -41,6 +50,11 @@ export class Speculation {
   #waiting: PooledTransaction[] = [];
   #running: PooledTransaction | null = null;
   #done: (Aside & { readonly item: PooledTransaction }) | null = null;
+  /**
+   * What the thread does not know yet, of the blocks that may not be in the store: it is not woken
+   * for each flashblock when nothing is heavy.
+   */
+  #untold: News[] = [];
 
   constructor(deps: SpeculationDeps) {
     this.#deps = deps;
@@ -66,17 +80,22 @@ export class Speculation {
 
   /** The engine has ended a slice, just now: what begins here begins on it. */
   onSlice(slice: PendingSlice): void {
-    const { service } = this.#deps;
-    this.#tell(service.add(slice));
+    const { number } = slice.environment;
+    if (slice.index === 0)
+      this.#untold = this.#untold.filter((news) => numberOf(news) > number - BLOCKS_KEPT);
+    this.#untold.push({ slice });
     if (this.#done !== null && !this.#isPooled(this.#done.item)) this.#done = null;
     if (this.#running !== null || this.#done !== null) return;
     this.#waiting = this.#waiting.filter((item) => this.#isPooled(item));
     const next = this.#waiting.shift();
-    if (next !== undefined) void this.#run(next, slice);
+    if (next === undefined) return;
+    for (const news of this.#untold) this.#tell(news);
+    this.#untold = [];
+    void this.#run(next, slice);
   }
 
   onSealed(block: BlockRef): void {
-    this.#tell(this.#deps.service.sealed(block));
+    this.#untold.push({ sealed: block });
   }
 
   async #run(item: PooledTransaction, { environment, index }: PendingSlice): Promise<void> {
@@ -112,7 +131,9 @@ export class Speculation {
   }
 
   /** What the thread misses makes it refuse: nothing wrong comes of it. */
-  #tell(told: Promise<void>): void {
+  #tell(news: News): void {
+    const { service } = this.#deps;
+    const told = "slice" in news ? service.add(news.slice) : service.sealed(news.sealed);
     told.catch((error: unknown) => {
       const message = error instanceof Error ? error.message : "unknown";
       this.#deps.log.warn("execution aside was not told", { error: message });

@@ -24,6 +24,7 @@ const USAGE = `usage: npm run bench -- lanes [options]
   --repeats N     runs, each on a new chain          (2)
   --seconds N     length of one measurement          (6)
   --quick         one short run at one rate
+  --only FLOOD    idle and this flood alone: transfers or heavy; or idle alone
   --json FILE     write rows and raw times there too
   --no-peers      leave anvil out`;
 
@@ -49,9 +50,17 @@ export function parseLanesOptions(args: readonly string[]): LanesOptions {
     ...base,
     repeats: positive(values.repeats, base.repeats),
     seconds: positive(values.seconds, base.seconds),
+    conditions: values.only === undefined ? base.conditions : conditionsOf(values.only),
     peers: values["no-peers"] !== true,
     json: values.json ?? null,
   };
+}
+
+/** Figures under a flood are ratios to idle. */
+function conditionsOf(text: string): readonly Condition[] {
+  const condition = FULL.conditions.find((each) => each === text);
+  if (condition === undefined) throw new UsageError(`no condition ${text}\n${USAGE}`);
+  return condition === "idle" ? ["idle"] : ["idle", condition];
 }
 
 function parse(args: readonly string[]) {
@@ -62,6 +71,7 @@ function parse(args: readonly string[]) {
         repeats: { type: "string" },
         seconds: { type: "string" },
         quick: { type: "boolean" },
+        only: { type: "string" },
         json: { type: "string" },
         "no-peers": { type: "boolean" },
       },

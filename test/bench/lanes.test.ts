@@ -81,7 +81,9 @@ t.test("options", async (t) => {
   t.match(parseLanesOptions([]), { rates: [25, 100], peers: true, json: null });
   t.match(parseLanesOptions(["--quick", "--no-peers"]), { repeats: 1, rates: [25], peers: false });
   t.equal(parseLanesOptions(["--repeats", "5"]).repeats, 5);
-  for (const args of [["--repeats", "0"], ["--fast"], ["more"]])
+  t.same(parseLanesOptions(["--only", "heavy"]).conditions, ["idle", "heavy"]);
+  t.same(parseLanesOptions(["--only", "idle"]).conditions, ["idle"]);
+  for (const args of [["--repeats", "0"], ["--fast"], ["more"], ["--only", "all"]])
     t.throws(() => parseLanesOptions(args), UsageError);
 });
 

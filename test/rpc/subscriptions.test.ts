@@ -104,8 +104,9 @@ t.test("logs are filtered, and taken back after a reorg", async (t) => {
 t.test("pending transactions are told by hash", async (t) => {
   const { subscriptions, received, subscribe } = await fixture();
   await subscribe("newPendingTransactions");
-  subscriptions.events.newPendingTransaction(TOPIC);
-  t.match(received, [{ params: { result: TOPIC } }]);
+  const other = `0x${"0f".repeat(32)}` as const;
+  subscriptions.events.newPendingTransactions([TOPIC, other]);
+  t.match(received, [{ params: { result: TOPIC } }, { params: { result: other } }]);
 });
 
 t.test("flashblocks are told with the order and the results of their transactions", async (t) => {
