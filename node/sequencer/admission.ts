@@ -82,8 +82,6 @@ export interface Admission {
   openBlock(baseFee: bigint, number: number): void;
   /** What has become durable since the last call. */
   takeSettled(): Settled;
-  /** Whether a fast transaction is taken in, but not durable yet: it is executable any moment. */
-  isFastArriving(): boolean;
   /** Refuses everything from now on. */
   close(): void;
 }
@@ -98,7 +96,6 @@ class AdmissionDesk implements Admission {
   readonly #deps: AdmissionDeps;
   #seq = 0n;
   #open = true;
-  #fastArriving = 0;
   #blockNumber = 0;
   /** Dropped in the pool, not yet on their way to the journal. */
   #dropping: { readonly item: PooledTransaction; readonly code: ErrorCode }[] = [];
@@ -159,23 +156,30 @@ class AdmissionDesk implements Admission {
     const lane = rank === NORMAL_RANK ? "normal" : "fast";
     const leaf = { hash, accepted, lane, rank, policyHash: policy.hash, deadlineBlock } as const;
     const record = transactionRecord({ accepted, deadlineBlock, timeMs, rank }, raw);
-    if (lane === "fast") this.#fastArriving += 1;
+    const isGapped = transaction.nonce >= this.pool.nextNonce(transaction.sender);
+    const admitting = this.#deps.promises.admit(leaf, record);
+    // Promises are durable in their order, so a fast one is built meanwhile: the flashblock that it
+    // stands in is signed after its admission is durable.
+    if (lane === "fast") this.#activate(admitted.value);
     let admission;
     try {
-      admission = await this.#deps.promises.admit(leaf, record);
+      admission = await admitting;
     } catch (error) {
-      this.pool.withdraw(admitted.value);
+      // What a fast one stands in is not signed either: nothing is promised after a failure.
+      if (lane === "normal") this.pool.withdraw(admitted.value);
+      this.#deps.onFailed(error);
       throw error;
-    } finally {
-      if (lane === "fast") this.#fastArriving -= 1;
     }
     this.#accepted.push({ accepted, hash, timeMs, rank });
-    this.pool.activate(admitted.value);
+    if (lane === "normal") this.#activate(admitted.value);
     this.#deps.onAccepted(hash);
-    this.#deps.onReady();
-    const isGapped = transaction.nonce >= this.pool.nextNonce(transaction.sender);
     const answer = { ok: true, hash, lane, rank, accepted, deadlineBlock, isGapped } as const;
     return wantsReceipt ? { ...answer, admission } : answer;
+  }
+
+  #activate(item: PooledTransaction): void {
+    this.pool.activate(item);
+    this.#deps.onReady();
   }
 
   openBlock(baseFee: bigint, number: number): void {
@@ -192,10 +196,6 @@ class AdmissionDesk implements Admission {
     this.#accepted = [];
     this.#dropped = [];
     return taken;
-  }
-
-  isFastArriving(): boolean {
-    return this.#fastArriving > 0;
   }
 
   close(): void {

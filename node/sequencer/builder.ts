@@ -59,8 +59,6 @@ export interface BuilderDeps {
   readonly speculation: Pick<Speculation, "has" | "offer" | "take">;
   /** A block opens: what waited is looked at again, what has waited too long goes. */
   openPool(baseFee: bigint, blockNumber: number): void;
-  /** Whether a fast transaction is taken in and about to become durable. */
-  isFastArriving(): boolean;
   /** Gives the event loop one turn, so that arrivals are taken in. */
   yieldTurn(): Promise<void>;
   /** Whether the open block ends at once. */
@@ -276,17 +274,18 @@ class BlockBuilding {
       return;
     }
     this.#courtesy.promised(signature);
-    // A failure shows where the signature is waited for.
-    signature.then(() => {
+    const endSlice = (): void => {
       this.#endSlice();
-    }, ignore);
+    };
+    // A failure shows where the signature is waited for.
+    signature.then(endSlice, () => undefined);
     // The disk begins now.
     await this.#deps.yieldTurn();
   }
 
   /**
-   * Hands on what was executed since the last slice. That wakes four threads: not before a promise
-   * to the fast lane is signed, which they would be in the way of, unless more is executed first.
+   * Hands on what was executed. That wakes other threads: not before a promise to the fast lane is
+   * signed, which they would be in the way of, unless more is executed first.
    */
   #endSlice(): void {
     if (!this.#isSliceDue) return;
@@ -344,7 +343,7 @@ class BlockBuilding {
       }
       if (item.transaction.gasLimit > LIGHT_GAS && (await this.#courtesy.awaitPromises())) return;
       if ((await this.#buildNormal(item)) === "aborted") {
-        await this.#courtesy.giveWay();
+        await this.#courtesy.takeTurn();
         return;
       }
       const now = clock.monotonicMs();
@@ -396,8 +395,4 @@ class BlockBuilding {
     this.#deps.pool.included(item);
     return "built";
   }
-}
-
-function ignore(): void {
-  return undefined;
 }

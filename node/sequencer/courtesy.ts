@@ -13,7 +13,6 @@ export interface CourtesyDeps {
   readonly clock: Clock;
   readonly arrivals: Arrivals;
   readonly preemption: PreemptionSignal;
-  isFastArriving(): boolean;
   yieldTurn(): Promise<void>;
 }
 
@@ -49,7 +48,7 @@ export class Courtesy {
 
   /** Whether somebody in the fast lane waits for the disk. */
   isUrgent(): boolean {
-    return this.#unsigned > 0 || this.#deps.isFastArriving();
+    return this.#unsigned > 0;
   }
 
   /** Takes in what has arrived. */
@@ -57,17 +56,6 @@ export class Courtesy {
     const { preemption } = this.#deps;
     preemption.lower();
     await this.#deps.yieldTurn();
-    // On its way to the disk: by the time it is there, whatever runs then must give way to it.
-    if (this.#deps.isFastArriving()) preemption.raise();
-  }
-
-  /**
-   * Waits until a fast transaction can be built. Not until none is on its way: under a steady
-   * stream there is always one, and those that are there would wait for it.
-   */
-  async giveWay(): Promise<void> {
-    await this.takeTurn();
-    await this.#wait(() => this.#block.hasFast() || !this.#deps.isFastArriving());
   }
 
   /**

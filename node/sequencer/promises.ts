@@ -5,6 +5,8 @@
  * in groups: what arrives while one group is on its way to the disk makes up the next. Each group's
  * transactions are one admission group, signed once (PROTOCOL 3). Owns the grouping and the chain
  * of groups. Does not own numbers (`admission.ts`), marks (`signer.ts`), batches (`storage/`).
+ * Invariant: promises become durable in the order of the calls, and none after one that failed, so
+ * that one may stand on another that is still on its way.
  *
  * Bounded: by the txpool, whose transactions wait here at most once, by the flashblocks of two
  * blocks, and by the journal's own limit on what waits.
@@ -59,6 +61,7 @@ export function createPromiseLog(
   const { term, leaderEpoch } = options;
   let waiting: Waiting[] = [];
   let running = false;
+  let failure: Error | null = null;
   /** Root of the group before; the first of a leader epoch stands on none. */
   let previousRoot: Hex = ZERO_HASH;
 
@@ -108,7 +111,9 @@ export function createPromiseLog(
       try {
         await commit(items);
       } catch (error) {
-        // Nothing is promised after a failure: what was durable and what was not is unknown.
+        // Nothing is promised after a failure: what was durable and what was not is unknown, and
+        // what comes later may stand on it.
+        failure = error instanceof Error ? error : new Error(String(error));
         const failed = [...items, ...waiting];
         waiting = [];
         for (const item of failed) item.reject(error);
@@ -119,6 +124,10 @@ export function createPromiseLog(
 
   const enqueue = (item: Pick<Waiting, "record" | "leaf" | "flashblock">): Promise<Signed> =>
     new Promise((resolve, reject) => {
+      if (failure !== null) {
+        reject(failure);
+        return;
+      }
       waiting.push({ ...item, resolve, reject });
       if (running) return;
       running = true;

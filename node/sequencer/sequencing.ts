@@ -151,7 +151,6 @@ export async function createSequencing(
       openPool: (baseFee, block) => {
         admission.openBlock(baseFee, block);
       },
-      isFastArriving: () => admission.isFastArriving(),
       yieldTurn: () => deps.yieldTurn(),
       leaderEpoch,
       flashblockMs,

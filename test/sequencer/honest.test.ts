@@ -215,7 +215,6 @@ class Workload {
       openPool: (baseFee, number) => {
         this.#pool.openBlock(baseFee, number);
       },
-      isFastArriving: () => false,
       yieldTurn: () => {
         this.#turns += 1;
         for (let arrivals = random(4); arrivals > 0; arrivals--) this.#arrive();

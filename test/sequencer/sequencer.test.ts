@@ -305,10 +305,6 @@ t.test("flashblocks are kept for the end of the block", async (t) => {
 const heavy = (from: number, nonce = 0): Promise<UserTransaction> =>
   signed(from, { nonce, to: LOOPER, gas: 16_000_000n });
 
-function indexOf(block: UnverifiedBlock, { hash }: UserTransaction): number {
-  return block.transactions.findIndex((transaction) => transaction.hash === hash);
-}
-
 t.test("a fast arrival aborts a heavy transaction, which comes after it", async (t) => {
   const rig = await openRig(t.testdir());
   t.teardown(() => rig.close());
@@ -329,26 +325,6 @@ t.test("a fast arrival aborts a heavy transaction, which comes after it", async 
   t.ok(order.includes(arriving.hash) && order.includes(waiting.hash), "nothing is lost");
   t.ok(order.indexOf(arriving.hash) < order.indexOf(waiting.hash), "the fast one came later");
   t.same(await journaled(rig), []);
-});
-
-t.test("one that is there does not wait for those that are on their way", async (t) => {
-  const rig = await openRig(t.testdir());
-  t.teardown(() => rig.close());
-  const ready = await fast(1, 0);
-  let turns = 0;
-  const onTurn = async (): Promise<void> => {
-    if (turns++ === 0) await admission.submit(ready);
-  };
-  const { admission, published, build } = await openSequencer(rig, {
-    onTurn,
-    isFastArriving: () => true,
-  });
-  const aborted = await heavy(0);
-  await admission.submit(aborted);
-  rig.preemption.raise();
-  await build(1);
-  t.ok(indexOf(decoded(published[0]), ready) > 0, "built in the block that was open");
-  t.equal(indexOf(decoded(published[0]), aborted), -1, "what gave way, waits for the others");
 });
 
 t.test("what arrives does not cut a deposit-only block short", async (t) => {
@@ -380,7 +356,6 @@ t.test("what arrives does not cut a deposit-only block short", async (t) => {
     },
     openPool: () => undefined,
     promise: () => Promise.resolve(new Uint8Array(65)),
-    isFastArriving: () => false,
     speculation: { has: () => false, offer: () => undefined, take: () => null },
     yieldTurn: () => Promise.resolve(),
     stopping: () => false,

@@ -1,0 +1,128 @@
+/** The order in which promises become durable, and what a failure does to those behind it. */
+import t from "tap";
+import type { AdmissionLeaf } from "../../lanes/admission.ts";
+import { type Hex, ZERO_HASH } from "../../lanes/bytes.ts";
+import { silentLogger } from "../../node/log.ts";
+import { createAdmission } from "../../node/sequencer/admission.ts";
+import { createPromiseLog, type PromiseLog } from "../../node/sequencer/promises.ts";
+import type { Signer } from "../../node/sequencer/signer.ts";
+import type { JournalRecord, Store } from "../../node/storage/store.ts";
+import { loadPolicy, policyJson } from "../lanes/fixtures/policy.ts";
+import { executed } from "../lanes/fixtures/promises.ts";
+import { account, GWEI, PUBLISHER, transaction } from "../txpool/fixtures/pool.ts";
+import { virtualClock } from "./fixtures/rig.ts";
+
+type Request = Parameters<Signer["signPromises"]>[0];
+
+/** A signer whose groups end when they are told to. */
+function slowSigner() {
+  const requests: Request[] = [];
+  const ends: ((error: Error | null) => void)[] = [];
+  const signer: Pick<Signer, "signPromises"> = {
+    signPromises(request) {
+      requests.push(request);
+      return new Promise((resolve, reject) => {
+        ends.push((error) => {
+          const flashblocks = request.flashblocks.map(() => new Uint8Array(65));
+          if (error === null) resolve({ group: new Uint8Array(65), flashblocks });
+          else reject(error);
+        });
+      });
+    },
+  };
+  return { signer, requests, ends };
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const record = (accepted: bigint): JournalRecord => ({
+  kind: 1,
+  accepted,
+  bytes: new Uint8Array(1),
+});
+const leafOf = (accepted: bigint): AdmissionLeaf => ({
+  ...{ hash: ZERO_HASH, accepted, lane: "fast", rank: 1, policyHash: ZERO_HASH, deadlineBlock: 3 },
+});
+const optionsOf = { term: 1, leaderEpoch: 1, nowMs: () => 0 };
+
+t.test("what stands on another becomes durable after it", async (t) => {
+  const { signer, requests, ends } = slowSigner();
+  const log = createPromiseLog(signer, optionsOf);
+  const done: string[] = [];
+  const admitting = log.admit(leafOf(1n), record(1n)).then(() => done.push("admission"));
+  const promising = log.flashblock(executed(1), record(2n)).then(() => done.push("flashblock"));
+  await turn();
+  t.equal(requests.length, 1, "the flashblock waits for the disk to be free");
+  t.same(
+    requests[0]?.records.map(({ accepted }) => accepted),
+    [1n],
+  );
+  ends[0]?.(null);
+  await admitting;
+  t.same(done, ["admission"]);
+  await turn();
+  ends[1]?.(null);
+  await promising;
+  t.same(done, ["admission", "flashblock"]);
+});
+
+t.test("nothing is promised after a failure", async (t) => {
+  const { signer, requests, ends } = slowSigner();
+  const log = createPromiseLog(signer, optionsOf);
+  const admitting = log.admit(leafOf(1n), record(1n));
+  const promising = log.flashblock(executed(1), record(2n));
+  await turn();
+  const full = new Error("no space left on the device");
+  ends[0]?.(full);
+  await t.rejects(admitting, full);
+  await t.rejects(promising, full, "it may stand on what was lost");
+  await t.rejects(log.flashblock(executed(1), record(3n)), full, "also later");
+  await t.rejects(log.note(record(4n)), full);
+  t.equal(requests.length, 1);
+});
+
+t.test("a fast transaction is executable at once, a normal one when it is durable", async (t) => {
+  const policy = loadPolicy(policyJson());
+  let fail: () => void = () => undefined;
+  let failed: unknown = null;
+  const promises: PromiseLog = {
+    admit: () =>
+      new Promise((_, reject) => {
+        fail = () => {
+          reject(new Error("enough"));
+        };
+      }),
+    flashblock: () => Promise.reject(new Error("not here")),
+    note: () => Promise.resolve(),
+  };
+  let wakes = 0;
+  const admission = createAdmission(
+    { chainId: 901, policy, leaderEpoch: 1, globalMax: 16, accountMax: 16 },
+    {
+      store: {} as Store,
+      promises,
+      clock: virtualClock(0),
+      account: () => ({ nonce: 0n, balance: 10n ** 20n }),
+      recoverSenders: () => Promise.resolve([] as readonly (Hex | null)[]),
+      onReady: () => {
+        wakes += 1;
+      },
+      onAccepted: () => undefined,
+      onDropped: () => undefined,
+      onFailed: (error) => {
+        failed = error;
+      },
+      log: silentLogger,
+    },
+  );
+  admission.openBlock(GWEI, 1);
+  const normal = transaction({ sender: account(1), lane: "normal" });
+  admission.submit(normal).catch(() => undefined);
+  t.equal(admission.pool.best(255), undefined);
+  const fast = transaction({ sender: PUBLISHER, lane: "oracle" });
+  const submitting = admission.submit(fast);
+  t.equal(admission.pool.best(1)?.transaction.hash, fast.hash);
+  t.equal(wakes, 1);
+  fail();
+  await t.rejects(submitting, { message: "enough" });
+  t.match(failed, { message: "enough" }, "and the node ends");
+});
