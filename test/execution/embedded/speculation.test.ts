@@ -94,11 +94,11 @@ function isUser(transaction: Transaction): transaction is UserTransaction {
 
 t.test("the parity chain is the same, whatever of it was executed aside", async (t) => {
   const counts = { taken: 0, stale: 0, failed: 0 };
-  for (const seed of [1, 2, 3]) {
+  for (const seed of [1, 2]) {
     const random = createRandom(seed);
     const bench = new Bench(createChain(parityRollup()));
     const { engine } = bench.chain;
-    for await (const { block } of parityChain(parityRollup(), seed, 40)) {
+    for await (const { block } of parityChain(parityRollup(), seed, 30)) {
       const { transactions } = block;
       const endSlice = await bench.open(block.header);
       let aside: { readonly at: number; readonly speculated: Speculated } | null = null;
@@ -129,7 +129,7 @@ t.test("the parity chain is the same, whatever of it was executed aside", async 
     }
   }
   t.comment(JSON.stringify(counts));
-  for (const count of Object.values(counts)) t.ok(count > 20);
+  for (const count of Object.values(counts)) t.ok(count > 10);
 });
 
 /** `slot[0] = slot[0] + 1`. */
