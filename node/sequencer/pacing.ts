@@ -6,6 +6,12 @@
 /** Fast work without a break before the normal lane has its turn. */
 const FAST_RUN_MS = 45;
 
+/**
+ * A block whose time is over stays open until the one before is checked and stored, nobody knows how
+ * long. What is left for that is spread as if it were so long: the rest never ends at once.
+ */
+const OVERTIME_MS = 5_000;
+
 export interface PaceInput {
   /** Milliseconds until the block is sealed; negative when its time is over. */
   readonly untilSealMs: number;
@@ -33,7 +39,8 @@ export function waitMs(input: PaceInput): number {
   const { untilSealMs, left, max, hasFast, hasNormal, isNormalLeft, flashblockMs } = input;
   if (left <= 0) return Infinity;
   const isOver = untilSealMs <= 0;
-  const spreadMs = isOver || !isScarce(left, max) ? 0 : untilSealMs / left;
+  const spanMs = isOver ? OVERTIME_MS : untilSealMs;
+  const spreadMs = isScarce(left, max) ? spanMs / left : 0;
   const untilSpreadMs = spreadMs - input.sinceOpenedMs;
   if (hasFast) return untilSpreadMs;
   if (isOver || !hasNormal) return Infinity;
