@@ -123,7 +123,7 @@ export interface Now {
 export function isCurrent(speculated: Speculated, { block, charge, state }: Now): boolean {
   const { base, reads, readsBlock, readsSender } = speculated;
   const written = state.writeLog();
-  if (written === null) return false;
+  if (written === null || written.isFull) return false;
   if (readsBlock && base.block !== block) return false;
   if (readsSender && speculated.charge !== charge) return false;
   const { sender } = speculated.transaction;

@@ -8,6 +8,7 @@
  * Source: yellow paper 6; EIP-1559, 2681, 3607, 3860, 7623, 7702; OP Stack specs: deposits.md,
  * fjord and isthmus exec-engine.md (fees and vaults).
  */
+import assert from "node:assert/strict";
 import { RLP } from "@ethereumjs/rlp";
 import { bigintToMinimalBytes, fromHex, type Hex, toHex } from "../../../lanes/bytes.ts";
 import { DEPOSIT_TYPE } from "../../../lanes/transaction.ts";
@@ -108,6 +109,7 @@ async function applyUserTransaction(
 
   const { gasPrice, cost, l1Fee, charge } = checked;
   const { sender, gasLimit } = transaction;
+  assert(speculated === null || speculated.transaction.hash === transaction.hash, "its own result");
   const now = { block: machine.context.number, charge, state };
   if (speculated !== null && !isCurrent(speculated, now)) return { ok: false, code: "STALE" };
   state.subtractBalance(sender, charge);

@@ -2,8 +2,8 @@
  * Which accounts and slots were written since a moment, across slices and blocks: what a
  * speculative execution that started then may have read too early.
  *
- * Owns the set, and its bound: one that is full says that everything was written. Does not own who
- * fills it: `state.ts`.
+ * Owns the set, and its bound: one that is full says nothing any more. Does not own who fills it:
+ * `state.ts`.
  */
 import type { Hex } from "../../../lanes/bytes.ts";
 
@@ -36,24 +36,25 @@ export class WriteLog {
     this.#size += 1;
   }
 
+  /** Then what it says is of no use. */
   get isFull(): boolean {
     return this.#size >= WRITES_MAX;
   }
 
   /** Whether anything of the account was written. */
   has(address: Hex): boolean {
-    return this.isFull || this.#written.has(address);
+    return this.#written.has(address);
   }
 
   /** Whether any of its slots was. */
   hasSlots(address: Hex): boolean {
     const written = this.#written.get(address);
-    return this.isFull || (written !== undefined && (written.isCleared || written.slots.size > 0));
+    return written !== undefined && (written.isCleared || written.slots.size > 0);
   }
 
   hasSlot(address: Hex, slot: Hex): boolean {
     const written = this.#written.get(address);
-    return this.isFull || (written !== undefined && (written.isCleared || written.slots.has(slot)));
+    return written !== undefined && (written.isCleared || written.slots.has(slot));
   }
 
   #at(address: Hex): Written | null {

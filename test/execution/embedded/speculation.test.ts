@@ -3,12 +3,14 @@
  * parity chain block by block; and each kind of read that does not hold any more makes it void.
  */
 import t from "tap";
+import type { Hex } from "../../../lanes/bytes.ts";
 import { DEPOSIT_TYPE } from "../../../lanes/transaction.ts";
 import { createPendingBlocks, contextOfPending } from "../../../node/execution/embedded/pending.ts";
 import { startReexecution } from "../../../node/execution/embedded/reexecution.ts";
-import { speculate } from "../../../node/execution/embedded/speculation.ts";
+import { isCurrent, speculate } from "../../../node/execution/embedded/speculation.ts";
 import { NEVER } from "../../../node/execution/poll.ts";
 import { SEQUENCER_FEE_VAULT } from "../../../node/execution/predeploys.ts";
+import { createWorkingState } from "../../../node/execution/embedded/state.ts";
 import { packSlice } from "../../../node/execution/slice-codec.ts";
 import type { Speculated } from "../../../node/execution/speculation.ts";
 import type { Block } from "../../../node/primitives/block.ts";
@@ -28,6 +30,7 @@ import {
   type TestChain,
   words,
 } from "../fixtures/chain.ts";
+import { createMemoryState } from "../fixtures/state.ts";
 
 /** The open block of a chain, with what a thread of its own would know of it. */
 class Bench {
@@ -289,4 +292,23 @@ t.test("what the engine has forgotten since is void", async (t) => {
   await chain.engine.open(chain.environment());
   const result = await chain.engine.apply(await call(COUNTER), { speculated });
   t.same(result, { ok: false, code: "STALE" });
+});
+
+t.test("a log of writes that is full is believed no more", (t) => {
+  const state = createWorkingState(createMemoryState().state);
+  state.beginTransaction();
+  state.logWrites();
+  const slotAt = (at: number): Hex => `0x${at.toString(16).padStart(64, "0")}`;
+  for (let at = 0; at < 199_998; at++) state.setSlot(COUNTER.address, slotAt(at), 1n);
+  state.beginTransaction();
+  t.equal(state.writeLog()?.isFull, false);
+  state.setSlot(WATCHER.address, slotAt(0), 1n);
+  state.beginTransaction();
+  t.equal(state.writeLog()?.isFull, true);
+  const speculated = { reads: { accounts: new Map(), slots: new Map() }, transaction: {} };
+  const now = { block: 1, charge: 0n, state };
+  t.equal(isCurrent(speculated as unknown as Speculated, now), false);
+  state.logWrites();
+  t.equal(isCurrent(speculated as unknown as Speculated, now), true);
+  t.end();
 });
