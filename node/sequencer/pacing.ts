@@ -7,8 +7,8 @@
 const FAST_RUN_MS = 45;
 
 /**
- * A block whose time is over stays open until the one before is checked and stored, nobody knows how
- * long. What is left for that is spread as if it were so long: the rest never ends at once.
+ * A block whose time is over stays open until the one before is checked and stored, nobody knows
+ * how long. What is left for that is spread as if it were so long: the rest never ends at once.
  */
 const OVERTIME_MS = 5_000;
 
