@@ -6,6 +6,7 @@
  * up as own properties, so nothing a request says reaches a prototype.
  * Source: jsonrpc.org/specification; ids are strings, safe numbers, or null.
  */
+import { setImmediate } from "node:timers/promises";
 import type { Logger } from "../node/log.ts";
 import { isInternal, type RpcError, rpcError, toRpcError } from "./error.ts";
 import type { RpcLimits } from "./limits.ts";
@@ -81,6 +82,16 @@ export function createDispatcher(deps: DispatchDeps): Dispatcher {
   const { limits } = deps;
   const decoder = new TextDecoder("utf-8", { fatal: true });
   let inFlight = 0;
+  let lastTurn: Promise<unknown> = Promise.resolve();
+
+  /**
+   * A turn of the event loop for each entry of a batch: whoever sends one transaction does not wait
+   * until the senders of hundreds are recovered.
+   */
+  function takeTurn(): Promise<unknown> {
+    lastTurn = lastTurn.then(() => setImmediate());
+    return lastTurn;
+  }
 
   async function answerOne(value: unknown, caller: Caller): Promise<string | null> {
     const parsed = parseRequest(value);
@@ -120,7 +131,10 @@ export function createDispatcher(deps: DispatchDeps): Dispatcher {
         return errorAnswer(null, rpcError("REQUEST_INVALID", { reason: "the batch is empty" }));
       if (value.length > limits.batchMax)
         return errorAnswer(null, rpcError("REQUEST_TOO_LARGE", { batchMax: limits.batchMax }));
-      return answerBatch(value, limits, (entry) => answerOne(entry, caller));
+      return answerBatch(value, limits, async (entry) => {
+        await takeTurn();
+        return answerOne(entry, caller);
+      });
     },
   };
 }

@@ -157,13 +157,31 @@ t.test("a batch runs a few requests at a time", async (t) => {
   let most = 0;
   const slow = method([], async () => {
     most = Math.max(most, ++running);
-    await new Promise(setImmediate);
+    for (let turn = 0; turn < 8; turn++) await new Promise(setImmediate);
     running--;
   });
   const dispatcher = dispatcherOf({ slow }, { concurrencyMax: 3 });
   const batch = Array.from({ length: 10 }, (_, id) => ({ jsonrpc: "2.0", id, method: "slow" }));
   await sendText(dispatcher, JSON.stringify(batch));
   t.equal(most, 3);
+});
+
+t.test("a batch lets others in between", async (t) => {
+  let started = 0;
+  const count = method([], () => {
+    started += 1;
+  });
+  const dispatcher = dispatcherOf({ count });
+  const batch = Array.from({ length: 100 }, (_, id) => ({ jsonrpc: "2.0", id, method: "count" }));
+  const all = sendText(dispatcher, JSON.stringify(batch));
+  const seen: number[] = [];
+  while (started < 100) {
+    await new Promise(setImmediate);
+    seen.push(started);
+  }
+  const steps = seen.map((now, at) => now - (seen[at - 1] ?? 0));
+  t.ok(Math.max(...steps) <= 2, `${Math.max(...steps)} in one turn`);
+  await all;
 });
 
 t.test("answers are bounded, alone and in a batch", async (t) => {
