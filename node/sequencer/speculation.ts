@@ -19,6 +19,8 @@ import type { Arrivals } from "./arrivals.ts";
 
 /** Transactions that wait for the thread; others wait for the next block. */
 const WAITING_MAX = 16;
+/** Blocks after the one that an execution stood on, in which its result can be taken. */
+const BLOCKS_TO_CLAIM = 2;
 /** The open block, and those that are sealed and on their way to the store. */
 const BLOCKS_KEPT = SEALED_BLOCKS_MAX + 1;
 
@@ -84,7 +86,7 @@ export class Speculation {
     if (slice.index === 0)
       this.#untold = this.#untold.filter((news) => numberOf(news) > number - BLOCKS_KEPT);
     this.#untold.push({ slice });
-    if (this.#done !== null && !this.#isPooled(this.#done.item)) this.#done = null;
+    this.#dropUnclaimed(number);
     if (this.#running !== null || this.#done !== null) return;
     this.#waiting = this.#waiting.filter((item) => this.#isPooled(item));
     const next = this.#waiting.shift();
@@ -124,6 +126,14 @@ export class Speculation {
     }
     pool.unpark(item);
     arrivals.notify();
+  }
+
+  /** A result that nobody takes, because its transaction has gone or cannot be selected now. */
+  #dropUnclaimed(openBlock: number): void {
+    if (this.#done === null) return;
+    const { item, speculated } = this.#done;
+    const isOld = openBlock > speculated.base.block + BLOCKS_TO_CLAIM;
+    if (isOld || !this.#isPooled(item)) this.#done = null;
   }
 
   #isPooled(item: PooledTransaction): boolean {

@@ -169,7 +169,7 @@ function item(id: number, aborts = 3): PooledTransaction {
 const slice = (number: number, index: number): PendingSlice =>
   ({ environment: { number }, index }) as PendingSlice;
 
-const RESULT = {} as Speculated;
+const RESULT = { base: { block: 7, index: 2 } } as Speculated;
 
 t.test("one after another, each on the slice that has just ended", async (t) => {
   const { speculation, pooled, asked, unparked, answer } = openBench();
@@ -208,6 +208,27 @@ t.test("a result that nobody takes does not hold the others up", async (t) => {
   pooled.delete(first);
   speculation.onSlice(slice(1, 1));
   t.match(asked[1], { transaction: { hash: "0x2" } });
+});
+
+t.test("nor does one whose transaction cannot be selected", async (t) => {
+  const { speculation, pooled, asked, answer } = openBench();
+  const [first, second] = [item(1), item(2)];
+  for (const each of [first, second]) {
+    pooled.add(each);
+    speculation.offer(each);
+  }
+  speculation.onSlice(slice(1, 0));
+  await answer({ base: { block: 1, index: 0 } } as Speculated);
+  for (const number of [1, 2, 3]) speculation.onSlice(slice(number, 1));
+  t.equal(asked.length, 1);
+  t.not(speculation.take(first), null, "for some blocks it can be taken");
+  speculation.offer(first);
+  speculation.onSlice(slice(3, 2));
+  await answer({ base: { block: 3, index: 2 } } as Speculated);
+  speculation.onSlice(slice(6, 0));
+  t.match(asked[2], { transaction: { hash: "0x1" } });
+  t.equal(speculation.take(second), null);
+  t.end();
 });
 
 t.test("no more than sixteen wait", (t) => {

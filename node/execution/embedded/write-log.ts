@@ -31,7 +31,7 @@ export class WriteLog {
 
   slot(address: Hex, slot: Hex): void {
     const slots = this.#at(address)?.slots;
-    if (slots === undefined || slots.has(slot)) return;
+    if (slots === undefined || slots.has(slot) || this.isFull) return;
     slots.add(slot);
     this.#size += 1;
   }

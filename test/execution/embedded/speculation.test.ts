@@ -305,6 +305,9 @@ t.test("a log of writes that is full is believed no more", (t) => {
   state.setSlot(WATCHER.address, slotAt(0), 1n);
   state.beginTransaction();
   t.equal(state.writeLog()?.isFull, true);
+  for (let at = 1; at < 10; at++) state.setSlot(WATCHER.address, slotAt(at), 1n);
+  state.beginTransaction();
+  t.equal(state.writeLog()?.hasSlot(WATCHER.address, slotAt(9)), false, "and grows no more");
   const speculated = { reads: { accounts: new Map(), slots: new Map() }, transaction: {} };
   const now = { block: 1, charge: 0n, state };
   t.equal(isCurrent(speculated as unknown as Speculated, now), false);
