@@ -125,6 +125,8 @@ class AdmissionDesk implements Admission {
 
   async restore(head: number): Promise<Restored> {
     const { store, log } = this.#deps;
+    // Deadlines of what is taken in before the first block opens count from that block.
+    this.#blockNumber = head + 1;
     const journal = readJournal(await store.loadJournal());
     const isInChain = ({ transaction }: TransactionRecord): boolean =>
       store.transactionLocation(transaction.hash) !== null;

@@ -80,6 +80,40 @@ t.test("nothing is promised after a failure", async (t) => {
   t.equal(requests.length, 1);
 });
 
+t.test("what is taken in before the first block opens has its whole time", async (t) => {
+  const dropped: string[] = [];
+  const { signer, ends } = slowSigner();
+  const store: Partial<Store> = {
+    loadJournal: () => Promise.resolve([]),
+    settleJournal: () => Promise.resolve(),
+  };
+  const policy = loadPolicy(policyJson());
+  const admission = createAdmission(
+    { chainId: 901, policy, leaderEpoch: 1, globalMax: 16, accountMax: 16 },
+    {
+      store: store as Store,
+      promises: createPromiseLog(signer, optionsOf),
+      clock: virtualClock(0),
+      account: () => ({ nonce: 0n, balance: 10n ** 20n }),
+      recoverSenders: () => Promise.resolve([]),
+      onReady: () => undefined,
+      onAccepted: () => undefined,
+      onDropped: ({ code }) => dropped.push(code),
+      onFailed: () => undefined,
+      log: silentLogger,
+    },
+  );
+  await admission.restore(1000);
+  const submitting = admission.submit(transaction({ sender: PUBLISHER, lane: "oracle" }));
+  admission.openBlock(GWEI, 1001);
+  await turn();
+  ends[0]?.(null);
+  t.match(await submitting, { ok: true, deadlineBlock: 1001 + policy.document.ttlBlocks });
+  await turn();
+  t.ok(admission.pool.best(1));
+  t.same(dropped, []);
+});
+
 t.test("a fast transaction is executable at once, a normal one when it is durable", async (t) => {
   const policy = loadPolicy(policyJson());
   let fail: () => void = () => undefined;
