@@ -24,6 +24,8 @@ import type { Signer } from "./signer.ts";
 const HASH_BYTES = 32;
 /** Promises in one group; more are left to the next. */
 const GROUP_MAX = 4096;
+/** Bytes of a group's records, where it has more than one: whoever comes next waits for it. */
+const GROUP_BYTES_MAX = 1024 * 1024;
 
 export interface PromiseLog {
   /** A transaction taken in; resolves with the group it was signed in. */
@@ -107,7 +109,7 @@ export function createPromiseLog(
 
   const run = async (): Promise<void> => {
     while (waiting.length > 0) {
-      const items = waiting.splice(0, GROUP_MAX);
+      const items = waiting.splice(0, groupSize(waiting));
       try {
         await commit(items);
       } catch (error) {
@@ -149,6 +151,16 @@ export function createPromiseLog(
       await enqueue({ record, leaf: null, flashblock: null });
     },
   };
+}
+
+/** How many of the oldest make up the next group. */
+function groupSize(waiting: readonly Waiting[]): number {
+  let bytes = 0;
+  for (const [at, { record }] of waiting.entries()) {
+    bytes += record?.bytes.length ?? 0;
+    if (at === GROUP_MAX || (at > 0 && bytes > GROUP_BYTES_MAX)) return at;
+  }
+  return waiting.length;
 }
 
 /** One after another, in memory that threads share: a proof goes to another thread uncopied. */

@@ -168,7 +168,8 @@ class SequencingLoop implements Sequencer {
     this.#promised = this.#promised.slice(1);
     await this.#finishing;
     if (this.#isEnding()) {
-      await this.#buildAgain(built, records);
+      const { isComplete = false, isCorrection = false } = promised ?? {};
+      await this.#buildAgain(built, records, { isComplete, isCorrection });
       return;
     }
     // What was executed before the parent's hash was known, if no slice has had it since. An empty
@@ -218,12 +219,16 @@ class SequencingLoop implements Sequencer {
    * journal too; or the block before had wrong results, and both are executed again, on an engine
    * that remembers nothing.
    */
-  async #buildAgain(built: BuiltBlock, records: readonly bigint[]): Promise<void> {
+  async #buildAgain(
+    built: BuiltBlock,
+    records: readonly bigint[],
+    openKind: Pick<PromisedBlock, "isComplete" | "isCorrection">,
+  ): Promise<void> {
     const { chain, builder } = this.#deps;
     const wrong = this.#wrong;
     this.#wrong = null;
     await builder.engine.discard();
-    const open = promisedAgain(built, records, { isComplete: false, isCorrection: false });
+    const open = promisedAgain(built, records, openKind);
     this.#promised = [open, ...this.#promised];
     if (wrong !== null) {
       const { hash, header } = chain.head();

@@ -65,6 +65,24 @@ t.test("what stands on another becomes durable after it", async (t) => {
   t.same(done, ["admission", "flashblock"]);
 });
 
+t.test("a group is bounded, in number and in bytes", async (t) => {
+  const { signer, requests, ends } = slowSigner();
+  const log = createPromiseLog(signer, optionsOf);
+  const note = (accepted: bigint, bytes: number) =>
+    log.note({ kind: 1, accepted, bytes: new Uint8Array(bytes) });
+  const sizes = [1, 700_000, 300_000, 100_000, 3_000_000, ...Array<number>(5_000).fill(1)];
+  const notes = sizes.map((bytes, at) => note(BigInt(at + 1), bytes));
+  for (let group = 0; ends.length > group; group++) {
+    ends[group]?.(null);
+    await turn();
+  }
+  await Promise.all(notes);
+  t.same(
+    requests.map(({ records }) => records.length),
+    [1, 2, 1, 1, 4096, 904],
+  );
+});
+
 t.test("nothing is promised after a failure", async (t) => {
   const { signer, requests, ends } = slowSigner();
   const log = createPromiseLog(signer, optionsOf);

@@ -33,7 +33,7 @@ export class WriteLog {
     const slots = this.#at(address)?.slots;
     if (slots === undefined || slots.has(slot) || this.isFull) return;
     slots.add(slot);
-    this.#size += 1;
+    this.#count();
   }
 
   /** Then what it says is of no use. */
@@ -57,13 +57,18 @@ export class WriteLog {
     return written !== undefined && (written.isCleared || written.slots.has(slot));
   }
 
+  #count(): void {
+    this.#size += 1;
+    if (this.isFull) this.#written.clear();
+  }
+
   #at(address: Hex): Written | null {
     let written = this.#written.get(address);
     if (written !== undefined) return written;
     if (this.isFull) return null;
     written = { isCleared: false, slots: new Set() };
     this.#written.set(address, written);
-    this.#size += 1;
+    this.#count();
     return written;
   }
 }
