@@ -315,8 +315,11 @@ export const ERRORS = {
     "A publicly known devnet key is configured on a chain that is not the devnet's.",
   ),
   PORT_BUSY: stops("A port that the node must listen on is taken."),
+  JOURNAL_MISSING: stops(
+    "The chain's journal is not in its folder: give the right --journal-dir, or move it back.",
+  ),
   SIGNER_BEHIND: stops(
-    "The chain holds signatures that the signer does not know: its folder is an old copy.",
+    "The chain holds promises or signatures that the journal does not know: it is an old copy.",
   ),
   SIGNER_AHEAD: stops(
     "The signer has signed blocks that the chain does not hold: the chain folder is an old copy.",

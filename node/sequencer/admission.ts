@@ -134,13 +134,15 @@ class AdmissionDesk implements Admission {
     const included = journal.transactions.filter(isInChain).map(({ accepted }) => accepted);
     const old = journal.flashblocks.filter(({ header }) => header.blockNumber <= head);
     await store.settleJournal([...included, ...old.map(({ record }) => record)]);
-    this.#restoreDrops(journal);
+    const flashblocks = journal.flashblocks.filter(({ header }) => header.blockNumber > head);
+    const executed = numbersOf(flashblocks);
+    this.#restoreDrops(journal, executed);
     const dropped = new Set(journal.drops.map(({ accepted }) => accepted));
     const live = journal.transactions.filter(
-      (record) => !dropped.has(record.accepted) && !isInChain(record),
+      (record) =>
+        !isInChain(record) && (executed.has(record.accepted) || !dropped.has(record.accepted)),
     );
-    const flashblocks = journal.flashblocks.filter(({ header }) => header.blockNumber > head);
-    const transactions = await this.#restoreTransactions(live, numbersOf(flashblocks));
+    const transactions = await this.#restoreTransactions(live, executed);
     log.info("journal restored", { records: live.length, ...this.pool.counts() });
     return { flashblocks, transactions };
   }
@@ -204,11 +206,16 @@ class AdmissionDesk implements Admission {
     this.#open = false;
   }
 
-  /** The log of the next block has them, and their records go with it. */
-  #restoreDrops({ transactions, drops }: JournalContent): void {
+  /**
+   * The log of the next block has them, and their records go with it. What stands in a promised
+   * flashblock is not dropped, whatever else was noted.
+   */
+  #restoreDrops({ transactions, drops }: JournalContent, executed: ReadonlySet<bigint>): void {
     const byNumber = new Map(transactions.map((record) => [record.accepted, record]));
     for (const { accepted, code, timeMs, record } of drops) {
-      this.#settled.push(accepted, record);
+      this.#settled.push(record);
+      if (executed.has(accepted)) continue;
+      this.#settled.push(accepted);
       const transaction = byNumber.get(accepted)?.transaction;
       if (transaction === undefined) continue;
       const { hash, raw } = transaction;
@@ -216,10 +223,10 @@ class AdmissionDesk implements Admission {
     }
   }
 
-  /** Those that stand in promised flashblocks are not replaced: they are as good as executed. */
+  /** Returns those that stand in promised flashblocks. */
   async #restoreTransactions(
     records: readonly TransactionRecord[],
-    promised: ReadonlySet<bigint>,
+    executed: ReadonlySet<bigint>,
   ): Promise<Map<bigint, UserTransaction>> {
     const found = new Map<bigint, UserTransaction>();
     const raws = records.map(({ transaction }) => transaction.raw);
@@ -231,11 +238,9 @@ class AdmissionDesk implements Admission {
         throw new NodeError("STORAGE_CORRUPT", { record: "journal", accepted: String(accepted) });
       this.#accepted.push({ accepted, hash: transaction.hash, timeMs, rank });
       const restored = { ...transaction, sender };
-      this.pool.restore(restored, { accepted, timeMs, deadlineBlock, rank });
-      if (!promised.has(accepted)) continue;
-      found.set(accepted, restored);
-      const item = this.pool.byAccepted(accepted);
-      if (item !== undefined) item.executing = true;
+      const isExecuted = executed.has(accepted);
+      this.pool.restore(restored, { accepted, timeMs, deadlineBlock, rank, isExecuted });
+      if (isExecuted) found.set(accepted, restored);
     }
     return found;
   }

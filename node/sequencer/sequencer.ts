@@ -309,7 +309,7 @@ class SequencingLoop implements Sequencer {
     order: Verdict<LaneResult>,
     flashblockSignatures: readonly Uint8Array[],
   ): Promise<void> {
-    const { chain, admission, log, store } = this.#deps;
+    const { chain, admission, log } = this.#deps;
     if (!order.ok) throw new NodeError("LANE_VIOLATION", { ...order.data, violation: order.code });
     if (order.value.orderHashes.at(-1) !== orderHash)
       throw new NodeError("VERIFICATION_FAILED", { part: "order", reason: "another orderHash" });
@@ -323,16 +323,11 @@ class SequencingLoop implements Sequencer {
     admission.pool.blockCommitted();
     await this.#sign(executed.block, laneData);
     const { header, transactions } = executed.block;
-    // Nothing of it will be signed again; this may become durable when it likes.
-    const count = laneData.flashblocks.length;
-    store.raiseSignedFloor(header.number, count).catch((error: unknown) => {
-      this.#failure ??= error;
-    });
     log.info("block built", {
       number: header.number,
       gasUsed: String(header.gasUsed),
       transactions: transactions.length,
-      flashblocks: count,
+      flashblocks: laneData.flashblocks.length,
     });
   }
 
@@ -354,6 +349,10 @@ class SequencingLoop implements Sequencer {
     const encoded = store.rawBlock(block.header.number);
     if (encoded === null) throw new NodeError("BLOCK_NOT_FOUND", { number: block.header.number });
     this.#deps.events.publish(encoded);
+    // Nothing of it will be signed again; this may become durable when it likes.
+    store.raiseSignedFloor(block.header.number).catch((error: unknown) => {
+      this.#failure ??= error;
+    });
   }
 
   /**

@@ -25,6 +25,7 @@ import {
 import { type Database, openDatabase, type Operation } from "./database.ts";
 import { equivocationOperations, readEquivocations } from "./equivocations.ts";
 import { FieldReader } from "./fields.ts";
+import { encodePosition, isAtOrPast } from "./journal.ts";
 import { type JournalStore, openJournalStore, type OpenJournalStore } from "./journal-store.ts";
 import { blockKey, encodeU64, META } from "./keys.ts";
 import { readMany } from "./read-many.ts";
@@ -54,7 +55,8 @@ export interface StoreOptions {
 /**
  * Opens the store of a data folder and checks it; an empty one waits for `initialize`.
  *
- * Errors: `STORAGE_LOCKED`, `STORAGE_CORRUPT`, `STORAGE_FORMAT`, `STORAGE_FAILED`.
+ * Errors: `STORAGE_LOCKED`, `STORAGE_CORRUPT`, `STORAGE_FORMAT`, `STORAGE_FAILED`,
+ * `STORAGE_OTHER_CHAIN`, `JOURNAL_MISSING`, `SIGNER_BEHIND`.
  */
 export async function createStore(options: StoreOptions): Promise<Store> {
   const { dataDir, journalDir = dataDir, undoBlocks = UNDO_BLOCKS } = options;
@@ -63,7 +65,7 @@ export async function createStore(options: StoreOptions): Promise<Store> {
   try {
     if (database.get(META.chain) !== null) checkChain(database);
     journal = await openJournalStore(journalDir);
-    checkSameChain(database, journal.database);
+    checkJournal(database, journal.database);
     // The last block may be durable while what it settles was not settled yet.
     await journal.methods.settleJournal(readSettling(database));
     const writer = createWriter((operations) => database.write(operations));
@@ -75,12 +77,21 @@ export async function createStore(options: StoreOptions): Promise<Store> {
   }
 }
 
-/** The two databases of a store belong together. */
-function checkSameChain(database: Database, journal: Database): void {
+/**
+ * The two databases of a store belong together and are of one time. An empty chain folder is filled
+ * anew: `initialize` compares the names then, and a sequencer's signer looks at its marks.
+ *
+ * A copy of the journal made after the head was written passes: what came later is not known here.
+ */
+function checkJournal(database: Database, journal: Database): void {
   const chain = database.get(META.chain);
+  if (chain === null) return;
   const found = journal.get(META.chain);
-  if (found === null || (chain !== null && bytesEqual(chain, found))) return;
-  throw new NodeError("STORAGE_OTHER_CHAIN", { folder: "journal" });
+  if (found === null) throw new NodeError("JOURNAL_MISSING", { folder: "journal" });
+  if (!bytesEqual(chain, found)) throw new NodeError("STORAGE_OTHER_CHAIN", { folder: "journal" });
+  const position = database.get(META.journalPosition);
+  if (position !== null && !isAtOrPast(journal, position))
+    throw new NodeError("SIGNER_BEHIND", { folder: "journal" });
 }
 
 function readSettling(database: Database): bigint[] {
@@ -206,7 +217,7 @@ async function initialize(
 }
 
 async function commitOperations(parts: StoreParts, commit: BlockCommit): Promise<Operation[]> {
-  const { database } = parts;
+  const { database, journal } = parts;
   const { stored, receipts, settled, heads, cursor } = commit;
   const { hash, header } = stored.block;
   const { number } = header;
@@ -215,6 +226,8 @@ async function commitOperations(parts: StoreParts, commit: BlockCommit): Promise
   const history = nextHistory(parts, number);
   const state = await stateChanges(database, { number, oldest: history.oldest }, commit);
   const settling = { key: META.settling, payload: encodeNumbers(settled) };
+  // Never taken back: it says what this folder has seen.
+  const position = { key: META.journalPosition, payload: encodePosition(journal.database) };
   const changes = [...state.changes, { ...settling, before: database.get(META.settling) }];
   const tombstones = await inTurns(encodeTombstones(state.tombstones));
   return [
@@ -228,6 +241,7 @@ async function commitOperations(parts: StoreParts, commit: BlockCommit): Promise
     ...(tombstones.length > 0
       ? [{ key: blockKey("TOMBSTONES", number), payload: tombstones }]
       : []),
+    position,
     ...headOperations(heads, cursor),
   ];
 }

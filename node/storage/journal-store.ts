@@ -16,13 +16,12 @@ import { type Database, openDatabase, type Operation } from "./database.ts";
 import { encodeFields, FieldReader } from "./fields.ts";
 import { createGroupCommit } from "./group-commit.ts";
 import { createJournal } from "./journal.ts";
-import { encodeU64, META, PREFIX, prefixRange, signedKey } from "./keys.ts";
+import { encodeU64, META, signedKey, signedRange } from "./keys.ts";
 import type { AdmissionMark, JournalRecord, SignedMark } from "./store.ts";
 import { createWriter } from "./writer.ts";
 
 /** The database's folder inside the folder that is given. */
 const FOLDER = "journal";
-const U64_BYTES = 8;
 
 export interface JournalStore {
   /**
@@ -50,10 +49,11 @@ export interface JournalStore {
   admissionMark(): AdmissionMark | null;
   /** The highest block of which everything was signed: nothing at or below it is signed again. */
   signedFloor(): number;
-  /** The highest block that anything was signed for: a block, or a flashblock of one. */
-  signedTop(): Promise<number>;
-  /** Everything of this block is signed and stored: its marks go, and the floor stands at it. */
-  raiseSignedFloor(block: number, flashblocks: number): Promise<void>;
+  /**
+   * Everything of this block and those before is signed and stored: their marks go, and the floor
+   * stands at it.
+   */
+  raiseSignedFloor(block: number): Promise<void>;
 }
 
 /** The journal's database, and what the owner of the store needs of it beside. */
@@ -117,26 +117,15 @@ function assemble(database: Database): OpenJournalStore {
     },
 
     signedFloor: () => floor,
-    async signedTop() {
-      let top = floor;
-      for await (const [key] of database.iterate(prefixRange(PREFIX.SIGNED)))
-        if (key[1] !== undefined && isOfBlock(key[1]))
-          top = Math.max(top, decodeU64(key.subarray(2, 2 + U64_BYTES)));
-      return top;
-    },
-    async raiseSignedFloor(block, flashblocks) {
+    async raiseSignedFloor(block) {
       if (block <= floor) return;
       floor = block;
-      const gone = [signedKey("block", block, 0)];
-      for (let index = 0; index < flashblocks; index++)
-        gone.push(signedKey("flashblock", block, index));
-      await groupCommit.settle(
-        [],
-        [
-          ...gone.map((key) => ({ key, payload: null })),
-          { key: META.signedFloor, payload: encodeU64(block) },
-        ],
-      );
+      const gone: Operation[] = [];
+      // From the first: a crash may have left some below an earlier floor.
+      for (const kind of ["block", "flashblock"] as const)
+        for await (const [key] of database.iterate(signedRange(kind, 0, block)))
+          gone.push({ key, payload: null });
+      await groupCommit.settle([], [...gone, { key: META.signedFloor, payload: encodeU64(floor) }]);
     },
   };
 
@@ -149,11 +138,6 @@ function assemble(database: Database): OpenJournalStore {
       await database.close();
     },
   };
-}
-
-/** Marks of blocks and flashblocks, not of batches: by the kind's byte in the key. */
-function isOfBlock(kind: number): boolean {
-  return kind === signedKey("block", 0, 0)[1] || kind === signedKey("flashblock", 0, 0)[1];
 }
 
 function markOperation(mark: SignedMark): Operation {

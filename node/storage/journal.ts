@@ -96,13 +96,34 @@ function xorInto(sum: Uint8Array, hash: Uint8Array): void {
   for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] as number) ^ (hash[i] as number);
 }
 
+/**
+ * How far the journal in `database` has come durably: accepted number and hash of the last record
+ * appended. Settling does not change it.
+ */
+export function encodePosition(database: Database): Uint8Array {
+  const { lastAccepted, lastHash } = readState(database);
+  return encodeFields([rlpIntegerBytes(lastAccepted), lastHash]);
+}
+
+/** Whether the journal has come as far as `position`, which it, or another copy of it, once had. */
+export function isAtOrPast(database: Database, position: Uint8Array): boolean {
+  const read = FieldReader.of(position, "journal position");
+  const accepted = read.bigint();
+  const hash = read.bytes(32);
+  const { lastAccepted, lastHash } = readState(database);
+  return lastAccepted > accepted || (lastAccepted === accepted && bytesEqual(lastHash, hash));
+}
+
+function readState(database: Database): JournalState {
+  const stored = database.get(META.journal);
+  return stored === null
+    ? { count: 0, sum: new Uint8Array(32), lastHash: fromHex(ZERO_HASH), lastAccepted: 0n }
+    : decodeState(stored);
+}
+
 /** The journal over `database`; its state is read once, here. */
 export function createJournal(database: Database): Journal {
-  const stored = database.get(META.journal);
-  const state: JournalState =
-    stored === null
-      ? { count: 0, sum: new Uint8Array(32), lastHash: fromHex(ZERO_HASH), lastAccepted: 0n }
-      : decodeState(stored);
+  const state = readState(database);
   /** Of live records that this run has appended or loaded: settling them reads nothing. */
   const hashes = new Map<bigint, Uint8Array>();
   const hashOfStored = (key: Uint8Array): Uint8Array | null => {
@@ -125,8 +146,9 @@ export function createJournal(database: Database): Journal {
         return { key: journalKey(record.accepted), payload };
       }),
 
+    // A number named twice is in the database until the batch is written, but in the sum only once.
     settle: (accepted) =>
-      accepted.flatMap((number) => {
+      [...new Set(accepted)].flatMap((number) => {
         const key = journalKey(number);
         const hash = hashes.get(number) ?? hashOfStored(key);
         if (hash === null) return [];

@@ -112,6 +112,8 @@ export const META = {
   signedAdmission: metaKey("signed-admission"),
   /** Journal records that the head settles. */
   settling: metaKey("settling"),
+  /** How far the journal had come when the head was written. */
+  journalPosition: metaKey("journal-position"),
   /** The oldest block whose state can be read. */
   oldestState: metaKey("oldest-state"),
 } as const;
@@ -154,6 +156,15 @@ export function equivocationKey(slot: number): Uint8Array {
 }
 
 const SIGNED_KINDS = { block: 0, batch: 1, flashblock: 2 } as const;
+
+/** Keys of all marks of one kind for heights from `from` to `to`, both included. */
+export function signedRange(
+  kind: keyof typeof SIGNED_KINDS,
+  from: number,
+  to: number,
+): { gte: Uint8Array; lt: Uint8Array } {
+  return { gte: signedKey(kind, from, 0), lt: signedKey(kind, to + 1, 0) };
+}
 
 /** `index` is a flashblock's; it has 16 bits. */
 export function signedKey(

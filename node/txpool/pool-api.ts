@@ -5,7 +5,7 @@ import type { Verdict } from "../../lanes/verdict.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { AccountView } from "../execution/engine.ts";
 import type { UserTransaction } from "../primitives/transaction.ts";
-import type { PooledTransaction, Promised } from "./sender-queue.ts";
+import type { PooledTransaction, Promised, PromisedBefore } from "./sender-queue.ts";
 
 export interface PoolOptions {
   readonly chainId: number;
@@ -34,10 +34,10 @@ export interface Pool {
    */
   admit(transaction: UserTransaction, promised: Promised): Verdict<PooledTransaction, ErrorCode>;
   /**
-   * As `admit` for one acknowledged in an earlier run, with the rank that it was promised: no limit
-   * applies to it.
+   * As `admit` for one acknowledged in an earlier run: no limit applies to it. Called in the order
+   * in which they were taken in.
    */
-  restore(transaction: UserTransaction, promised: Promised & { readonly rank: number }): void;
+  restore(transaction: UserTransaction, promised: PromisedBefore): void;
   /** One that was restored and still waits. */
   byAccepted(accepted: bigint): PooledTransaction | undefined;
   /** The journal holds it durably; what it replaced is dropped only now. */

@@ -22,6 +22,7 @@ import { SenderLimits } from "./sender-limits.ts";
 import {
   type PooledTransaction,
   type Promised,
+  type PromisedBefore,
   SenderQueue,
   type SenderQueues,
 } from "./sender-queue.ts";
@@ -96,13 +97,17 @@ class Txpool implements Pool {
     return accept(item);
   }
 
-  restore(transaction: UserTransaction, promised: Promised & { readonly rank: number }): void {
+  restore(transaction: UserTransaction, promised: PromisedBefore): void {
     const item = this.#classified(transaction, promised);
+    item.executing = promised.isExecuted;
     // It was promised a deadline, and no lane but the one it was promised.
     const isDemoted = promised.rank !== NORMAL_RANK && item.rank === NORMAL_RANK;
-    const { nonce } = this.#deps.account(transaction.sender);
+    const { sender, nonce } = transaction;
+    const isPassed =
+      nonce < this.#deps.account(sender).nonce ||
+      this.#senders.get(sender)?.get(nonce)?.executing === true;
     if (isDemoted) this.#deps.onDropped(item, "CLASS_CHANGED");
-    else if (transaction.nonce < nonce) this.#deps.onDropped(item, "NONCE_TOO_LOW");
+    else if (isPassed) this.#deps.onDropped(item, "NONCE_TOO_LOW");
     else {
       this.#insert(item);
       this.#restored.set(item.accepted, item);

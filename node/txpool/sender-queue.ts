@@ -16,6 +16,14 @@ export interface Promised {
   readonly deadlineBlock: number;
 }
 
+/** What an earlier run has promised. */
+export interface PromisedBefore extends Promised {
+  /** As it was promised: 255 for the normal lane. */
+  readonly rank: number;
+  /** It stands in a flashblock that was signed: nothing takes its place. */
+  readonly isExecuted: boolean;
+}
+
 export interface PooledTransaction extends Promised {
   readonly transaction: UserTransaction;
   /** Rank and rule by the policy: 255 and 65535 for the normal lane. */

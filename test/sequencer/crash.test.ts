@@ -6,6 +6,7 @@
 import t from "tap";
 import { flashblockOrderHash, type SignedFlashblock } from "../../lanes/signed-flashblock.ts";
 import type { UserTransaction } from "../../node/primitives/transaction.ts";
+import { dropRecord, transactionRecord } from "../../node/sequencer/journal-records.ts";
 import { FAST_SELECTOR, FEED, openRig, openSequencer, signed } from "./fixtures/rig.ts";
 
 class Crash extends Error {
@@ -70,4 +71,41 @@ t.test("a crash at any point breaks no promise", async (t) => {
             hash,
           );
       });
+});
+
+t.test("a later transaction of its nonce does not put a promised one out", async (t) => {
+  const dir = t.testdir();
+  const promised = await signed(0, { nonce: 0 });
+  const rival = await signed(0, { nonce: 0, tip: 2_000_000n, maxFeePerGas: 20_000_000_000n });
+  let rig = await openRig(dir);
+  let run = await openSequencer(rig);
+  rig.store.commitBlock = () => Promise.reject(new Crash());
+  const answer = await run.admission.submit(promised);
+  await t.rejects(run.build(1), Crash);
+  t.ok(answer.ok && run.flashblocks.length > 0);
+  // As a node leaves them that took the rival in while it corrected results, and, of an older
+  // version, put the promised one out at its next start.
+  const accepted = (1n << 40n) + 100n;
+  const place = { deadlineBlock: 0, timeMs: 1, rank: 255 };
+  const number = answer.ok ? answer.accepted : 0n;
+  await rig.store.appendJournal([
+    transactionRecord({ accepted, ...place }, rival.raw),
+    dropRecord(accepted + 1n, { accepted: number, timeMs: 1, code: "REPLACED" }),
+  ]);
+  await rig.close();
+  for (const again of [true, false]) {
+    rig = await openRig(dir);
+    run = await openSequencer(rig);
+    // The second crash comes when the drop is durable and nothing is built.
+    if (again) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      await rig.close();
+    }
+  }
+  t.teardown(() => rig.close());
+  await run.build(1);
+  t.ok(rig.store.transactionLocation(promised.hash), "as promised");
+  t.equal(rig.store.transactionLocation(rival.hash), null);
+  t.match(rig.store.drop(rival.hash), { code: "NONCE_TOO_LOW" });
+  t.equal(rig.store.drop(promised.hash), null);
 });

@@ -123,7 +123,8 @@ class Workload {
     if (this.#turns < stopAfter) return built;
     met.restarts += 1;
     const kept = built.flashblocks.slice(0, 1 + this.#random(built.flashblocks.length));
-    this.#restart();
+    const executed = kept.flatMap(({ transactions }) => transactions.map(({ hash }) => hash));
+    this.#restart(new Set(executed));
     const promised = kept.map(({ executed, transactions }) => {
       met.replayed += 1;
       const byHash = new Map(transactions.map((each) => [each.hash, each]));
@@ -134,7 +135,7 @@ class Workload {
   }
 
   /** Another leader epoch; what was acknowledged comes back, and nothing else. */
-  #restart(): void {
+  #restart(executed: ReadonlySet<Hex>): void {
     this.#engine.forget();
     this.#leaderEpoch += 1;
     this.#seq = 0n;
@@ -142,7 +143,10 @@ class Workload {
     this.#pool = this.#createPool();
     this.#waiting = [];
     this.#aside.clear();
-    for (const item of journal) this.#pool.restore(item.transaction, item);
+    for (const item of journal) {
+      const isExecuted = executed.has(item.transaction.hash);
+      this.#pool.restore(item.transaction, { ...item, isExecuted });
+    }
   }
 
   #judge(built: BuiltBlock, state: LaneState): LaneState {

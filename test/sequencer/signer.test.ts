@@ -15,7 +15,7 @@ import {
   flashblockResultHash,
 } from "../../lanes/signed-flashblock.ts";
 import { addressOf, recoverSigner } from "../../node/primitives/signature.ts";
-import { createSigner, type Signer } from "../../node/sequencer/signer.ts";
+import { checkSigner, createSigner, type Signer } from "../../node/sequencer/signer.ts";
 import { createStore } from "../../node/storage/chain-store.ts";
 import type { Store } from "../../node/storage/store.ts";
 import { openRig, openSequencer, SEQUENCER_KEY, signed } from "./fixtures/rig.ts";
@@ -80,7 +80,7 @@ t.test("a flashblock's position has one order, whatever its results", async (t) 
     await store.close();
     ({ store, signer } = await open(t, dataDir));
   }
-  await store.raiseSignedFloor(7, 5);
+  await store.raiseSignedFloor(7);
   await t.rejects(promise(signer, executed), { code: "SIGNATURE_CONFLICT" }, "done with");
   await t.rejects(promise(signer, flashblock(6, 0)), { code: "SIGNATURE_CONFLICT" });
   t.equal((await promise(signer, flashblock(8, 0))).flashblocks.length, 1);
@@ -127,19 +127,27 @@ t.test("a height and a batch index have one signature", async (t) => {
   ({ store, signer } = await open(t, dataDir));
   t.same(await signer.signBlock(block(hash("02"))), signature);
   await t.rejects(signer.signBlock(block(hash("03"))), { code: "SIGNATURE_CONFLICT" });
-  await store.raiseSignedFloor(9, 0);
+  await store.raiseSignedFloor(9);
   await t.rejects(signer.signBlock(block(hash("02"))), { code: "SIGNATURE_CONFLICT" });
   await store.close();
 });
 
-/** A chain of some blocks, a copy of one of its folders, and more blocks after it. */
-async function withOldCopy(t: Test, folder: "chain" | "journal"): Promise<string> {
+/**
+ * A chain of some blocks, a copy of one of its folders, and more blocks after it; the newest of
+ * them without its signature where it `crashes` between the two.
+ */
+async function withOldCopy(t: Test, folder: "chain" | "journal", crashes = false): Promise<string> {
   const dir = t.testdir();
   for (const step of ["before", "after"]) {
     const rig = await openRig(dir);
     const { admission, build } = await openSequencer(rig);
     await admission.submit(await signed(0, { nonce: step === "before" ? 0 : 1 }));
     await build(2);
+    if (step === "after" && crashes) {
+      rig.store.saveSignature = () => Promise.reject(new Error("crash"));
+      await t.rejects(build(1), /crash/);
+      t.equal(rig.store.blockByNumber(rig.store.heads().unsafe.number)?.signature, null);
+    }
     await rig.close();
     if (step === "before")
       await cp(join(dir, "db", folder), join(dir, "copy"), { recursive: true });
@@ -155,8 +163,36 @@ t.test("an old copy of the chain's folder is refused", async (t) => {
   await t.rejects(openSequencer(rig), { code: "SIGNER_AHEAD" });
 });
 
-t.test("an old copy of the journal's folder is refused", async (t) => {
-  const rig = await openRig(await withOldCopy(t, "journal"));
-  t.teardown(() => rig.close());
-  await t.rejects(openSequencer(rig), { code: "SIGNER_BEHIND" });
+for (const crashes of [false, true])
+  t.test(`an old copy of the journal beside a head ${crashes ? "not " : ""}signed`, async (t) => {
+    const dir = await withOldCopy(t, "journal", crashes);
+    await t.rejects(openRig(dir), { code: "SIGNER_BEHIND" });
+    await rm(join(dir, "db", "journal"), { recursive: true });
+    await t.rejects(openRig(dir), { code: "JOURNAL_MISSING" }, "no folder at all");
+  });
+
+t.test("a signed chain that came from elsewhere has a signer that does not know it", async (t) => {
+  const { store } = await open(t);
+  t.throws(
+    () => {
+      checkSigner(store, { number: 3, isSigned: true });
+    },
+    { code: "SIGNER_BEHIND" },
+  );
+  checkSigner(store, { number: 3, isSigned: false });
+  await store.raiseSignedFloor(3);
+  checkSigner(store, { number: 3, isSigned: true });
+  await store.close();
+});
+
+t.test("marks that a crash left below the floor go with the next block's", async (t) => {
+  const dataDir = t.testdir();
+  const { store, signer } = await open(t, dataDir);
+  for (const block of [3, 4, 5, 6]) await promise(signer, flashblock(block, 0));
+  await promise(signer, flashblock(4, 300));
+  await store.raiseSignedFloor(5);
+  const marks = [3, 4, 5, 6].map((block) => store.signedMark("flashblock", block, 0)?.height);
+  t.same(marks, [undefined, undefined, undefined, 6]);
+  t.equal(store.signedMark("flashblock", 4, 300), null);
+  await store.close();
 });

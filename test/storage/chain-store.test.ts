@@ -1,8 +1,11 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import t from "tap";
 import { type Hex, toHex } from "../../lanes/bytes.ts";
 import { createStore } from "../../node/storage/chain-store.ts";
+import { META } from "../../node/storage/keys.ts";
 import type {
   BlockCommit,
   DerivationCursor,
@@ -14,6 +17,13 @@ import { type TurnWatch, watchTurns } from "../fixtures/turn-watch.ts";
 import { createFixtureChain, type Model, ROLLUP_HASH } from "./fixtures/chain.ts";
 import { CONTRACT, enlarge, plainAddress, SLOTS, TRANSACTIONS } from "./fixtures/large-block.ts";
 import { dumpRecords } from "./fixtures/records.ts";
+
+/** All records but one: how far the journal has come is not taken back with a block. */
+async function chainRecords(dataDir: string): Promise<Map<string, string>> {
+  const records = await dumpRecords(dataDir);
+  t.ok(records.delete(toHex(META.journalPosition)), "every block writes it");
+  return records;
+}
 
 /** Everything the model knows, read back through the store. */
 function readState(store: Store, model: Model): unknown {
@@ -101,7 +111,7 @@ t.test("rollback restores every record of the database as it was", async (t) => 
         await store.appendJournal(
           accepted.map((number) => ({ accepted: number, kind: 1, bytes: new Uint8Array(50) })),
         );
-        const before = await dumpRecords(dataDir);
+        const before = await chainRecords(dataDir);
         const blocks: StoredBlock[] = [];
         for (let i = 0; i < taken; i++) {
           // A number that was never in the journal is settled too: it is ignored.
@@ -110,9 +120,9 @@ t.test("rollback restores every record of the database as it was", async (t) => 
           await store.commitBlock(commit);
         }
         t.same(await store.loadJournal(), []);
-        t.notSame(await dumpRecords(dataDir), before);
+        t.notSame(await chainRecords(dataDir), before);
         t.strictSame(await store.rollback(kept), blocks);
-        t.strictSame([...(await dumpRecords(dataDir))], [...before]);
+        t.strictSame([...(await chainRecords(dataDir))], [...before]);
         t.same(await store.loadJournal(), [], "what was settled stays settled");
         await store.close();
       },
@@ -169,6 +179,23 @@ t.test("a folder of another chain is refused", async (t) => {
   await t.rejects(store.initialize(createFixtureChain(3).genesis, ROLLUP_HASH), {
     code: "STORAGE_OTHER_CHAIN",
   });
+  await store.close();
+});
+
+t.test("an empty chain folder is filled anew beside its journal", async (t) => {
+  const dataDir = t.testdir();
+  const chain = createFixtureChain(2);
+  let store = await createStore({ dataDir });
+  await store.initialize(chain.genesis, ROLLUP_HASH);
+  await store.close();
+  await rm(join(dataDir, "chain"), { recursive: true });
+  store = await createStore({ dataDir });
+  t.ok(store.isEmpty());
+  await t.rejects(store.initialize(createFixtureChain(3).genesis, ROLLUP_HASH), {
+    code: "STORAGE_OTHER_CHAIN",
+    data: { folder: "journal" },
+  });
+  await store.initialize(chain.genesis, ROLLUP_HASH);
   await store.close();
 });
 
@@ -257,7 +284,7 @@ t.test("a large block is committed in turns, and taken back whole", async (t) =>
     bytes: new Uint8Array(100),
   }));
   await store.appendJournal(records);
-  const dumps = [await dumpRecords(dataDir)];
+  const dumps = [await chainRecords(dataDir)];
   for (const makes of [true, false]) {
     const commit = enlarge(chain.next(), makes);
     const watch = watchTurns();
@@ -278,12 +305,12 @@ t.test("a large block is committed in turns, and taken back whole", async (t) =>
     t.equal(store.state.slots(CONTRACT).length, makes ? SLOTS : 0);
     t.equal(store.state.account(plainAddress(7))?.balance, makes ? 7n : undefined);
     t.same(await store.loadJournal(), []);
-    dumps.push(await dumpRecords(dataDir));
+    dumps.push(await chainRecords(dataDir));
   }
   t.equal((await store.rollback(1)).length, 1);
-  t.ok(isDeepStrictEqual(await dumpRecords(dataDir), dumps[1]), "every record as before");
+  t.ok(isDeepStrictEqual(await chainRecords(dataDir), dumps[1]), "every record as before");
   t.equal((await store.rollback(0)).length, 1);
-  t.ok(isDeepStrictEqual(await dumpRecords(dataDir), dumps[0]), "every record as before");
+  t.ok(isDeepStrictEqual(await chainRecords(dataDir), dumps[0]), "every record as before");
   await store.close();
 });
 

@@ -166,3 +166,15 @@ t.test("changed, swapped and forged records are noticed", async (t) => {
     await assertDamaged(t, forged);
   }
 });
+
+t.test("a number that is named twice is settled once", async (t) => {
+  const dataDir = t.testdir();
+  let store = await createStore({ dataDir });
+  await store.appendJournal([record(1), record(2), record(3)]);
+  const twice = [record(2).accepted, record(2).accepted];
+  await Promise.all([store.settleJournal(twice), store.settleJournal(twice)]);
+  await store.close();
+  store = await createStore({ dataDir });
+  t.same(await store.loadJournal(), [record(1), record(3)]);
+  await store.close();
+});

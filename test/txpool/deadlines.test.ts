@@ -63,24 +63,28 @@ t.test("one whose place was held beyond its deadline does not come back", async 
 t.test("restored ones keep what they were promised", async (t) => {
   const { pool, dropped, openBlock, promised } = createHarness();
   const demoted = transaction({ sender: account(1) });
-  pool.restore(demoted, { ...promised(), rank: RANK.rescue });
+  pool.restore(demoted, { ...promised(), rank: RANK.rescue, isExecuted: false });
   t.same(dropped, [{ hash: demoted.hash, code: "CLASS_CHANGED" }]);
   const promoted = transaction({ sender: account(2), lane: "rescue" });
-  pool.restore(promoted, { ...promised(), deadlineBlock: 0, rank: RANK.normal });
+  pool.restore(promoted, { ...promised(), deadlineBlock: 0, rank: RANK.normal, isExecuted: false });
   for (let block = 0; block < 20; block++) openBlock(0n);
   t.equal(dropped.length, 1, "a promise without a deadline has none, in whichever lane");
   t.equal(pool.best(RANK.rescue)?.transaction, promoted);
 });
 
 t.test("one promised in a signed flashblock is included before it is executable", async (t) => {
-  const { pool, promised, openBlock, setAccount } = createHarness();
+  const { pool, dropped, promised, openBlock, setAccount } = createHarness();
   openBlock(GWEI);
   const [first, second] = [0n, 1n].map((nonce) => ({
     sent: transaction({ nonce, maxFee: 1n, tip: 1n }),
-    promise: { ...promised(), rank: RANK.normal },
+    promise: { ...promised(), rank: RANK.normal, isExecuted: nonce === 0n },
   }));
+  const rival = transaction({ nonce: 0n, maxFee: 1n, tip: 2n });
   pool.restore(first!.sent, first!.promise);
   pool.restore(second!.sent, second!.promise);
+  const last = { ...promised(), rank: RANK.normal, isExecuted: false };
+  pool.restore(rival, last);
+  t.same(dropped, [{ hash: rival.hash, code: "NONCE_TOO_LOW" }], "nothing takes its place");
   const waiting = pool.byAccepted(first!.promise.accepted);
   t.equal(waiting?.ready, null);
   setAccount(account(1), 1n);

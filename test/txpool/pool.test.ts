@@ -325,7 +325,8 @@ t.test("restore passes over every limit, and reports what the chain has moved pa
   setAccount(account(1), 1n, 0n);
   const old = transaction({ nonce: 0n });
   const kept = [1n, 2n, 3n].map((nonce) => transaction({ nonce }));
-  for (const each of [old, ...kept]) pool.restore(each, { ...promised(), rank: RANK.normal });
+  for (const each of [old, ...kept])
+    pool.restore(each, { ...promised(), rank: RANK.normal, isExecuted: false });
   t.same(dropped, [{ hash: old.hash, code: "NONCE_TOO_LOW" }]);
   t.same(pool.counts(), { pending: 3, queued: 0 });
   t.equal(pool.best(RANK.normal)?.transaction, kept[0]);
@@ -336,7 +337,7 @@ t.test("of two journaled with one nonce the later stands", async (t) => {
   const replaced = transaction();
   const replacement = transaction({ maxFee: 20n * GWEI, tip: 2n * GWEI });
   for (const each of [replaced, replacement])
-    pool.restore(each, { ...promised(), rank: RANK.normal });
+    pool.restore(each, { ...promised(), rank: RANK.normal, isExecuted: false });
   t.same(dropped, [{ hash: replaced.hash, code: "REPLACED" }]);
   t.equal(pool.best(RANK.normal)?.transaction, replacement);
 });
