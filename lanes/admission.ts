@@ -6,7 +6,8 @@
  */
 import { u64, u72, word } from "./abi.ts";
 import type { Hex } from "./bytes.ts";
-import { NORMAL_RANK, SYSTEM_RANK } from "./classify.ts";
+import { NORMAL_RANK } from "./classify.ts";
+import { classOfRank } from "./policy.ts";
 import { broken, type ReceiptTrust, type ReceiptVerdict } from "./receipt-trust.ts";
 import { type AdmissionGroup, admissionGroupDigest } from "./signed.ts";
 import { treeLeafHash, treePathHolds, type TreeLeaf, type TreePaths } from "./tree.ts";
@@ -59,7 +60,9 @@ export function checkAdmissionReceipt(
   { leaf, index, path, group, signature }: AdmissionReceipt,
   trust: ReceiptTrust,
 ): ReceiptVerdict {
-  const isFast = leaf.rank > SYSTEM_RANK && leaf.rank < NORMAL_RANK;
+  if (group.term !== trust.term) return broken("term");
+  if (leaf.policyHash !== trust.policy.hash) return broken("policyHash");
+  const isFast = classOfRank(trust.policy, leaf.rank) !== undefined;
   if (!isFast && leaf.rank !== NORMAL_RANK) return broken("rank");
   if ((leaf.lane === "fast") !== isFast) return broken("lane");
   if (leaf.deadlineBlock > 0 !== isFast) return broken("deadlineBlock");

@@ -10,6 +10,7 @@ import type { Hex } from "./bytes.ts";
 import { fromHex } from "./bytes.ts";
 import { NORMAL_RANK, SYSTEM_RANK } from "./classify.ts";
 import { FlashblockLeaves } from "./flashblock-leaves.ts";
+import { placeFault } from "./inclusion.ts";
 import {
   type Field,
   FieldError,
@@ -84,11 +85,7 @@ export interface CheckedBlock {
  * Whether a `lane_block` answer is the order that the sequencer signed. Errors: verdict
  * `RECEIPT_INVALID` with `path` for its form, or with the `part` that does not hold.
  */
-export function checkBlockJson(
-  json: unknown,
-  policy: Policy,
-  trust: ReceiptTrust,
-): ReceiptVerdict<CheckedBlock> {
+export function checkBlockJson(json: unknown, trust: ReceiptTrust): ReceiptVerdict<CheckedBlock> {
   let block: LaneBlockJson;
   try {
     block = readBlock({ path: "", value: json });
@@ -97,7 +94,7 @@ export function checkBlockJson(
     return refuse("RECEIPT_INVALID", { path: error.path, expected: error.expected });
   }
   const wrong =
-    checkHashes(block, policy) ?? checkFlashblocks(block, trust) ?? checkRules(block, policy);
+    checkHashes(block, trust) ?? checkFlashblocks(block, trust) ?? checkRules(block, trust.policy);
   if (wrong !== null) return broken(wrong);
   if (!isBlockSigned(block, trust)) return broken("signature");
   const { blockNumber, blockHash, flashblocks, transactions } = block;
@@ -105,7 +102,8 @@ export function checkBlockJson(
   return accept({ blockNumber, blockHash, ...counts });
 }
 
-function checkHashes(block: LaneBlockJson, policy: Policy): string | null {
+function checkHashes(block: LaneBlockJson, { term, policy }: ReceiptTrust): string | null {
+  if (block.term !== term) return "term";
   if (block.policyHash !== policy.hash) return "policyHash";
   return laneDataHash(laneDataOf(block)) === block.laneDataHash ? null : "laneDataHash";
 }
@@ -172,9 +170,10 @@ function checkRules(block: LaneBlockJson, policy: Policy): string | null {
     for (const item of block.transactions.slice(at, at + txCount)) {
       const where = `transactions[${at++}]`;
       if (before !== null && item.rank < before.rank) return `${where}.rank`;
+      const wrong = placeFault(item, policy);
+      if (wrong !== null) return `${where}.${wrong}`;
       const isSystem = item.rank === SYSTEM_RANK;
-      if (!isSystem && (item.ready <= item.accepted || seen.has(item.ready)))
-        return `${where}.ready`;
+      if (!isSystem && seen.has(item.ready)) return `${where}.ready`;
       const byReady = !isSystem && orderOfRank(policy, item.rank) === "ready";
       if (byReady && before?.rank === item.rank && item.ready <= before.ready)
         return `${where}.ready`;

@@ -33,15 +33,27 @@ export interface BlockEvidence {
   readonly blocks: readonly [SignedCommitment, SignedCommitment];
 }
 
+/** What a signature says of the L1 block that it builds on. */
+interface Origin {
+  readonly l1OriginNumber: number;
+  readonly l1OriginHash: Hex;
+}
+
+/** Whether both can be canonical: of one height, only one is. */
+function canBothStand(one: Origin, other: Origin): boolean {
+  return one.l1OriginNumber !== other.l1OriginNumber || one.l1OriginHash === other.l1OriginHash;
+}
+
 /**
  * Whether two signed blocks cannot both be the one of their position: they differ in order, results
- * or LaneData. As with E1, both L1 origins must be canonical.
+ * or LaneData. As with E1, both L1 origins must be canonical, and are not where L1 has changed under
+ * the sequencer.
  */
 export function contradictEachOther(one: BlockCommitment, other: BlockCommitment): boolean {
   const isOnePosition =
     one.number === other.number && one.term === other.term && one.lastForced === other.lastForced;
   const isOneBlock = one.blockHash === other.blockHash && one.laneDataHash === other.laneDataHash;
-  return isOnePosition && !isOneBlock;
+  return isOnePosition && !isOneBlock && canBothStand(one, other);
 }
 
 /** The contradiction between two receipts; `null` where there is none. */
@@ -59,13 +71,24 @@ function betweenInclusions(a: InclusionReceipt, b: InclusionReceipt): Evidence |
     one.lastForced === other.lastForced &&
     one.blockNumber === other.blockNumber &&
     one.index === other.index;
-  if (isOnePosition && orderHash(one) !== orderHash(other))
-    return { kind: "E1", reason: "two orders are signed for one position" };
-  if (orderHash(one) !== orderHash(other)) return null;
+  if (orderHash(one) !== orderHash(other))
+    return isOnePosition && canBothStand(one, other)
+      ? { kind: "E1", reason: `two orders are signed for one position${condition(one, other)}` }
+      : null;
   const [first, second] = a.index < b.index ? [a, b] : [b, a];
   return first.lane.rank > second.lane.rank
     ? { kind: "E3", reason: "a lower class stands before a higher one in a flashblock" }
     : null;
+}
+
+/** What only L1 can say of the two. */
+function condition(one: Origin, other: Origin): string {
+  const [first, second] = [one, other].map(
+    ({ l1OriginNumber: number, l1OriginHash: hash }) => `${number} (${hash})`,
+  );
+  return first === second
+    ? `; it counts if L1 block ${first} is canonical`
+    : `; it counts if L1 blocks ${first} and ${second} are both canonical`;
 }
 
 function sameNumber(a: Receipt, b: Receipt): Evidence | null {

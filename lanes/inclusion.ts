@@ -19,6 +19,7 @@ import {
   resultWords,
 } from "./flashblock.ts";
 import { decodeLeaves } from "./flashblock-leaves.ts";
+import { classOfRank, isRuleOfRank, type Policy } from "./policy.ts";
 import { broken, type ReceiptTrust, type ReceiptVerdict } from "./receipt-trust.ts";
 import { flashblockDigest } from "./signed.ts";
 import type { SignedFlashblock } from "./signed-flashblock.ts";
@@ -82,8 +83,10 @@ export function checkInclusionReceipt(
   const { header, index, lane, result, signature, resultRoot, gasUsed } = receipt;
   const count = header.txCount;
   if (header.chainId !== trust.domain.chainId) return broken("chainId");
+  if (header.term !== trust.term) return broken("term");
+  if (header.policyHash !== trust.policy.hash) return broken("policyHash");
   if (lane.txHash !== result.txHash) return broken("txHash");
-  const wrong = checkPlace(lane);
+  const wrong = placeFault(lane, trust.policy);
   if (wrong !== null) return broken(wrong);
   const order = {
     treeName: "laneRoot",
@@ -105,11 +108,14 @@ export function checkInclusionReceipt(
   return trust.recover(digest, signature) === trust.sequencer ? accept(null) : broken("signature");
 }
 
-/** What a leaf of an honest flashblock can say. */
-function checkPlace({ rank, rule, accepted, ready, gasLimit }: LaneLeaf): string | null {
-  if (rank < SYSTEM_RANK || rank > NORMAL_RANK) return "rank";
-  const hasRule = rank > SYSTEM_RANK && rank < NORMAL_RANK;
-  if ((rule !== NO_RULE) !== hasRule) return "rule";
+/** The part of a place that no honest flashblock has; `null` where there is none. */
+export function placeFault(
+  { rank, rule, accepted, ready, gasLimit }: Omit<LaneLeaf, "txHash">,
+  policy: Policy,
+): string | null {
+  const isFast = classOfRank(policy, rank) !== undefined;
+  if (!isFast && rank !== SYSTEM_RANK && rank !== NORMAL_RANK) return "rank";
+  if (isFast ? !isRuleOfRank(policy, rule, rank) : rule !== NO_RULE) return "rule";
   if (gasLimit > U64_MAX) return "gasLimit";
   if (accepted > U72_MAX || ready > U72_MAX) return "numbers";
   if (rank === SYSTEM_RANK) return accepted === 0n ? null : "accepted";

@@ -70,6 +70,14 @@ export function classOfRank(policy: Policy, rank: number): PolicyClass | undefin
   return policy.document.fast.classes[rank - 1];
 }
 
+/** Whether the rule of this number is one of the class of this rank. */
+export function isRuleOfRank(policy: Policy, rule: number, rank: number): boolean {
+  const { classes } = policy.document.fast;
+  const own = classOfRank(policy, rank)?.rules.length ?? 0;
+  const before = classes.slice(0, rank - 1).reduce((sum, { rules }) => sum + rules.length, 0);
+  return rule >= before && rule < before + own;
+}
+
 function numberRules(classes: readonly PolicyClass[]): NumberedRule[] {
   return classes
     .flatMap((policyClass) => policyClass.rules.map((rule) => ({ ...rule, policyClass })))

@@ -5,8 +5,7 @@
  *
  * Owns reading the input and saying in words what holds. Exit code 1 where it does not.
  */
-import { readFile } from "node:fs/promises";
-import { text } from "node:stream/consumers";
+import { createReadStream } from "node:fs";
 import { Command } from "commander";
 import { checkAdmissionReceipt } from "../../lanes/admission.ts";
 import { checkBlockJson } from "../../lanes/block-json.ts";
@@ -16,6 +15,7 @@ import { checkInclusionReceipt } from "../../lanes/inclusion.ts";
 import { classOfRank, parsePolicy, type Policy } from "../../lanes/policy.ts";
 import { parseReceipt, type Receipt } from "../../lanes/receipt-json.ts";
 import type { ReceiptTrust } from "../../lanes/receipt-trust.ts";
+import { GENESIS_TERM } from "../../node/chain/chain.ts";
 import { type ErrorData, NodeError } from "../../node/errors.ts";
 import { recoverSigner } from "../../node/primitives/signature.ts";
 import { readRollupFile } from "./rollup-file.ts";
@@ -46,11 +46,6 @@ interface Options {
   readonly url?: string;
 }
 
-interface Scene {
-  readonly policy: Policy;
-  readonly trust: ReceiptTrust;
-}
-
 /** The subcommand. */
 export function createVerifyCommand(): Command {
   const receipt = new Command("receipt")
@@ -78,15 +73,17 @@ export function createVerifyCommand(): Command {
 }
 
 async function verifyReceipts(inputs: readonly string[], options: Options): Promise<void> {
-  const scene = await openScene(options);
+  const trust = await readTrust(options);
   const receipts: Receipt[] = [];
   for (const input of inputs) {
     const json = await readInput(input, options.url, "lane_proof", [input]);
     if (json === null) throw new NodeError("RECEIPT_INVALID", { reason: "there is none yet" });
     const receipt = parseReceipt(json);
     if (!receipt.ok) throw new NodeError(receipt.code, receipt.data);
-    holdsOrThrows(receipt.value, scene);
-    say(describe(receipt.value, scene.policy));
+    if (options.url !== undefined && hashOf(receipt.value) !== input.toLowerCase())
+      throw new NodeError("RECEIPT_INVALID", { part: "hash", asked: input });
+    holdsOrThrows(receipt.value, trust);
+    say(describe(receipt.value, trust.policy));
     receipts.push(receipt.value);
   }
   const [first, second] = receipts;
@@ -96,7 +93,11 @@ async function verifyReceipts(inputs: readonly string[], options: Options): Prom
   else say(`EVIDENCE ${evidence.kind}: ${evidence.reason}.`);
 }
 
-function holdsOrThrows(receipt: Receipt, { trust }: Scene): void {
+function hashOf(receipt: Receipt): string {
+  return receipt.type === "admission" ? receipt.receipt.leaf.hash : receipt.receipt.lane.txHash;
+}
+
+function holdsOrThrows(receipt: Receipt, trust: ReceiptTrust): void {
   const verdict =
     receipt.type === "admission"
       ? checkAdmissionReceipt(receipt.receipt, trust)
@@ -129,26 +130,37 @@ function className(rank: number, policy: Policy): string {
 }
 
 async function verifyBlock(what: string, options: Options): Promise<void> {
-  const { policy, trust } = await openScene(options);
+  const trust = await readTrust(options);
   const id = /^\d+$/.test(what) ? `0x${Number(what).toString(16)}` : what;
   const json = await readInput(what, options.url, "lane_block", [id]);
   if (json === null) throw new NodeError("BLOCK_NOT_FOUND", { block: what });
-  const checked = checkBlockJson(json, policy, trust);
+  const checked = checkBlockJson(json, trust);
   if (!checked.ok) throw new NodeError(checked.code, checked.data);
   const { blockNumber, blockHash, flashblocks, transactions } = checked.value;
+  // A node may answer with another block than the one it was asked for.
+  const isAsked = [blockHash, `0x${blockNumber.toString(16)}`].includes(id.toLowerCase());
+  if (options.url !== undefined && id.startsWith("0x") && !isAsked)
+    throw new NodeError("RECEIPT_INVALID", { part: "blockNumber", asked: what });
   say(
     `Holds: block ${blockNumber} (${blockHash}), ${flashblocks} flashblocks, ${transactions} ` +
       "transactions: signed, chained, and nobody is overtaken in it.",
   );
 }
 
-async function openScene({ rollup: path }: Options): Promise<Scene> {
+/** Receipts are signed by the sequencer of the rollup file, in the one term that it has. */
+async function readTrust({ rollup: path }: Options): Promise<ReceiptTrust> {
   const rollup = await readRollupFile(path);
   const policy = parsePolicy(rollup.policy);
   if (!policy.ok) throw new NodeError(policy.code, policy.data);
   const { chainId, l1ChainId, settlement, sequencer } = rollup;
   const domain = { chainId, l1ChainId, settlement };
-  return { policy: policy.value, trust: { domain, sequencer, recover: recoverSigner } };
+  return {
+    domain,
+    term: GENESIS_TERM,
+    sequencer,
+    policy: policy.value,
+    recover: recoverSigner,
+  };
 }
 
 /** JSON of a file, of standard input, or of a node's answer. */
@@ -161,13 +173,13 @@ async function readInput(
   if (url !== undefined) return ask(url, method, params);
   const invalid = (expected: string, cause?: unknown): NodeError =>
     new NodeError("CONFIG_INVALID", { key: input, expected }, cause);
-  let content: string;
+  let content: string | null;
   try {
-    content = input === "-" ? await text(process.stdin) : await readFile(input, "utf8");
+    content = await readBounded(input === "-" ? process.stdin : createReadStream(input));
   } catch (cause) {
     throw invalid("a file that can be read; for a hash, --url names the node to ask", cause);
   }
-  if (content.length > INPUT_BYTES_MAX) throw invalid(`at most ${INPUT_BYTES_MAX} bytes`);
+  if (content === null) throw invalid(`at most ${INPUT_BYTES_MAX} bytes`);
   try {
     return JSON.parse(content) as unknown;
   } catch (cause) {
@@ -178,6 +190,7 @@ async function readInput(
 async function ask(url: string, method: string, params: readonly unknown[]): Promise<unknown> {
   const failed = (data: ErrorData, cause?: unknown): NodeError =>
     new NodeError("CONFIG_INVALID", { key: "--url", ...data }, cause);
+  let content: string | null;
   let answer: unknown;
   try {
     const response = await fetch(url, {
@@ -186,13 +199,29 @@ async function ask(url: string, method: string, params: readonly unknown[]): Pro
       body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
       signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
     });
-    answer = await response.json();
+    content = await readBounded(response.body ?? []);
+    answer = content === null ? null : JSON.parse(content);
   } catch (cause) {
     throw failed({ expected: "the JSON-RPC of a Pricelane node that answers" }, cause);
   }
+  if (content === null) throw failed({ expected: `an answer of at most ${INPUT_BYTES_MAX} bytes` });
   if (typeof answer !== "object" || answer === null || !("result" in answer))
     throw failed({ expected: `a node that knows ${method}` });
   return answer.result;
+}
+
+/** UTF-8 text; `null` where it is too long, and then the rest is not read. */
+async function readBounded(
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<string | null> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of source) {
+    bytes += chunk.length;
+    if (bytes > INPUT_BYTES_MAX) return null;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
 }
 
 function say(line: string): void {

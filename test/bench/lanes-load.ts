@@ -8,11 +8,13 @@
 import { loadavg } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Hex } from "../../lanes/bytes.ts";
+import { parsePolicy } from "../../lanes/policy.ts";
 import type { SigningDomain } from "../../lanes/signed.ts";
+import { GENESIS_TERM } from "../../node/chain/chain.ts";
 import { recoverSigner } from "../../node/primitives/signature.ts";
 import { serve } from "./lanes-child.ts";
 import { createSigner, type Signed } from "./lanes-population.ts";
-import { receiptCheck } from "./lanes-receipts.ts";
+import { type ReceiptCheck, receiptCheck } from "./lanes-receipts.ts";
 import { arrivals, runSchedule } from "./lanes-schedule.ts";
 import { openTarget, type Outcomes, type Target, type TargetAddress } from "./lanes-target.ts";
 
@@ -26,7 +28,12 @@ const NORMAL_SEED = 202;
 export interface LoadJob {
   readonly target: TargetAddress;
   /** Whose receipts count; `null` where nobody signs. */
-  readonly trust: { readonly domain: SigningDomain; readonly sequencer: Hex } | null;
+  readonly trust: {
+    readonly domain: SigningDomain;
+    readonly sequencer: Hex;
+    /** The policy's document. */
+    readonly policy: unknown;
+  } | null;
   readonly ratePerSecond: number;
   readonly normalRatePerSecond: number;
   readonly seconds: number;
@@ -168,8 +175,19 @@ async function settled(probes: readonly Probe[], untilMs: number): Promise<void>
   while (performance.now() < untilMs && probes.some(isOpen)) await delay(LOOK_MS);
 }
 
+function checkOf(trust: NonNullable<LoadJob["trust"]>): ReceiptCheck {
+  const policy = parsePolicy(trust.policy);
+  if (!policy.ok) throw new Error(`the policy is invalid at ${policy.data["path"]}`);
+  return receiptCheck({
+    ...trust,
+    term: GENESIS_TERM,
+    policy: policy.value,
+    recover: recoverSigner,
+  });
+}
+
 function timesOf(probes: readonly Probe[], { trust }: LoadJob): LaneTimes {
-  const check = trust === null ? null : receiptCheck({ ...trust, recover: recoverSigner });
+  const check = trust === null ? null : checkOf(trust);
   const lost: Record<string, number> = {};
   let checked = 0;
   const lose = (reason: string): number => {

@@ -62,12 +62,13 @@ async function start(folder: Folder, processes: Processes): Promise<Omit<Network
   await ensureSettlement(l1, topology, { folder, accounts, signal });
   const context = { folder, accounts, l1Url, processes };
   const node = await startSequencer(context, ports.sequencer);
-  const { settlement, sequencer } = topology.rollup;
+  const { settlement, sequencer, policy } = topology.rollup;
   return {
     target: { kind: "pricelane", httpUrl: node.rpcUrl, wsUrl: node.wsUrl },
     trust: {
       domain: { chainId: CHAIN_ID, settlement, l1ChainId: L1_CHAIN_ID },
       sequencer,
+      policy,
     },
   };
 }

@@ -8,7 +8,7 @@ import { checkInclusionReceipt } from "../../lanes/inclusion.ts";
 import { parseReceipt } from "../../lanes/receipt-json.ts";
 import type { ReceiptTrust } from "../../lanes/receipt-trust.ts";
 
-type ReceiptCheck = (json: unknown, hash: Hex, type: "admission" | "inclusion") => boolean;
+export type ReceiptCheck = (json: unknown, hash: Hex, type: "admission" | "inclusion") => boolean;
 
 /** Whether a receipt is of this transaction and type, and the sequencer's. */
 export function receiptCheck(trust: ReceiptTrust): ReceiptCheck {

@@ -56,7 +56,7 @@ t.test("a bare realm judges as this one does", async (t) => {
       admissionReceiptToJson(admitted(5, 2)),
       inclusionReceiptToJson(inclusionReceipts(signedFlashblock(executed(6))).receipt(1)),
     ]),
-    trust: JSON.stringify({ domain: TRUST.domain, sequencer: TRUST.sequencer }),
+    trust: JSON.stringify({ domain: TRUST.domain, term: TRUST.term, sequencer: TRUST.sequencer }),
     policy: JSON.stringify(policyJson()),
     block: scene(),
   });
@@ -66,7 +66,8 @@ t.test("a bare realm judges as this one does", async (t) => {
   for (const host of ["process", "Buffer", "TextEncoder", "crypto", "setTimeout"])
     t.notOk(globals.includes(host), host);
   const checked = run(`
-    const trustIn = { ...JSON.parse(trust), recover };
+    const rules = lanes.parsePolicy(JSON.parse(policy)).value;
+    const trustIn = { ...JSON.parse(trust), policy: rules, recover };
     return JSON.parse(receipts).map((json, at) => {
       const { type, receipt } = lanes.parseReceipt(json).value;
       const check = type === "admission" ? lanes.checkAdmissionReceipt : lanes.checkInclusionReceipt;

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import t from "tap";
 import { type AdmissionReceipt, checkAdmissionReceipt } from "../../lanes/admission.ts";
-import { toHex } from "../../lanes/bytes.ts";
+import { type Hex, toHex } from "../../lanes/bytes.ts";
 import { findEvidence } from "../../lanes/evidence.ts";
 import { laneRoot, resultWords } from "../../lanes/flashblock.ts";
 import { decodeLeaves } from "../../lanes/flashblock-leaves.ts";
@@ -128,6 +128,33 @@ t.test("what one key signed does not hold for another key, chain or contract", a
           : checkInclusionReceipt(each.receipt, trust),
         { ok: false },
       );
+});
+
+t.test("what is signed of another term, policy or class does not hold", async (t) => {
+  const part = (receipt: Receipt): unknown => {
+    const verdict = check(receipt);
+    return verdict.ok || verdict.data["part"];
+  };
+  const admission = (change: { term?: number; policyHash?: Hex; rank?: number }): Receipt => ({
+    type: "admission",
+    receipt: admitted(4, 0, change),
+  });
+  const inclusion = (change: object, place = {}): Receipt => ({
+    type: "inclusion",
+    receipt: inclusionReceipts(signedFlashblock(executed(4, change, place))).receipt(0),
+  });
+  const classes = TRUST.policy.document.fast.classes.length;
+  t.equal(part(admission({})), true);
+  t.equal(part(admission({ term: 2 })), "term");
+  t.equal(part(admission({ policyHash: txHash(9) })), "policyHash");
+  t.equal(part(admission({ rank: classes })), true);
+  t.equal(part(admission({ rank: classes + 1 })), "rank");
+  t.equal(part(inclusion({})), true);
+  t.equal(part(inclusion({ term: 2 })), "term");
+  t.equal(part(inclusion({ policyHash: txHash(9) })), "policyHash");
+  t.equal(part(inclusion({}, { rank: classes + 1 })), "rank");
+  t.equal(part(inclusion({}, { rank: 1, rule: 60_000 })), "rule");
+  t.equal(part(inclusion({}, { rank: 2, rule: 0 })), "rule", "a rule of another class");
 });
 
 t.test("a flashblock survives its bytes, and no other bytes are one", async (t) => {
