@@ -5,7 +5,8 @@
  *
  *   E1  two `orderHash`es for one position
  *   E3  inside one `laneRoot`, a higher rank before a lower one
- *   E4  one accepted number with two hashes; or promised to the fast lane and placed in the normal one
+ *   E4  one accepted number with two hashes; or promised to the fast lane and placed in the normal
+ *       one
  */
 import { NORMAL_RANK, SYSTEM_RANK } from "./classify.ts";
 import { orderHash } from "./flashblock.ts";
@@ -46,8 +47,8 @@ function canBothStand(one: Origin, other: Origin): boolean {
 
 /**
  * Whether two signed blocks cannot both be the one of their position: they differ in order, results
- * or LaneData. As with E1, both L1 origins must be canonical, and are not where L1 has changed under
- * the sequencer.
+ * or LaneData. As with E1, both L1 origins must be canonical; they are not where L1 has changed
+ * under the sequencer.
  */
 export function contradictEachOther(one: BlockCommitment, other: BlockCommitment): boolean {
   const isOnePosition =

@@ -25,6 +25,8 @@ export interface ReplayArrival {
   readonly maxPriorityFeePerGas: bigint;
   /** Gas that it takes: what it used, or its limit where it never ran. */
   readonly gas: bigint;
+  /** Whether it really stands in a block of the range. */
+  readonly wasExecuted: boolean;
 }
 
 export interface ReplayBlock {
@@ -34,6 +36,8 @@ export interface ReplayBlock {
   readonly endMs: number;
   readonly baseFee: bigint;
   readonly gas: BlockGas;
+  /** It had to be empty of them, because its origin is too old (PROTOCOL 7). */
+  readonly isDepositOnly: boolean;
 }
 
 export interface Replayed {
@@ -43,8 +47,10 @@ export interface Replayed {
   readonly block: number | null;
   /** From its arrival to the start of its execution; `null` where it has none. */
   readonly waitMs: number | null;
-  readonly drop: "TX_EXPIRED" | null;
+  readonly drop: ReplayDrop | null;
 }
+
+type ReplayDrop = "TX_EXPIRED" | "REPLACED" | "NONCE_TOO_LOW";
 
 export interface ReplayResult {
   /** In the order of execution, then what was not executed, by number. */
@@ -79,8 +85,9 @@ class Replay {
   readonly #gasPerMs: number;
   readonly #arrivals: readonly ReplayArrival[];
   #nextArrival = 0;
-  /** By account, its transactions by nonce; only the first can be executed. */
-  readonly #byAccount = new Map<Hex, Waiting[]>();
+  /** By account, what waits by nonce; only the account's next one can be executed. */
+  readonly #byAccount = new Map<Hex, Map<bigint, Waiting>>();
+  readonly #nextNonce: Map<Hex, bigint>;
   readonly #ready: Map<number, Heap<Waiting>>;
   /** Everything in the fast lane, by deadline. */
   readonly #deadlines: ConflatingQueue<Waiting>;
@@ -94,6 +101,7 @@ class Replay {
     this.#policy = policy;
     this.#gasPerMs = gasPerMs;
     this.#arrivals = arrivals;
+    this.#nextNonce = firstNonces(arrivals);
     const order = createOrder(policy);
     const ranks = [...policy.document.fast.classes.map(({ rank }) => rank), NORMAL_RANK];
     this.#ready = new Map(ranks.map((rank) => [rank, createHeap<Waiting>(order)]));
@@ -107,7 +115,8 @@ class Replay {
     this.#block = block.number;
     this.#baseFee = block.baseFee;
     this.#nowMs = Math.max(this.#nowMs, block.startMs);
-    for (const waiting of this.#deadlines.expire(block.number)) this.#expire(waiting);
+    for (const waiting of this.#deadlines.expire(block.number)) this.#drop(waiting, "TX_EXPIRED");
+    if (block.isDepositOnly) return;
     const left = new Map(
       this.#policy.document.fast.classes.map(({ rank, gasShareBps }) => [
         rank,
@@ -131,13 +140,15 @@ class Replay {
       this.#execute(next);
     }
     for (const waiting of passedOver)
-      if (this.#isFirst(waiting)) this.#ready.get(waiting.rank)?.push(waiting);
+      if (this.#isNext(waiting)) this.#ready.get(waiting.rank)?.push(waiting);
   }
 
   result(): Replayed[] {
-    const left = [...this.#byAccount.values()].flat().map(({ arrival, rank }): Replayed => ({
-      ...{ accepted: arrival.accepted, rank, block: null, waitMs: null, drop: null },
-    }));
+    const left = [...this.#byAccount.values()]
+      .flatMap((own) => [...own.values()])
+      .map(({ arrival, rank }): Replayed => ({
+        ...{ accepted: arrival.accepted, rank, block: null, waitMs: null, drop: null },
+      }));
     const untouched = this.#arrivals
       .slice(this.#nextArrival)
       .map(({ accepted, transaction }): Replayed => ({
@@ -180,27 +191,26 @@ class Replay {
     this.#done.push({ accepted, rank, block: this.#block, waitMs, drop: null });
     this.#nowMs += Number(gas) / this.#gasPerMs;
     this.#leave(waiting);
+    const { sender, nonce } = arrival.transaction;
+    this.#nextNonce.set(sender, nonce + 1n);
+    const next = this.#byAccount.get(sender)?.get(nonce + 1n);
+    if (next !== undefined) this.#makeReady(next);
   }
 
-  #expire(waiting: Waiting): void {
-    const { accepted } = waiting.arrival;
-    this.#done.push({
-      ...{ accepted, rank: waiting.rank, block: null, waitMs: null, drop: "TX_EXPIRED" as const },
-    });
+  #drop(waiting: Waiting, drop: ReplayDrop): void {
+    const { rank, arrival } = waiting;
+    this.#done.push({ accepted: arrival.accepted, rank, block: null, waitMs: null, drop });
     this.#leave(waiting);
   }
 
-  /** Its account's next one can be executed. */
   #leave(waiting: Waiting): void {
-    const { sender } = waiting.arrival.transaction;
+    const { sender, nonce } = waiting.arrival.transaction;
     this.#ready.get(waiting.rank)?.remove(waiting);
     this.#deadlines.remove(String(waiting.arrival.accepted));
-    const wasFirst = this.#isFirst(waiting);
-    const own = (this.#byAccount.get(sender) ?? []).filter((each) => each !== waiting);
-    if (own.length === 0) this.#byAccount.delete(sender);
-    else this.#byAccount.set(sender, own);
-    const [first] = own;
-    if (wasFirst && first !== undefined) this.#makeReady(first);
+    const own = this.#byAccount.get(sender);
+    if (own?.get(nonce) !== waiting) return;
+    own.delete(nonce);
+    if (own.size === 0) this.#byAccount.delete(sender);
   }
 
   /** What has arrived by now. */
@@ -215,19 +225,22 @@ class Replay {
 
   #accept(arrival: ReplayArrival): void {
     const { transaction, accepted } = arrival;
+    const { sender, nonce } = transaction;
     const { rank } = classify(transaction, this.#policy);
-    const deadline = this.#block + this.#policy.document.ttlBlocks;
     const waiting: Waiting = { arrival, rank, ready: 0n, tip: 0n };
-    const own = this.#byAccount.get(transaction.sender) ?? [];
-    const at = own.findIndex((each) => each.arrival.transaction.nonce > transaction.nonce);
-    own.splice(at === -1 ? own.length : at, 0, waiting);
-    this.#byAccount.set(transaction.sender, own);
+    if (nonce < (this.#nextNonce.get(sender) ?? 0n)) {
+      // The one that it was to replace is executed already.
+      this.#drop(waiting, "NONCE_TOO_LOW");
+      return;
+    }
+    const old = this.#byAccount.get(sender)?.get(nonce);
+    if (old !== undefined) this.#drop(old, "REPLACED");
+    const own = this.#byAccount.get(sender) ?? new Map<bigint, Waiting>();
+    own.set(nonce, waiting);
+    this.#byAccount.set(sender, own);
+    const deadline = this.#block + this.#policy.document.ttlBlocks;
     if (rank !== NORMAL_RANK) this.#deadlines.offer(String(accepted), waiting, deadline);
-    if (own[0] !== waiting) return;
-    // It came after one with a higher nonce, which has to wait now.
-    const second = own[1];
-    if (second !== undefined) this.#ready.get(second.rank)?.remove(second);
-    this.#makeReady(waiting);
+    if (this.#isNext(waiting)) this.#makeReady(waiting);
   }
 
   #makeReady(waiting: Waiting): void {
@@ -238,7 +251,28 @@ class Replay {
     this.#ready.get(waiting.rank)?.push(waiting);
   }
 
-  #isFirst(waiting: Waiting): boolean {
-    return this.#byAccount.get(waiting.arrival.transaction.sender)?.[0] === waiting;
+  /** Whether it waits, and nothing before it does. */
+  #isNext(waiting: Waiting): boolean {
+    const { sender, nonce } = waiting.arrival.transaction;
+    const isHere = this.#byAccount.get(sender)?.get(nonce) === waiting;
+    return isHere && nonce === this.#nextNonce.get(sender);
   }
+}
+
+/**
+ * The nonces of the accounts when the range begins: of the first that was executed; where none was,
+ * of the lowest that arrived.
+ */
+function firstNonces(arrivals: readonly ReplayArrival[]): Map<Hex, bigint> {
+  const executed = arrivals.filter(({ wasExecuted }) => wasExecuted);
+  return new Map([...lowestNonces(arrivals), ...lowestNonces(executed)]);
+}
+
+function lowestNonces(arrivals: readonly ReplayArrival[]): Map<Hex, bigint> {
+  const lowest = new Map<Hex, bigint>();
+  for (const { transaction } of arrivals) {
+    const { sender, nonce } = transaction;
+    if (nonce < (lowest.get(sender) ?? nonce + 1n)) lowest.set(sender, nonce);
+  }
+  return lowest;
 }

@@ -8,6 +8,8 @@
  */
 import type { ReplayArrival, ReplayBlock } from "../lanes/replay.ts";
 import { DEPOSIT_TYPE } from "../lanes/transaction.ts";
+import { parseAttributes } from "./chain/attributes.ts";
+import { isDepositOnly } from "./chain/origin.ts";
 import { NodeError } from "./errors.ts";
 import { decodeWithSender } from "./primitives/signature.ts";
 import { laneTransaction, type UserTransaction } from "./primitives/transaction.ts";
@@ -22,6 +24,8 @@ export interface AdmissionLog {
   readonly executed: readonly { readonly accepted: bigint; readonly block: number }[];
   /** What was really dropped, by number. */
   readonly dropped: readonly { readonly accepted: bigint; readonly code: string }[];
+  /** Of these, how many cannot be among the arrivals: the log had no room for their bytes. */
+  readonly withoutBytes: number;
 }
 
 /** Blocks of a range: a log of more would not fit a person's patience, or memory. */
@@ -50,6 +54,7 @@ function readRange(store: Store, from: number, to: number, systemReserveGas: num
   const blocks: ReplayBlock[] = [];
   const executed: { accepted: bigint; block: number }[] = [];
   const dropped: { accepted: bigint; code: string }[] = [];
+  let withoutBytes = 0;
   const times = arrivalTimes(store, from, to);
   for (let number = from; number <= to; number++) {
     const stored = store.blockByNumber(number);
@@ -61,7 +66,13 @@ function readRange(store: Store, from: number, to: number, systemReserveGas: num
     const systemGas = transactions
       .filter(({ type }) => type === DEPOSIT_TYPE)
       .reduce((sum, { gasLimit }) => sum + gasLimit, 0n);
+    const [first] = transactions;
+    const attributes = first?.type === DEPOSIT_TYPE ? parseAttributes(first) : null;
+    if (attributes?.ok !== true)
+      throw new NodeError("STORAGE_CORRUPT", { record: "block", number, reason: "attributes" });
+    const origin = { timestamp: attributes.value.originTimestamp };
     blocks.push({
+      isDepositOnly: isDepositOnly(header.timestamp, origin),
       number,
       startMs: parent.header.timestamp * 1000,
       endMs: header.timestamp * 1000,
@@ -76,23 +87,25 @@ function readRange(store: Store, from: number, to: number, systemReserveGas: num
       const gas = receipts[index]?.gasUsed ?? transaction.gasLimit;
       // Taken in before the range: it waits when the range begins.
       const arrivedMs = times.get(accepted) ?? blocks[0]?.startMs ?? 0;
-      arrivals.set(accepted, arrivalOf(accepted, arrivedMs, transaction, gas));
+      arrivals.set(accepted, arrivalOf(accepted, arrivedMs, transaction, { gas, isIn: true }));
     }
     for (const { accepted, code, raw } of store.admissions(number).dropped) {
       dropped.push({ accepted, code });
+      if (raw === null) {
+        withoutBytes += 1;
+        continue;
+      }
       const decoded = decodeWithSender(raw);
       const arrivedMs = times.get(accepted);
-      if (decoded.ok && arrivedMs !== undefined)
-        arrivals.set(
-          accepted,
-          arrivalOf(accepted, arrivedMs, decoded.value, decoded.value.gasLimit),
-        );
+      if (!decoded.ok || arrivedMs === undefined) continue;
+      const outcome = { gas: decoded.value.gasLimit, isIn: false };
+      arrivals.set(accepted, arrivalOf(accepted, arrivedMs, decoded.value, outcome));
     }
   }
   const inOrder = [...arrivals.values()].sort(
     (a, b) => a.arrivedMs - b.arrivedMs || (a.accepted < b.accepted ? -1 : 1),
   );
-  return { arrivals: inOrder, blocks, executed, dropped };
+  return { arrivals: inOrder, blocks, executed, dropped, withoutBytes };
 }
 
 /** The first entry of a number counts: a restart repeats those of what still waited. */
@@ -108,9 +121,13 @@ function arrivalOf(
   accepted: bigint,
   arrivedMs: number,
   transaction: UserTransaction,
-  gas: bigint,
+  outcome: { readonly gas: bigint; readonly isIn: boolean },
 ): ReplayArrival {
   const { maxFeePerGas, maxPriorityFeePerGas } = transaction;
-  const lane = laneTransaction(transaction);
-  return { accepted, arrivedMs, transaction: lane, maxFeePerGas, maxPriorityFeePerGas, gas };
+  return {
+    ...{ accepted, arrivedMs, maxFeePerGas, maxPriorityFeePerGas },
+    transaction: laneTransaction(transaction),
+    gas: outcome.gas,
+    wasExecuted: outcome.isIn,
+  };
 }

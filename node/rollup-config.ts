@@ -5,6 +5,9 @@
 import { z } from "zod";
 import type { Hex } from "../lanes/bytes.ts";
 
+/** The term of the genesis config; later terms come with registrations on L1. */
+export const GENESIS_TERM = 1;
+
 const hexOf = (bytes: number) =>
   z
     .string()

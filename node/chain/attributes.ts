@@ -31,6 +31,8 @@ import type { OriginPosition } from "./origin.ts";
 export interface Attributes {
   readonly originNumber: number;
   readonly originHash: Hex;
+  /** Unix seconds. */
+  readonly originTimestamp: number;
   /** Blocks since the first of this origin; 0 for that one. */
   readonly sequenceNumber: bigint;
 }
@@ -99,12 +101,15 @@ export function parseAttributes(
   if (data.length !== CALLDATA_BYTES || toHex(data.subarray(0, 4)) !== SELECTOR)
     return malformed("data");
   const sequenceNumber = bytesToBigint(data.subarray(12, 20));
+  const timestamp = bytesToBigint(data.subarray(20, 28));
   const number = bytesToBigint(data.subarray(28, 36));
+  if (timestamp > BigInt(Number.MAX_SAFE_INTEGER)) return malformed("timestamp");
   if (number > BigInt(Number.MAX_SAFE_INTEGER)) return malformed("number");
   const originHash = toHex(data.subarray(100, 132));
   if (transaction.sourceHash !== sourceHash(originHash, sequenceNumber))
     return malformed("sourceHash");
-  return accept({ originNumber: Number(number), originHash, sequenceNumber });
+  const [originNumber, originTimestamp] = [Number(number), Number(timestamp)];
+  return accept({ originNumber, originHash, originTimestamp, sequenceNumber });
 }
 
 function malformed(field: string): Verdict<Attributes, "BLOCK_MALFORMED"> {

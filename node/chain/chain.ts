@@ -38,9 +38,7 @@ import {
 import { attributesAfter, parseAttributes } from "./attributes.ts";
 import { checkOrigin, type OriginPosition } from "./origin.ts";
 import { type BlockContent, contentOf, type ReceivedDeps } from "./received.ts";
-
-/** The term of the genesis config; later terms come with registrations on L1. */
-export const GENESIS_TERM = 1;
+import { GENESIS_TERM } from "../rollup-config.ts";
 
 /** As long as a signature, for blocks that carry none. */
 const UNSIGNED = new Uint8Array(65);
@@ -236,16 +234,19 @@ export class Chain {
    * before.
    */
   importSigned(block: UnverifiedBlock): Promise<Verdict<BlockRef, ErrorCode>> {
-    return this.exclusive(async () => {
-      const { number, parentHash } = block.header;
-      const head = this.#head.header.number;
-      if (number <= head) return refuse("BLOCK_ALREADY_KNOWN", { number });
-      if (number !== head + 1 || parentHash !== this.#head.hash)
-        return refuse("BLOCK_PARENT_UNKNOWN", { number, head });
-      const content = await contentOf(block, this.#head.origin, this.#deps);
-      if (!content.ok) return content;
-      return this.append(content.value, { signature: block.signature, expected: block.hash });
-    });
+    return this.exclusive(() => this.importNext(block));
+  }
+
+  /** As `importSigned`. Call inside `exclusive`. */
+  async importNext(block: UnverifiedBlock): Promise<Verdict<BlockRef, ErrorCode>> {
+    const { number, parentHash } = block.header;
+    const head = this.#head.header.number;
+    if (number <= head) return refuse("BLOCK_ALREADY_KNOWN", { number });
+    if (number !== head + 1 || parentHash !== this.#head.hash)
+      return refuse("BLOCK_PARENT_UNKNOWN", { number, head });
+    const content = await contentOf(block, this.#head.origin, this.#deps);
+    if (!content.ok) return content;
+    return this.append(content.value, { signature: block.signature, expected: block.hash });
   }
 
   /** Verifies, executes and commits a block on the head. Call inside `exclusive`. */

@@ -10,7 +10,7 @@ import { accept, refuse, type Verdict } from "../../lanes/verdict.ts";
 import type { UnverifiedBlock } from "../primitives/block.ts";
 import { recoverSigner } from "../primitives/signature.ts";
 import { parseAttributes } from "./attributes.ts";
-import { GENESIS_TERM } from "./chain.ts";
+import { GENESIS_TERM } from "../rollup-config.ts";
 
 /** No forced blocks in this version. */
 const LAST_FORCED = 0;

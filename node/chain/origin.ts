@@ -38,7 +38,7 @@ export function nextPosition(parent: OriginPosition, origin: L1Origin): OriginPo
 }
 
 /** Whether a block with this timestamp may hold nothing but system transactions (O2). */
-export function isDepositOnly(timestamp: number, origin: L1Origin): boolean {
+export function isDepositOnly(timestamp: number, origin: Pick<L1Origin, "timestamp">): boolean {
   return timestamp > origin.timestamp + ORIGIN_DRIFT_MAX_S;
 }
 

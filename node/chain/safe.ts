@@ -18,7 +18,8 @@ import type { L1Origin } from "../primitives/l1-origin.ts";
 import { decodeTransaction, type UserTransaction } from "../primitives/transaction.ts";
 import type { DerivationCursor, Store, StoredBlock } from "../storage/store.ts";
 import { parseAttributes } from "./attributes.ts";
-import { type Chain, GENESIS_TERM } from "./chain.ts";
+import { type Chain } from "./chain.ts";
+import { GENESIS_TERM } from "../rollup-config.ts";
 
 /**
  * Safe heads remembered until the L1 block they came from is final; older ones are merged into the
@@ -199,9 +200,10 @@ async function appendRest(
     // Looked at inside the lock: gossip may have brought some of it meanwhile.
     const known = knownPrefix(deps.store, batch.blocks);
     const keep = firstBlock - 1 + known;
+    let removed: readonly StoredBlock[] = [];
     if (known < batch.blocks.length && chain.heads().unsafe.number > keep) {
-      deps.log.error("unsafe blocks contradict L1 and are replaced", { from: keep + 1 });
-      await chain.rollback(keep);
+      deps.log.error("unsafe blocks contradict L1 and are taken back", { from: keep + 1 });
+      removed = await chain.rollback(keep);
     }
     let verdict: Verdict<null> = accept(null);
     for (const block of batch.blocks.slice(known)) {
@@ -209,9 +211,27 @@ async function appendRest(
       if (!verdict.ok) break;
     }
     if (verdict.ok) verdict = checkClaims(deps.store, batch);
-    if (!verdict.ok && chain.heads().unsafe.number > keep) await chain.rollback(keep);
+    if (verdict.ok) return verdict;
+    if (chain.heads().unsafe.number > keep) await chain.rollback(keep);
+    await putBack(chain, deps, removed);
     return verdict;
   });
+}
+
+/** What a void batch contradicted stands as before. */
+async function putBack(
+  chain: Chain,
+  { log }: SafeDeps,
+  blocks: readonly StoredBlock[],
+): Promise<void> {
+  for (const { block, laneData, signature } of blocks) {
+    const imported = await chain.importNext({ ...block, laneData, signature });
+    if (imported.ok) continue;
+    // L1 may have changed meanwhile; peers have it, if anybody does.
+    const { number } = block.header;
+    log.warn("an unsafe block is not put back", { number, code: imported.code });
+    return;
+  }
 }
 
 async function appendBlock(

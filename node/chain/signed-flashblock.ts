@@ -12,10 +12,9 @@ import { flashblockOrderHash, type SignedFlashblock } from "../../lanes/signed-f
 import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
 import { NodeError } from "../errors.ts";
 import { laneTransaction } from "../primitives/transaction.ts";
-import type { RollupConfig } from "../rollup-config.ts";
+import { GENESIS_TERM, type RollupConfig } from "../rollup-config.ts";
 import type { ChainReader, StoredBlock } from "../storage/store.ts";
 import { parseAttributes } from "./attributes.ts";
-import { GENESIS_TERM } from "./chain.ts";
 
 export interface FlashblockPlace {
   readonly rollup: Pick<RollupConfig, "chainId">;

@@ -32,6 +32,13 @@ import type { PromiseLog } from "./promises.ts";
 const SEQ_BITS = 40n;
 const SEQ_MAX = (1n << SEQ_BITS) - 1n;
 
+/**
+ * What may wait for a block to be stored: entries of the log, and bytes of transactions dropped. A
+ * chain that stands still, because L1 does, takes nothing in beyond.
+ */
+const LOG_ENTRIES_MAX = 262_144;
+const LOG_BYTES_MAX = 64 * 1024 * 1024;
+
 export interface AdmissionOptions {
   readonly chainId: number;
   readonly policy: Policy;
@@ -101,6 +108,7 @@ class AdmissionDesk implements Admission {
   #dropping: { readonly item: PooledTransaction; readonly code: ErrorCode }[] = [];
   #accepted: AdmissionEntry[] = [];
   #dropped: DropEntry[] = [];
+  #droppedBytes = 0;
   #settled: bigint[] = [];
 
   constructor(options: AdmissionOptions, deps: AdmissionDeps) {
@@ -149,6 +157,8 @@ class AdmissionDesk implements Admission {
 
   async submit(transaction: UserTransaction, wantsReceipt = false): Promise<SubmitAnswer> {
     if (!this.#open) return { ok: false, code: "NOT_ACCEPTING", data: {} };
+    if (this.#isLogFull())
+      return { ok: false, code: "NOT_ACCEPTING", data: { reason: "no block is stored" } };
     const { policy } = this.#options;
     const { hash, raw } = transaction;
     const accepted = this.nextNumber();
@@ -199,7 +209,18 @@ class AdmissionDesk implements Admission {
     this.#settled = [];
     this.#accepted = [];
     this.#dropped = [];
+    this.#droppedBytes = 0;
     return taken;
+  }
+
+  #logDrop(drop: DropEntry): void {
+    this.#dropped.push(drop);
+    this.#droppedBytes += drop.raw?.length ?? 0;
+  }
+
+  #isLogFull(): boolean {
+    const entries = this.#accepted.length + this.#dropped.length + this.#dropping.length;
+    return entries >= LOG_ENTRIES_MAX || this.#droppedBytes >= LOG_BYTES_MAX;
   }
 
   close(): void {
@@ -216,10 +237,11 @@ class AdmissionDesk implements Admission {
       this.#settled.push(record);
       if (executed.has(accepted)) continue;
       this.#settled.push(accepted);
-      const transaction = byNumber.get(accepted)?.transaction;
-      if (transaction === undefined) continue;
-      const { hash, raw } = transaction;
-      this.#dropped.push({ accepted, hash, timeMs, code, raw });
+      const found = byNumber.get(accepted);
+      if (found === undefined) continue;
+      const { hash, raw } = found.transaction;
+      this.#accepted.push({ accepted, hash, timeMs: found.timeMs, rank: found.rank });
+      this.#logDrop({ accepted, hash, timeMs, code, raw });
     }
   }
 
@@ -278,7 +300,7 @@ class AdmissionDesk implements Admission {
     await promises.note(record);
     // Settled with the next block, in its batch.
     this.#settled.push(accepted, record.accepted);
-    this.#dropped.push({ accepted, hash, timeMs, code, raw });
+    this.#logDrop({ accepted, hash, timeMs, code, raw });
     log.info("transaction dropped", { hash, code });
     const lane = rank === NORMAL_RANK ? "normal" : "fast";
     this.#deps.onDropped({ hash, accepted, lane, code, blockNumber });

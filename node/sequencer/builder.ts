@@ -13,7 +13,7 @@ import type { LaneLeaf } from "../../lanes/flashblock.ts";
 import type { LaneData } from "../../lanes/lane-data.ts";
 import type { Policy } from "../../lanes/policy.ts";
 import type { ExecutedFlashblock } from "../../lanes/signed-flashblock.ts";
-import { type Chain, type ChainTip, GENESIS_TERM } from "../chain/chain.ts";
+import { type Chain, type ChainTip } from "../chain/chain.ts";
 import type { OriginPosition } from "../chain/origin.ts";
 import type { Clock } from "../clock.ts";
 import { NodeError } from "../errors.ts";
@@ -32,6 +32,7 @@ import { type ReplayedFlashblock, replayFlashblock } from "./replayed.ts";
 import { Selection } from "./selection.ts";
 import type { Speculation } from "./speculation.ts";
 import { type BlockPlan, flashblockTime } from "./timetable.ts";
+import { GENESIS_TERM } from "../rollup-config.ts";
 
 /** Normal work in one flashblock before it ends. */
 const FLASHBLOCK_WORK_MS = 50;

@@ -8,7 +8,6 @@ import assert from "node:assert/strict";
 import { bytesEqual, type Hex, ZERO_HASH } from "../../lanes/bytes.ts";
 import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
 import { parseAttributes } from "../chain/attributes.ts";
-import { GENESIS_TERM } from "../chain/chain.ts";
 import { batchFlashRoot } from "../chain/safe.ts";
 import { NodeError } from "../errors.ts";
 import type { BlockRef } from "../primitives/block.ts";
@@ -25,6 +24,7 @@ import {
   type PayloadBlock,
 } from "./codec.ts";
 import type { BatchHeader } from "./settlement.ts";
+import { GENESIS_TERM } from "../rollup-config.ts";
 
 /** More than the columns spend on a transaction, or on a block, beside the transactions' bytes. */
 const OVERHEAD_BYTES = 64;

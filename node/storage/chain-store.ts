@@ -266,7 +266,8 @@ async function pruneOperations(database: Database, history: HistoryChange): Prom
     for (const removed of await inTurns(removeUndoOperations(database, block)))
       operations.push(removed);
     for (const removed of await removeTombstones(database, block)) operations.push(removed);
-    for (const removed of removeAdmissions(database, block)) operations.push(removed);
+    for (const removed of await inTurns(removeAdmissions(database, block)))
+      operations.push(removed);
   }
   return operations;
 }
@@ -334,7 +335,7 @@ function rollbackOperations(
   const lowered = (head: BlockRef): BlockRef => (head.number < number ? head : parent);
   return [
     ...removeBlockOperations(stored.block),
-    ...removeAdmissions(database, number),
+    ...atOnce(removeAdmissions(database, number)),
     ...atOnce(removeUndoOperations(database, number)),
     { key: blockKey("TOMBSTONES", number), payload: null },
     ...restored,

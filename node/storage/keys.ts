@@ -26,8 +26,9 @@
  * | 0x10   | UNDO_PAGE           | number u64 ‖ page u16            | part of a reverse diff            |
  * | 0x11   | TOMBSTONES          | number u64                       | versioned keys the block deleted  |
  * | 0x12   | ADMISSIONS          | number u64                       | what was taken in and dropped     |
- * | 0x13   | DROPPED             | transaction hash                 | block number u64 ‖ index u32      |
+ * | 0x13   | DROPPED             | transaction hash                 | block number u64 ‖ why, when      |
  * | 0x14   | EQUIVOCATION        | slot u8                          | two signed blocks of one position |
+ * | 0x15   | DROPPED_RAW         | number u64 ‖ index u32           | the transaction                   |
  */
 import { bigintToBytes, concatBytes, type Hex } from "../../lanes/bytes.ts";
 
@@ -53,6 +54,7 @@ export const PREFIX = {
   ADMISSIONS: 0x12,
   DROPPED: 0x13,
   EQUIVOCATION: 0x14,
+  DROPPED_RAW: 0x15,
 } as const;
 
 type Prefix = (typeof PREFIX)[keyof typeof PREFIX];
@@ -149,6 +151,13 @@ export function trieKey(path: Uint8Array): Uint8Array {
 
 export function journalKey(accepted: bigint): Uint8Array {
   return prefixed(PREFIX.JOURNAL, bigintToBytes(accepted, ACCEPTED_BYTES));
+}
+
+/** A transaction of a block's log; `index` counts those dropped. */
+export function droppedRawKey(number: number, index: number): Uint8Array {
+  const at = new Uint8Array(4);
+  new DataView(at.buffer).setUint32(0, index);
+  return prefixed(PREFIX.DROPPED_RAW, encodeU64(number), at);
 }
 
 export function equivocationKey(slot: number): Uint8Array {

@@ -74,7 +74,8 @@ export interface DropEntry {
   /** When it was dropped, Unix milliseconds. */
   readonly timeMs: number;
   readonly code: ErrorCode;
-  readonly raw: Uint8Array;
+  /** `null` where the log of its block had no room for it. */
+  readonly raw: Uint8Array | null;
 }
 
 /** In order of what happened; a restart repeats entries of what still waits. */

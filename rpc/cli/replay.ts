@@ -54,6 +54,8 @@ interface Side {
 
 interface Report {
   readonly transactions: number;
+  /** Dropped ones that are left out: the log did not keep their bytes. */
+  readonly withoutBytes: number;
   readonly agreement: number;
   readonly otherClass: number;
   readonly otherPlace: number;
@@ -124,6 +126,7 @@ function reportOf(
   const real = new Map(log.executed.map(({ accepted }, at) => [accepted, at]));
   return {
     transactions: log.arrivals.length,
+    withoutBytes: log.withoutBytes,
     agreement: agreementOf(real, from),
     otherClass: underAfter.filter(
       ({ accepted, rank }) => nameOf(after, rank) !== nameOf(before, ranks.get(accepted) ?? rank),
@@ -153,7 +156,12 @@ function sideOf(policy: Policy, list: readonly Replayed[]): Side {
   for (const { rank, waitMs, drop } of list) {
     if (drop !== null) drops[drop] = (drops[drop] ?? 0) + 1;
     else if (waitMs === null) leftOver += 1;
-    else byClass.set(nameOf(policy, rank), [...(byClass.get(nameOf(policy, rank)) ?? []), waitMs]);
+    else {
+      const name = nameOf(policy, rank);
+      const waits = byClass.get(name) ?? [];
+      byClass.set(name, waits);
+      waits.push(waitMs);
+    }
   }
   const waits = Object.fromEntries([...byClass].sort().map(([name, all]) => [name, waitsOf(all)]));
   return { waits, drops, leftOver };
@@ -184,6 +192,8 @@ function format(report: Report): string {
     lines.push(`  ${name}: ${waitText(before.waits[name])} -> ${waitText(after.waits[name])}`);
   for (const code of new Set([...Object.keys(before.drops), ...Object.keys(after.drops)]))
     lines.push(`dropped ${code}: ${before.drops[code] ?? 0} -> ${after.drops[code] ?? 0}`);
+  if (report.withoutBytes > 0)
+    lines.push(`left out, because the log did not keep them: ${report.withoutBytes}`);
   lines.push(`in no block of the range: ${before.leftOver} -> ${after.leftOver}`);
   return `${lines.join("\n")}\n`;
 }

@@ -15,10 +15,10 @@ import { checkInclusionReceipt } from "../../lanes/inclusion.ts";
 import { classOfRank, parsePolicy, type Policy } from "../../lanes/policy.ts";
 import { parseReceipt, type Receipt } from "../../lanes/receipt-json.ts";
 import type { ReceiptTrust } from "../../lanes/receipt-trust.ts";
-import { GENESIS_TERM } from "../../node/chain/chain.ts";
 import { type ErrorData, NodeError } from "../../node/errors.ts";
 import { recoverSigner } from "../../node/primitives/signature.ts";
 import { readRollupFile } from "./rollup-file.ts";
+import { GENESIS_TERM } from "../../node/rollup-config.ts";
 
 const RECEIPT_HELP = `
 WHAT is a file, - for standard input, or with --url the hash of a transaction. A second one is

@@ -10,13 +10,13 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Hex } from "../../lanes/bytes.ts";
 import { parsePolicy } from "../../lanes/policy.ts";
 import type { SigningDomain } from "../../lanes/signed.ts";
-import { GENESIS_TERM } from "../../node/chain/chain.ts";
 import { recoverSigner } from "../../node/primitives/signature.ts";
 import { serve } from "./lanes-child.ts";
 import { createSigner, type Signed } from "./lanes-population.ts";
 import { type ReceiptCheck, receiptCheck } from "./lanes-receipts.ts";
 import { arrivals, runSchedule } from "./lanes-schedule.ts";
 import { openTarget, type Outcomes, type Target, type TargetAddress } from "./lanes-target.ts";
+import { GENESIS_TERM } from "../../node/rollup-config.ts";
 
 const LEAD_MS = 200;
 const LOOK_MS = 20;

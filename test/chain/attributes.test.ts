@@ -67,7 +67,12 @@ t.test("parsing gives the origin back, also from the wire", (t) => {
   if (!decoded.ok) return;
   t.same(parseAttributes(decoded.value), {
     ok: true,
-    value: { originNumber: 6, originHash: ORIGIN.hash, sequenceNumber: 4n },
+    value: {
+      originNumber: 6,
+      originHash: ORIGIN.hash,
+      originTimestamp: ORIGIN.timestamp,
+      sequenceNumber: 4n,
+    },
   });
   t.end();
 });

@@ -173,8 +173,15 @@ t.test("a batch whose content was changed is void", async (t) => {
     });
     t.equal(fresh.chain.head().header.number, 0);
   }
+  for (const [i, block] of changed.entries()) {
+    const header = { ...good.header, index: i, previousBatchHash: i === 0 ? ZERO_HASH : WRONG };
+    await informed.safe.applyBatch({ ...good, header, blocks: [block, ...rest] });
+    t.equal(informed.chain.head().hash, leader.chain.head().hash, "what gossip brought stays");
+    t.ok(storedBlock(informed, 4).signature);
+  }
   const [lie] = changed as [DecodedBatch["blocks"][0]];
-  const outcome = await informed.safe.applyBatch({ ...good, blocks: [lie, ...rest] });
+  const header = { ...good.header, index: changed.length, previousBatchHash: WRONG };
+  const outcome = await informed.safe.applyBatch({ ...good, header, blocks: [lie, ...rest] });
   t.equal(outcome.valid, false, "also where the header alone would match the blocks at hand");
 });
 

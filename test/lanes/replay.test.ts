@@ -19,6 +19,7 @@ const CALLS = {
 
 const blocks: ReplayBlock[] = Array.from({ length: 4 }, (_, at) => ({
   ...{ number: at + 1, startMs: 1000 * at, endMs: 1000 * (at + 1), baseFee: 5n, gas: GAS },
+  isDepositOnly: false,
 }));
 
 const wish = fc.record({
@@ -53,6 +54,7 @@ function arrivalsOf(wishes: readonly Wish[]): ReplayArrival[] {
       maxFeePerGas: BigInt(fee),
       maxPriorityFeePerGas: BigInt(fee % 4),
       gas: BigInt(Math.ceil(gas / 2)),
+      wasExecuted: true,
       transaction: {
         ...{ hash: `0x${String(at).padStart(64, "0")}`, type: 2, sender, nonce, value: 0n },
         ...{ to: to.toLowerCase() as `0x${string}`, selector, gasLimit: BigInt(gas) },
@@ -114,4 +116,57 @@ t.test("a class for a target takes its transactions out of the flood", async (t)
   const [slow, fast] = [waits(without), waits(POLICY)];
   t.ok(Math.max(...fast) < 50, `${Math.max(...fast)} ms`);
   t.ok(Math.min(...slow) > 100, `${Math.min(...slow)} ms`);
+});
+
+t.test("a nonce is executed once, in its turn, and only after the one before it", async (t) => {
+  const wishes = Array.from({ length: 6 }, () => ({
+    ...{ call: "normal", sender: 0, gas: 100_000, fee: 9, gapMs: 1 },
+  }));
+  const arrivals = arrivalsOf(wishes);
+  /** The arrivals with these nonces instead; those marked were executed. */
+  const outcomes = (nonces: readonly number[], executed: readonly number[] = [], from = blocks) =>
+    replay(
+      POLICY,
+      arrivals.slice(0, nonces.length).map((each, at) => ({
+        ...each,
+        wasExecuted: executed.includes(at),
+        transaction: { ...each.transaction, nonce: BigInt(nonces[at] ?? 0) },
+      })),
+      from,
+      GAS_PER_MS,
+    ).transactions.map(({ accepted, block, drop }) => [Number(accepted), drop ?? block]);
+  t.same(
+    outcomes([3, 4, 6, 7]),
+    [
+      ...[
+        [1, 1],
+        [2, 1],
+        [3, null],
+        [4, null],
+      ],
+    ],
+    "behind a gap",
+  );
+  t.same(
+    outcomes([3, 4, 6, 7], [2, 3]),
+    [
+      ...[
+        [1, "NONCE_TOO_LOW"],
+        [2, "NONCE_TOO_LOW"],
+        [3, 1],
+        [4, 1],
+      ],
+    ],
+    "they came too late",
+  );
+  t.same(outcomes([4, 4, 3]), [
+    [1, "REPLACED"],
+    [3, 1],
+    [2, 1],
+  ]);
+  const empty = blocks.map((block) => ({ ...block, isDepositOnly: block.number < 3 }));
+  t.same(outcomes([3, 4], [0, 1], empty), [
+    [1, 3],
+    [2, 3],
+  ]);
 });

@@ -4,13 +4,14 @@ import type { AdmissionLeaf } from "../../lanes/admission.ts";
 import { type Hex, ZERO_HASH } from "../../lanes/bytes.ts";
 import { silentLogger } from "../../node/log.ts";
 import { createAdmission } from "../../node/sequencer/admission.ts";
+import { dropRecord, transactionRecord } from "../../node/sequencer/journal-records.ts";
 import { createPromiseLog, type PromiseLog } from "../../node/sequencer/promises.ts";
 import type { Signer } from "../../node/sequencer/signer.ts";
 import type { JournalRecord, Store } from "../../node/storage/store.ts";
 import { loadPolicy, policyJson } from "../lanes/fixtures/policy.ts";
 import { executed } from "../lanes/fixtures/promises.ts";
 import { account, GWEI, PUBLISHER, transaction } from "../txpool/fixtures/pool.ts";
-import { virtualClock } from "./fixtures/rig.ts";
+import { signed, virtualClock } from "./fixtures/rig.ts";
 
 type Request = Parameters<Signer["signPromises"]>[0];
 
@@ -98,19 +99,23 @@ t.test("nothing is promised after a failure", async (t) => {
   t.equal(requests.length, 1);
 });
 
-t.test("what is taken in before the first block opens has its whole time", async (t) => {
+/** An admission desk over a journal with these records, and what it drops. */
+function desk(
+  promises: Pick<PromiseLog, "admit" | "note">,
+  journal: readonly JournalRecord[] = [],
+) {
   const dropped: string[] = [];
-  const { signer, ends } = slowSigner();
   const store: Partial<Store> = {
-    loadJournal: () => Promise.resolve([]),
+    loadJournal: () => Promise.resolve(journal),
     settleJournal: () => Promise.resolve(),
+    transactionLocation: () => null,
   };
   const policy = loadPolicy(policyJson());
   const admission = createAdmission(
     { chainId: 901, policy, leaderEpoch: 1, globalMax: 16, accountMax: 16 },
     {
       store: store as Store,
-      promises: createPromiseLog(signer, optionsOf),
+      promises,
       clock: virtualClock(0),
       account: () => ({ nonce: 0n, balance: 10n ** 20n }),
       recoverSenders: () => Promise.resolve([]),
@@ -121,6 +126,12 @@ t.test("what is taken in before the first block opens has its whole time", async
       log: silentLogger,
     },
   );
+  return { admission, dropped, policy };
+}
+
+t.test("what is taken in before the first block opens has its whole time", async (t) => {
+  const { signer, ends } = slowSigner();
+  const { admission, dropped, policy } = desk(createPromiseLog(signer, optionsOf));
   await admission.restore(1000);
   const submitting = admission.submit(transaction({ sender: PUBLISHER, lane: "oracle" }));
   admission.openBlock(GWEI, 1001);
@@ -130,6 +141,26 @@ t.test("what is taken in before the first block opens has its whole time", async
   await turn();
   t.ok(admission.pool.best(1));
   t.same(dropped, []);
+});
+
+t.test("while no block is stored, no more is taken in than the log has room for", async (t) => {
+  const { raw } = await signed(0, { nonce: 0, data: `0x${"00".repeat(120_000)}` });
+  const place = { deadlineBlock: 0, timeMs: 1, rank: 255 };
+  const journal = Array.from({ length: 600 }, (_, at) => [
+    transactionRecord({ accepted: BigInt(2 * at + 1), ...place }, raw),
+    dropRecord(BigInt(2 * at + 2), { accepted: BigInt(2 * at + 1), timeMs: 1, code: "EVICTED" }),
+  ]).flat();
+  const promises = {
+    admit: () => new Promise<never>(() => undefined),
+    note: () => Promise.resolve(),
+  };
+  const { admission } = desk(promises, journal);
+  await admission.restore(1000);
+  const submitted = transaction({ sender: PUBLISHER, lane: "oracle" });
+  t.match(await admission.submit(submitted), { ok: false, code: "NOT_ACCEPTING" });
+  t.equal(admission.takeSettled().admissions.dropped.length, 600);
+  void admission.submit(submitted);
+  t.ok(admission.pool.get(submitted.hash), "a block has taken the log");
 });
 
 t.test("a fast transaction is executable at once, a normal one when it is durable", async (t) => {

@@ -1,3 +1,4 @@
+import assert from "node:assert";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
@@ -21,7 +22,7 @@ import { dumpRecords } from "./fixtures/records.ts";
 /** All records but one: how far the journal has come is not taken back with a block. */
 async function chainRecords(dataDir: string): Promise<Map<string, string>> {
   const records = await dumpRecords(dataDir);
-  t.ok(records.delete(toHex(META.journalPosition)), "every block writes it");
+  assert(records.delete(toHex(META.journalPosition)), "every block writes it");
   return records;
 }
 

@@ -65,7 +65,7 @@ const TABLE: readonly (readonly [part: string, allowed: readonly string[]])[] = 
     ["lanes/", ...BASE, "node/primitives/", "node/chain/geth-genesis.ts", "rpc/"],
   ],
   // Opens a stopped node's folder and ends, as well.
-  ["node/admission-log.ts", STORE],
+  ["node/admission-log.ts", [...STORE, "node/chain/attributes.ts", "node/chain/origin.ts"]],
   ["rpc/cli/replay.ts", ["lanes/", ...BASE, "node/primitives/", "node/admission-log.ts", "rpc/"]],
   ["rpc/", ["lanes/", ...BASE, "node/primitives/", "node/reader.ts"]],
   ["devnet/", ["lanes/", ...BASE, "node/primitives/", "node/chain/genesis.ts", ARTIFACT, "rpc/"]],
