@@ -41,6 +41,11 @@ export function classify(transaction: LaneTransaction, policy: Policy): Classifi
   return { rank, rule: rule.number, className: name };
 }
 
+/** The lane of a rank that is not the system's. */
+export function laneOf(rank: number): "fast" | "normal" {
+  return rank === NORMAL_RANK ? "normal" : "fast";
+}
+
 function matches(rule: NumberedRule, transaction: LaneTransaction, selector: Hex): boolean {
   return (
     rule.selectors.includes(selector) &&

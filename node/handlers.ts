@@ -3,7 +3,7 @@
  * transactions. Owns no state; everything it touches is in `Core` and `Late`.
  */
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { NORMAL_RANK } from "../lanes/classify.ts";
+import { laneOf } from "../lanes/classify.ts";
 import type { NodeApi, NodeStatus, SubmitAnswer } from "./api.ts";
 import { systemClock } from "./clock.ts";
 import type { Core, Fail, Late } from "./core.ts";
@@ -111,7 +111,7 @@ export function createApi(core: Core, late: Late): NodeApi {
     pooled(hash) {
       const item = pool()?.get(hash);
       if (item === undefined) return Promise.resolve(late.forwarded?.get(hash) ?? null);
-      const lane = item.rank === NORMAL_RANK ? "normal" : "fast";
+      const lane = laneOf(item.rank);
       return Promise.resolve({ transaction: item.transaction, lane });
     },
     poolStatus: () => Promise.resolve(counts()),

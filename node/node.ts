@@ -14,7 +14,7 @@ import { parsePolicy, type Policy } from "../lanes/policy.ts";
 import { NODE_API_CHANNEL, NODE_EVENTS_CHANNEL, type NodeEvents } from "./api.ts";
 import { systemClock } from "./clock.ts";
 import type { NodeConfig } from "./config.ts";
-import { NodeError } from "./errors.ts";
+import { NodeError, messageOf } from "./errors.ts";
 import { type Core, createCore, type Fail, genesisCommit, type Late } from "./core.ts";
 import { createApi, settlementHandlers, submitFromPeer } from "./handlers.ts";
 import { createLogger, type Logger } from "./log.ts";
@@ -204,7 +204,7 @@ function createPublisher(network: Network, log: Logger): (bytes: Uint8Array) => 
     network
       .publishBlock(bytes)
       .catch((error: unknown) => {
-        log.warn("block not gossiped", { error: error instanceof Error ? error.message : "" });
+        log.warn("block not gossiped", { error: messageOf(error) });
       })
       .finally(() => {
         publishing -= 1;

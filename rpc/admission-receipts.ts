@@ -7,6 +7,7 @@ import { type AdmissionReceipt, admissionReceipt } from "../lanes/admission.ts";
 import type { Hex } from "../lanes/bytes.ts";
 import { TreePaths } from "../lanes/tree.ts";
 import type { AdmissionProof } from "../node/api.ts";
+import { keepNewest } from "../node/keep-newest.ts";
 
 const HASH_BYTES = 32;
 /** Groups whose tree is kept: answers of one group come one after another. */
@@ -29,8 +30,7 @@ export class AdmissionReceipts {
       ),
     );
     this.#trees.set(root, tree);
-    const [oldest] = this.#trees.keys();
-    if (this.#trees.size > GROUPS_KEPT && oldest !== undefined) this.#trees.delete(oldest);
+    keepNewest(this.#trees, GROUPS_KEPT);
     return tree;
   }
 }

@@ -15,6 +15,7 @@ import {
 } from "../lanes/signed-flashblock.ts";
 import type { DroppedTransaction } from "../node/api.ts";
 import { NodeError } from "../node/errors.ts";
+import { keepNewest } from "../node/keep-newest.ts";
 
 /** Flashblocks kept are of this many blocks: the open one, and those on their way to the store. */
 const BLOCKS_KEPT = 8;
@@ -93,9 +94,7 @@ export class Flashblocks {
 
   addDrop(drop: DroppedTransaction): void {
     this.#drops.set(drop.hash, drop);
-    const [oldest] = this.#drops.keys();
-    if (this.#drops.size > this.#bounds.dropsMax && oldest !== undefined)
-      this.#drops.delete(oldest);
+    keepNewest(this.#drops, this.#bounds.dropsMax);
   }
 
   find(hash: Hex): FlashblockPlace | null {

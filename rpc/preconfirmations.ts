@@ -15,6 +15,7 @@ import { type JsonObject, receiptToJson } from "./codec.ts";
 import { Flashblocks, type KnownFlashblock } from "./flashblocks.ts";
 import { WAITERS_MAX } from "./limits.ts";
 import { type BlockBody, pendingBody } from "./pending-block.ts";
+import { keepNewest } from "../node/keep-newest.ts";
 
 /** Flashblocks of stored blocks whose trees are kept; one has some thousands of leaves at most. */
 const STORED_KEPT = 16;
@@ -161,8 +162,7 @@ export class Preconfirmations {
     if (flashblock === null) return null;
     const receipts = inclusionReceipts(flashblock);
     this.#stored.set(key, receipts);
-    const [oldest] = this.#stored.keys();
-    if (this.#stored.size > STORED_KEPT && oldest !== undefined) this.#stored.delete(oldest);
+    keepNewest(this.#stored, STORED_KEPT);
     return receipts;
   }
 }

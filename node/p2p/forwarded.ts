@@ -7,6 +7,7 @@
 import type { Hex } from "../../lanes/bytes.ts";
 import type { PendingTransaction, SubmitAnswer } from "../api.ts";
 import type { UserTransaction } from "../primitives/transaction.ts";
+import { keepNewest } from "../keep-newest.ts";
 
 /** Transactions remembered. */
 const REMEMBERED_MAX = 4096;
@@ -36,8 +37,7 @@ export function createForwarded(deps: ForwardedDeps): Forwarded {
       const answer = await deps.submitTransaction(transaction.raw);
       if (!answer.ok) return answer;
       byHash.set(transaction.hash, { transaction, lane: answer.lane });
-      const [oldest] = byHash.keys();
-      if (byHash.size > REMEMBERED_MAX && oldest !== undefined) byHash.delete(oldest);
+      keepNewest(byHash, REMEMBERED_MAX);
       return answer;
     },
     nextNonce(address) {

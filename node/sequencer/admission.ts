@@ -6,7 +6,7 @@
  * transaction to an acknowledged one, and the log of what was accepted and dropped since the last
  * block. Does not own: pool rules, the journal's format, signatures.
  */
-import { NORMAL_RANK } from "../../lanes/classify.ts";
+import { laneOf } from "../../lanes/classify.ts";
 import type { Hex } from "../../lanes/bytes.ts";
 import { decodeLeaves } from "../../lanes/flashblock-leaves.ts";
 import type { Policy } from "../../lanes/policy.ts";
@@ -167,7 +167,7 @@ class AdmissionDesk implements Admission {
     const admitted = this.pool.admit(transaction, { accepted, timeMs, deadlineBlock: deadline });
     if (!admitted.ok) return admitted;
     const { rank, deadlineBlock } = admitted.value;
-    const lane = rank === NORMAL_RANK ? "normal" : "fast";
+    const lane = laneOf(rank);
     const leaf = { hash, accepted, lane, rank, policyHash: policy.hash, deadlineBlock } as const;
     const record = transactionRecord({ accepted, deadlineBlock, timeMs, rank }, raw);
     const isGapped = transaction.nonce >= this.pool.nextNonce(transaction.sender);
@@ -302,7 +302,7 @@ class AdmissionDesk implements Admission {
     this.#settled.push(accepted, record.accepted);
     this.#logDrop({ accepted, hash, timeMs, code, raw });
     log.info("transaction dropped", { hash, code });
-    const lane = rank === NORMAL_RANK ? "normal" : "fast";
+    const lane = laneOf(rank);
     this.#deps.onDropped({ hash, accepted, lane, code, blockNumber });
   }
 }

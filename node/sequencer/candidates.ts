@@ -11,6 +11,7 @@ import type { Logger } from "../log.ts";
 import type { Receipt } from "../primitives/receipt.ts";
 import type { Pool } from "../txpool/pool-api.ts";
 import type { PooledTransaction } from "../txpool/sender-queue.ts";
+import { messageOf } from "../errors.ts";
 
 /** Faults of the engine in one block before the node stops: it is not one transaction's then. */
 const FAULTS_MAX = 8;
@@ -79,7 +80,7 @@ export class Candidates {
       this.#faults += 1;
       log.error("the engine failed on a transaction", {
         hash: item.transaction.hash,
-        error: error instanceof Error ? error.message : "unknown",
+        error: messageOf(error),
       });
       pool.drop(item, "EXECUTION_FAILED");
       if (this.#faults > FAULTS_MAX) throw error;

@@ -16,6 +16,7 @@ import type { BlockRef } from "../primitives/block.ts";
 import type { Pool } from "../txpool/pool-api.ts";
 import type { PooledTransaction } from "../txpool/sender-queue.ts";
 import type { Arrivals } from "./arrivals.ts";
+import { messageOf } from "../errors.ts";
 
 /** Transactions that wait for the thread; others wait for the next block. */
 const WAITING_MAX = 16;
@@ -114,8 +115,7 @@ export class Speculation {
         speculated = await service.run({ base, transaction, ...price });
       }
     } catch (error) {
-      const message = error instanceof Error ? error.message : "unknown";
-      log.warn("execution aside failed", { hash: transaction.hash, error: message });
+      log.warn("execution aside failed", { hash: transaction.hash, error: messageOf(error) });
     }
     this.#running = null;
     const elapsedMs = clock.monotonicMs() - startedMs;
@@ -145,8 +145,7 @@ export class Speculation {
     const { service } = this.#deps;
     const told = "slice" in news ? service.add(news.slice) : service.sealed(news.sealed);
     told.catch((error: unknown) => {
-      const message = error instanceof Error ? error.message : "unknown";
-      this.#deps.log.warn("execution aside was not told", { error: message });
+      this.#deps.log.warn("execution aside was not told", { error: messageOf(error) });
     });
   }
 }

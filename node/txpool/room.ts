@@ -8,7 +8,7 @@
  * executed before it, whatever it offers itself. A newcomer's price is its own tip under that base
  * fee. The fast lane is never evicted from: what is taken in there has a deadline. O(log n).
  */
-import { NORMAL_RANK } from "../../lanes/classify.ts";
+import { laneOf, NORMAL_RANK } from "../../lanes/classify.ts";
 import { createHeap, type Heap } from "../../lanes/heap.ts";
 import type { PooledTransaction, SenderQueue } from "./sender-queue.ts";
 
@@ -67,7 +67,7 @@ export class Room {
   /** Whether it fits without anybody leaving. */
   fits(item: PooledTransaction, isGapped: boolean): boolean {
     if (isGapped && this.#gapped.size >= GAPPED_MAX) return false;
-    const lane = laneOf(item);
+    const lane = laneOf(item.rank);
     const { fastMax, normalMax } = this.#limits;
     const isFull = this.#counts[lane] >= (lane === "fast" ? fastMax : normalMax);
     return !isFull && this.#hasBytes(item, 0);
@@ -134,16 +134,12 @@ export class Room {
   }
 
   #hasBytes(item: PooledTransaction, freed: number): boolean {
-    return this.#bytes[laneOf(item)] - freed + item.transaction.raw.length <= LANE_BYTES_MAX;
+    return this.#bytes[laneOf(item.rank)] - freed + item.transaction.raw.length <= LANE_BYTES_MAX;
   }
 
   #count(item: PooledTransaction, by: 1 | -1): void {
-    const lane = laneOf(item);
+    const lane = laneOf(item.rank);
     this.#counts[lane] += by;
     this.#bytes[lane] += by * item.transaction.raw.length;
   }
-}
-
-function laneOf({ rank }: PooledTransaction): "fast" | "normal" {
-  return rank === NORMAL_RANK ? "normal" : "fast";
 }

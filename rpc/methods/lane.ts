@@ -4,7 +4,7 @@
  */
 import type { Hex } from "../../lanes/bytes.ts";
 import { toHex, ZERO_HASH } from "../../lanes/bytes.ts";
-import { classify, NORMAL_RANK } from "../../lanes/classify.ts";
+import { classify, laneOf } from "../../lanes/classify.ts";
 import type { InclusionReceipt } from "../../lanes/inclusion.ts";
 import { laneDataHash } from "../../lanes/lane-data.ts";
 import { classOfRank } from "../../lanes/policy.ts";
@@ -133,7 +133,7 @@ async function receipt(context: RpcContext, hash: Hex): Promise<JsonObject | nul
 function provenBy(context: RpcContext, inclusion: InclusionReceipt): JsonObject {
   const { rank, accepted } = inclusion.lane;
   return {
-    lane: rank === NORMAL_RANK ? "normal" : "fast",
+    lane: laneOf(rank),
     class: className(context, rank),
     accepted: quantity(accepted),
     receipt: inclusionReceiptToJson(inclusion),

@@ -16,6 +16,7 @@ const BASE = [
   "config",
   "keys",
   "keystore",
+  "keep-newest",
   "preemption-signal",
   "thread-load",
   "turns",

@@ -17,7 +17,7 @@ import type { Mismatch, ReexecutionStart } from "../verification.ts";
 import { contextOf, runSystemCalls } from "./block-start.ts";
 import { createCachedReader } from "./cached-reader.ts";
 import { createMachine } from "./evm.ts";
-import { createWorkingState, EMPTY_ACCOUNT, type WorkingState } from "./state.ts";
+import { createWorkingState } from "./state.ts";
 import { applyTransaction, type BlockProgress } from "./transition.ts";
 
 export interface Reexecution {
@@ -67,8 +67,7 @@ export async function startReexecution(
       executed += slice.transactions.length;
       progress.gasUsed = slice.receipts.at(-1)?.cumulativeGasUsed ?? progress.gasUsed;
       working.beginTransaction();
-      for (const { code } of slice.codes) working.addCode(code);
-      for (const write of slice.writes) adoptWrite(working, write);
+      working.adopt(slice.writes, slice.codes);
       working.takeSlice();
     },
   };
@@ -106,12 +105,4 @@ function sameAccount(a: Account, b: Account): boolean {
 function sameSlots(a: AccountWrite["slots"], b: AccountWrite["slots"]): boolean {
   if (a.length !== b.length) return false;
   return a.every(({ slot, value }, index) => b[index]?.slot === slot && b[index].value === value);
-}
-
-function adoptWrite(working: WorkingState, write: AccountWrite): void {
-  const { address, after, storageCleared, slots } = write;
-  if (storageCleared) working.clearStorage(address);
-  const { storageRoot } = working.account(address) ?? EMPTY_ACCOUNT;
-  working.setAccount(address, after === null ? null : { ...after, storageRoot });
-  for (const { slot, value } of slots) working.setSlot(address, slot, value);
 }
