@@ -183,10 +183,8 @@ class BlockBuilding {
       };
       this.#timestampMs = flashblock.executed.header.timestampMs;
       const assembly = this.#assembly;
-      await this.#promise(
-        await replayFlashblock(flashblock, attributes, assembly, this.#deps, onPlaced),
-        true,
-      );
+      const again = await replayFlashblock(flashblock, attributes, assembly, this.#deps, onPlaced);
+      await this.#promise(again, true);
     }
     if (promised.length > 0) return;
     this.#beginFlashblock();
@@ -268,18 +266,20 @@ class BlockBuilding {
   /** What stands in the flashblock is executed; from now on its order is, too. */
   async #promise(flashblock: AssembledFlashblock, isJournaled: boolean): Promise<void> {
     const signature = this.#deps.promise(flashblock.executed, isJournaled);
-    this.#signatures.push(signature);
     this.#isSliceDue = true;
     if (!flashblock.hasFast) {
+      this.#signatures.push(signature);
       this.#endSlice();
       return;
     }
     this.#courtesy.promised(signature);
-    const endSlice = (): void => {
+    const handedOn = signature.then((signed) => {
       this.#endSlice();
-    };
-    // A failure shows where the signature is waited for.
-    signature.then(endSlice, () => undefined);
+      return signed;
+    });
+    // A failure shows where the signatures of the block are waited for.
+    handedOn.catch(() => undefined);
+    this.#signatures.push(handedOn);
     // The disk begins now.
     await this.#deps.yieldTurn();
   }

@@ -8,6 +8,7 @@
 import type { LaneLeaf } from "../../lanes/flashblock.ts";
 import { decodeLeaves } from "../../lanes/flashblock-leaves.ts";
 import { SYSTEM_RANK } from "../../lanes/classify.ts";
+import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
 import { type ExecutedFlashblock, flashblockOrderHash } from "../../lanes/signed-flashblock.ts";
 import type { Hex } from "../../lanes/bytes.ts";
 import { NodeError } from "../errors.ts";
@@ -25,7 +26,7 @@ export interface ReplayedFlashblock {
 
 export interface ReplayDeps {
   readonly engine: Engine;
-  readonly pool: Pick<Pool, "byAccepted" | "included">;
+  readonly pool: Pick<Pool, "executedAgain">;
 }
 
 /** Executes a flashblock again at the end of the open block. */
@@ -57,8 +58,7 @@ export async function replayFlashblock(
     assembly.add(transaction, result.receipt, isSystem ? SYSTEM_PLACE : lane);
     if (isSystem) continue;
     onPlaced(lane);
-    const waiting = pool.byAccepted(lane.accepted);
-    if (waiting !== undefined) pool.included(waiting);
+    if (transaction.type !== DEPOSIT_TYPE) pool.executedAgain(lane.accepted, transaction);
   }
   const again = assembly.end();
   if (again?.orderHash !== flashblockOrderHash(executed)) throw broken("another order");

@@ -38,8 +38,11 @@ export interface Pool {
    * in which they were taken in.
    */
   restore(transaction: UserTransaction, promised: PromisedBefore): void;
-  /** One that was restored and still waits. */
-  byAccepted(accepted: bigint): PooledTransaction | undefined;
+  /**
+   * One of a promised flashblock was executed again, whether it is here since an earlier run or was
+   * `included` before: the account's next one may become ready.
+   */
+  executedAgain(accepted: bigint, transaction: UserTransaction): void;
   /** The journal holds it durably; what it replaced is dropped only now. */
   activate(item: PooledTransaction): void;
   /** It never became durable nor acknowledged; what it replaced takes its place again. */

@@ -115,8 +115,10 @@ class Txpool implements Pool {
     }
   }
 
-  byAccepted(accepted: bigint): PooledTransaction | undefined {
-    return this.#restored.get(accepted);
+  executedAgain(accepted: bigint, { sender, nonce }: UserTransaction): void {
+    const waiting = this.#restored.get(accepted);
+    if (waiting !== undefined) this.included(waiting);
+    else this.#wake(sender, nonce + 1n);
   }
 
   activate(item: PooledTransaction): void {

@@ -85,11 +85,10 @@ t.test("one promised in a signed flashblock is included before it is executable"
   const last = { ...promised(), rank: RANK.normal, isExecuted: false };
   pool.restore(rival, last);
   t.same(dropped, [{ hash: rival.hash, code: "NONCE_TOO_LOW" }], "nothing takes its place");
-  const waiting = pool.byAccepted(first!.promise.accepted);
-  t.equal(waiting?.ready, null);
+  t.equal(pool.get(first!.sent.hash)?.ready, null);
   setAccount(account(1), 1n);
-  pool.included(waiting!);
-  t.equal(pool.byAccepted(first!.promise.accepted), undefined);
+  pool.executedAgain(first!.promise.accepted, first!.sent);
+  t.equal(pool.nextNonce(account(1)), 2n);
   openBlock(0n);
   t.equal(pool.best(RANK.normal)?.transaction, second!.sent);
 });
@@ -107,4 +106,16 @@ t.test("row 24: the same transaction by every way in is there once", async (t) =
     t.equal(refusal({ ...sent }), "NONCE_TOO_LOW", "in the chain");
     t.same(pool.counts(), { pending: 0, queued: 0 });
   }
+});
+
+t.test("what follows one that is executed again is ready at once", async (t) => {
+  const { pool, add, openBlock, setAccount } = createHarness();
+  openBlock(0n);
+  const first = add(transaction({ nonce: 0n }));
+  pool.included(first);
+  const second = add(transaction({ nonce: 1n }));
+  t.equal(second.ready, null, "the account's state is that of the block before again");
+  setAccount(account(1), 1n);
+  pool.executedAgain(first.accepted, first.transaction);
+  t.equal(pool.best(RANK.normal), second);
 });
