@@ -9,7 +9,7 @@ import { openDatabase } from "../../node/storage/database.ts";
 import { accountKey, blockKey, hashKey, META, slotKey } from "../../node/storage/keys.ts";
 import { addressAt, createFixtureChain, createRandom, ROLLUP_HASH } from "./fixtures/chain.ts";
 import { withRawLevel } from "./fixtures/raw.ts";
-import { chainFiles, copyChain, dumpRecords, flipBit } from "./fixtures/records.ts";
+import { chainFiles, copyStore, dumpRecords, flipBit } from "./fixtures/records.ts";
 
 const FLIPS = 40;
 
@@ -64,7 +64,7 @@ t.test("a flipped bit in a table never gives a wrong value", async (t) => {
   let noticed = 0;
   for (let run = 0; run < FLIPS; run++) {
     const copy = join(dir, "b");
-    await copyChain(dataDir, copy);
+    await copyStore(dataDir, copy);
     const tables = await chainFiles(copy, ".ldb");
     const table = tables[random(tables.length)]!;
     await flipBit(table, random((await stat(table)).size * 8));

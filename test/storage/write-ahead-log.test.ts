@@ -6,7 +6,7 @@ import t from "tap";
 import { createStore } from "../../node/storage/chain-store.ts";
 import { findLogDamage } from "../../node/storage/write-ahead-log.ts";
 import { createFixtureChain, createRandom, ROLLUP_HASH } from "./fixtures/chain.ts";
-import { chainFiles, copyChain, flipBit } from "./fixtures/records.ts";
+import { chainFiles, copyStore, flipBit } from "./fixtures/records.ts";
 
 const BATCHES = 40;
 /** Longer than one of the log's 32 KiB blocks, so that it is written in several fragments. */
@@ -91,9 +91,9 @@ t.test("a store whose log lost an acknowledged batch does not open", async (t) =
   const store = await createStore({ dataDir });
   await store.initialize(chain.genesis, ROLLUP_HASH);
   for (let i = 0; i < 30; i++) await store.commitBlock(chain.next());
-  await copyChain(dataDir, join(dir, "intact"));
-  await copyChain(dataDir, join(dir, "damaged"));
-  await copyChain(dataDir, join(dir, "torn"));
+  await copyStore(dataDir, join(dir, "intact"));
+  await copyStore(dataDir, join(dir, "damaged"));
+  await copyStore(dataDir, join(dir, "torn"));
   await store.close();
 
   const intact = await createStore({ dataDir: join(dir, "intact") });
