@@ -85,6 +85,9 @@ function assemble(database: Database): OpenJournalStore {
   };
   // Also what is being written: asked for before it is durable, it must not be lower.
   let floor = readNumber(META.signedFloor);
+  // From the first mark on, once: a crash may have left some below the floor. Later only from where
+  // the last pruning ended, because what was deleted is still passed by an iterator.
+  let prunedTo = 0;
 
   const methods: JournalStore = {
     appendJournal: (records, marks = [], admission) =>
@@ -120,10 +123,11 @@ function assemble(database: Database): OpenJournalStore {
     async raiseSignedFloor(block) {
       if (block <= floor) return;
       floor = block;
+      const from = prunedTo;
+      prunedTo = block + 1;
       const gone: Operation[] = [];
-      // From the first: a crash may have left some below an earlier floor.
       for (const kind of ["block", "flashblock"] as const)
-        for await (const [key] of database.iterate(signedRange(kind, 0, block)))
+        for await (const [key] of database.iterate(signedRange(kind, from, block)))
           gone.push({ key, payload: null });
       await groupCommit.settle([], [...gone, { key: META.signedFloor, payload: encodeU64(floor) }]);
     },
