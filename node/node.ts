@@ -93,8 +93,8 @@ function sequencingOf(core: Core, network: Network, tell: Tell): Promise<Sequenc
   const { config, policy, store, chain, engine, pool, l1, preemption, fail } = core;
   const { rollup, txpool, sequencer } = config;
   if (sequencer.key === null) throw new NodeError("CONFIG_INVALID", { key: "sequencer.key" });
-  const { speculator } = pool;
-  if (speculator === null) throw new NodeError("INTERNAL", { worker: "speculate" });
+  const { speculators } = pool;
+  if (speculators === null) throw new NodeError("INTERNAL", { worker: "speculate" });
   const log = core.log.child("sequencer");
   const clock = systemClock;
   return createSequencing(
@@ -114,7 +114,7 @@ function sequencingOf(core: Core, network: Network, tell: Tell): Promise<Sequenc
       l1,
       clock,
       preemption,
-      speculator,
+      speculators,
       verifier: createVerifier(pool.verifiers, { sampleEvery: sequencer.verifyEvery }),
       recoverSenders: (raws) => pool.recoverSenders(raws),
       yieldTurn: async () => {

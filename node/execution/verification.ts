@@ -7,6 +7,7 @@ import type { LaneData } from "../../lanes/lane-data.ts";
 import type { LaneResult } from "../../lanes/verify.ts";
 import type { Verdict } from "../../lanes/verdict.ts";
 import type { PackedSlice } from "../api.ts";
+import type { Speculated } from "./speculation.ts";
 import type { BlockEnvironment, ParentHeader } from "./engine.ts";
 
 /** What a block starts from. */
@@ -37,8 +38,15 @@ export interface VerifiedBlock {
 export type VerifierService = {
   /** The parent must be the head of the store by now. */
   begin(block: VerifiedBlock): Promise<void>;
-  /** Re-executes the next slice, or takes its word where it can. */
-  check(slice: PackedSlice, reexecute: boolean): Promise<Mismatch | null>;
+  /**
+   * Re-executes the next slice, or takes its word where it can. Witnesses are executions aside of its
+   * transactions, in a thread that the builder has nothing from.
+   */
+  check(
+    slice: PackedSlice,
+    reexecute: boolean,
+    witnesses: readonly Speculated[],
+  ): Promise<Mismatch | null>;
   /** The lane rules over all slices so far. */
   verifyOrder(laneData: LaneData): Promise<Verdict<LaneResult>>;
   /** Forgets the block. */

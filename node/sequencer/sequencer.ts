@@ -150,7 +150,7 @@ class SequencingLoop implements Sequencer {
     let index = 0;
     const onSlice = (slice: BlockSlice): void => {
       const packed = packSlice(slice);
-      check.push(packed);
+      check.push(packed, speculation.witnessesOf(slice.transactions));
       this.#announce(plan, index++, packed);
     };
     const [promised] = this.#promised;

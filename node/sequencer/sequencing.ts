@@ -14,9 +14,7 @@ import { type Chain } from "../chain/chain.ts";
 import type { L1View } from "../chain/l1-view.ts";
 import type { Clock } from "../clock.ts";
 import type { Engine } from "../execution/engine.ts";
-import type { SpeculationService } from "../execution/speculation.ts";
 import type { Logger } from "../log.ts";
-import type { Remote } from "../port.ts";
 import type { PreemptionSignal } from "../preemption-signal.ts";
 import type { BlockRef } from "../primitives/block.ts";
 import { GENESIS_TERM, type RollupConfig } from "../rollup-config.ts";
@@ -26,7 +24,7 @@ import { createArrivals } from "./arrivals.ts";
 import { promisedBlocks } from "./promised-blocks.ts";
 import { createPromiseLog } from "./promises.ts";
 import { createSequencer, type Sequencer } from "./sequencer.ts";
-import { Speculation } from "./speculation.ts";
+import { Speculation, type Speculators } from "./speculation.ts";
 import { checkSigner, createSigner, type Signer } from "./signer.ts";
 import type { Verifier } from "./verifier.ts";
 
@@ -61,8 +59,8 @@ export interface SequencingDeps {
   readonly l1: L1View;
   readonly clock: Clock;
   readonly verifier: Verifier;
-  /** Executes long normal transactions aside. */
-  readonly speculator: Remote<SpeculationService>;
+  /** Execute long normal transactions aside: for the builder, and for the check. */
+  readonly speculators: Speculators;
   readonly preemption: PreemptionSignal;
   recoverSenders(raws: readonly Uint8Array[]): Promise<readonly (Hex | null)[]>;
   /** Gives the event loop one turn. */
@@ -125,8 +123,7 @@ export async function createSequencing(
     },
   );
   const { pool } = admission;
-  const service = deps.speculator;
-  const speculation = new Speculation({ service, engine, pool, clock, arrivals, log });
+  const speculation = new Speculation({ ...deps.speculators, engine, pool, clock, arrivals, log });
   const restored = await admission.restore(number);
   const sequencer = createSequencer({
     rollup,

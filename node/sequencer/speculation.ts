@@ -1,15 +1,23 @@
 /**
- * Long normal transactions that are executed aside, in a thread of their own, one after another.
+ * Long normal transactions that are executed aside, one after another; each in two threads at once,
+ * for the builder and for whoever checks it: a block with one must not wait for the check as long as
+ * the execution took.
  *
  * Owns: who waits for that, on which state it begins, and what was executed until the builder takes
- * it. Does not own: the execution (`node/workers/speculate.ts`), whether it still holds (the engine),
- * who has to go this way (`heavy-slot.ts`). DESIGN 4.
+ * it, and the check. Does not own: the execution (`node/workers/speculate.ts`), whether it still
+ * holds (the engine, and the verifier by itself), who has to go this way (`heavy-slot.ts`). DESIGN 4.
  * Whoever waits here is parked in the txpool, which may drop it at any time.
  */
+import type { Hex } from "../../lanes/bytes.ts";
 import type { PendingSlice } from "../api.ts";
 import type { Clock } from "../clock.ts";
 import { type Engine, SEALED_BLOCKS_MAX } from "../execution/engine.ts";
-import type { Speculated, SpeculationService } from "../execution/speculation.ts";
+import type {
+  Speculated,
+  SpeculationRequest,
+  SpeculationService,
+} from "../execution/speculation.ts";
+import { keepNewest } from "../keep-newest.ts";
 import type { Logger } from "../log.ts";
 import type { Remote } from "../port.ts";
 import type { BlockRef } from "../primitives/block.ts";
@@ -20,13 +28,21 @@ import { messageOf } from "../errors.ts";
 
 /** Transactions that wait for the thread; others wait for the next block. */
 const WAITING_MAX = 16;
-/** Blocks after the one that an execution stood on, in which its result can be taken. */
+/** Blocks after the one that was open when a result came, in which it can be taken. */
 const BLOCKS_TO_CLAIM = 2;
+/** Results that the builder has taken and no slice has had yet: one, and those that are void. */
+const WITNESSES_MAX = 4;
 /** The open block, and those that are sealed and on their way to the store. */
 const BLOCKS_KEPT = SEALED_BLOCKS_MAX + 1;
 
-export interface SpeculationDeps {
+/** Two threads of one kind. */
+export interface Speculators {
   readonly service: Remote<SpeculationService>;
+  /** What it says is for the check alone. */
+  readonly witness: Remote<SpeculationService>;
+}
+
+export interface SpeculationDeps extends Speculators {
   readonly engine: Pick<Engine, "beginSpeculation" | "price">;
   readonly pool: Pick<Pool, "get" | "unpark" | "spend">;
   readonly clock: Clock;
@@ -43,6 +59,13 @@ export interface Aside {
   readonly elapsedMs: number;
 }
 
+interface Done extends Aside {
+  readonly item: PooledTransaction;
+  readonly witness: Speculated | null;
+  /** The block that was open when it came. */
+  readonly block: number;
+}
+
 function numberOf(news: News): number {
   return "slice" in news ? news.slice.environment.number : news.sealed.number;
 }
@@ -52,7 +75,11 @@ export class Speculation {
   readonly #deps: SpeculationDeps;
   #waiting: PooledTransaction[] = [];
   #running: PooledTransaction | null = null;
-  #done: (Aside & { readonly item: PooledTransaction }) | null = null;
+  #done: Done | null = null;
+  /** Of transactions that the builder has taken, by hash. */
+  readonly #witnesses = new Map<Hex, Speculated>();
+  /** The block of the slice that ended last. */
+  #openBlock = 0;
   /**
    * What the thread does not know yet, of the blocks that may not be in the store: it is not woken
    * for each flashblock when nothing is heavy.
@@ -78,7 +105,20 @@ export class Speculation {
     const done = this.#done;
     if (done?.item !== item) return null;
     this.#done = null;
+    const { hash } = item.transaction;
+    this.#witnesses.delete(hash);
+    if (done.witness !== null) this.#witnesses.set(hash, done.witness);
+    keepNewest(this.#witnesses, WITNESSES_MAX);
     return done;
+  }
+
+  /** What the other thread has made of these transactions; each is told once. */
+  witnessesOf(transactions: readonly { readonly hash: Hex }[]): Speculated[] {
+    return transactions.flatMap(({ hash }) => {
+      const witness = this.#witnesses.get(hash);
+      this.#witnesses.delete(hash);
+      return witness ?? [];
+    });
   }
 
   /** The engine has ended a slice, just now: what begins here begins on it. */
@@ -87,7 +127,8 @@ export class Speculation {
     if (slice.index === 0)
       this.#untold = this.#untold.filter((news) => numberOf(news) > number - BLOCKS_KEPT);
     this.#untold.push({ slice });
-    this.#dropUnclaimed(number);
+    this.#openBlock = number;
+    this.#dropUnclaimed();
     if (this.#running !== null || this.#done !== null) return;
     this.#waiting = this.#waiting.filter((item) => this.#isPooled(item));
     const next = this.#waiting.shift();
@@ -102,24 +143,22 @@ export class Speculation {
   }
 
   async #run(item: PooledTransaction, { environment, index }: PendingSlice): Promise<void> {
-    const { service, engine, pool, clock, arrivals, log } = this.#deps;
+    const { engine, pool, clock, arrivals } = this.#deps;
     const { transaction } = item;
     const price = engine.price(transaction);
     const startedMs = clock.monotonicMs();
     this.#running = item;
-    let speculated: Speculated | null = null;
-    try {
-      if (price !== null) {
-        engine.beginSpeculation();
-        const base = { block: environment.number, index };
-        speculated = await service.run({ base, transaction, ...price });
-      }
-    } catch (error) {
-      log.warn("execution aside failed", { hash: transaction.hash, error: messageOf(error) });
+    let results: readonly (Speculated | null)[] = [];
+    if (price !== null) {
+      engine.beginSpeculation();
+      const base = { block: environment.number, index };
+      results = await this.#execute({ base, transaction, ...price });
     }
     this.#running = null;
     const elapsedMs = clock.monotonicMs() - startedMs;
-    if (speculated !== null) this.#done = { item, speculated, elapsedMs };
+    const [speculated = null, witness = null] = results;
+    const block = this.#openBlock;
+    if (speculated !== null) this.#done = { item, speculated, witness, elapsedMs, block };
     else {
       item.conflicts += 1;
       pool.spend(transaction.sender, elapsedMs);
@@ -128,11 +167,25 @@ export class Speculation {
     arrivals.notify();
   }
 
+  /** In both threads; `null` where it came to nothing. */
+  #execute(request: SpeculationRequest): Promise<readonly (Speculated | null)[]> {
+    const { service, witness, log } = this.#deps;
+    const { hash } = request.transaction;
+    return Promise.all(
+      [service, witness].map((thread) =>
+        thread.run(request).catch((error: unknown) => {
+          log.warn("execution aside failed", { hash, error: messageOf(error) });
+          return null;
+        }),
+      ),
+    );
+  }
+
   /** A result that nobody takes, because its transaction has gone or cannot be selected now. */
-  #dropUnclaimed(openBlock: number): void {
+  #dropUnclaimed(): void {
     if (this.#done === null) return;
-    const { item, speculated } = this.#done;
-    const isOld = openBlock > speculated.base.block + BLOCKS_TO_CLAIM;
+    const { item, block } = this.#done;
+    const isOld = this.#openBlock > block + BLOCKS_TO_CLAIM;
     if (isOld || !this.#isPooled(item)) this.#done = null;
   }
 
@@ -140,12 +193,14 @@ export class Speculation {
     return this.#deps.pool.get(item.transaction.hash) === item;
   }
 
-  /** What the thread misses makes it refuse: nothing wrong comes of it. */
+  /** What a thread misses makes it refuse: nothing wrong comes of it. */
   #tell(news: News): void {
-    const { service } = this.#deps;
-    const told = "slice" in news ? service.add(news.slice) : service.sealed(news.sealed);
-    told.catch((error: unknown) => {
-      this.#deps.log.warn("execution aside was not told", { error: messageOf(error) });
-    });
+    const { service, witness, log } = this.#deps;
+    for (const thread of [service, witness]) {
+      const told = "slice" in news ? thread.add(news.slice) : thread.sealed(news.sealed);
+      told.catch((error: unknown) => {
+        log.warn("execution aside was not told", { error: messageOf(error) });
+      });
+    }
   }
 }

@@ -12,6 +12,7 @@ import type { LaneResult } from "../../lanes/verify.ts";
 import type { Verdict } from "../../lanes/verdict.ts";
 import type { PackedSlice } from "../api.ts";
 import type { Mismatch, VerifiedBlock, VerifierService } from "../execution/verification.ts";
+import type { Speculated } from "../execution/speculation.ts";
 import type { Remote } from "../port.ts";
 
 export interface VerifierOptions {
@@ -24,10 +25,16 @@ export interface BlockVerdict {
   readonly order: Verdict<LaneResult>;
 }
 
+/** A slice that waits for its turn. */
+interface Seen {
+  readonly slice: PackedSlice;
+  readonly witnesses: readonly Speculated[];
+}
+
 /** The check of one block. */
 export interface BlockCheck {
-  /** The next slice of the block, as soon as it is executed. */
-  push(slice: PackedSlice): void;
+  /** The next slice of the block, as soon as it is executed, and what witnesses there are of it. */
+  push(slice: PackedSlice, witnesses?: readonly Speculated[]): void;
   /** The parent is the head of the store: from now on slices are looked at. */
   start(block: VerifiedBlock): void;
   /** The verdict over the whole block; call after `start` and the last `push`. */
@@ -50,24 +57,25 @@ export function createVerifier(
 
   return {
     begin() {
-      let waiting: PackedSlice[] | null = [];
+      let waiting: Seen[] | null = [];
       const checks: Promise<Mismatch | null>[] = [];
       const keep = (check: Promise<Mismatch | null>): void => {
         // A failure shows when the block is finished.
         check.catch(() => undefined);
         checks.push(check);
       };
-      const look = (slice: PackedSlice): void => {
+      const look = ({ slice, witnesses }: Seen): void => {
         const turn = slices % sampleEvery === 0 ? (slices / sampleEvery) % threads.length : null;
         slices += 1;
         threads.forEach((thread, index) => {
-          keep(thread.check(slice, index === turn));
+          // Who takes the slice's word has no use for a witness.
+          keep(thread.check(slice, index === turn, index === turn ? witnesses : []));
         });
       };
       return {
-        push(slice) {
-          if (waiting === null) look(slice);
-          else waiting.push(slice);
+        push(slice, witnesses = []) {
+          if (waiting === null) look({ slice, witnesses });
+          else waiting.push({ slice, witnesses });
         },
         start(block) {
           for (const thread of threads) keep(thread.begin(block).then(() => null));

@@ -28,7 +28,8 @@ async function createService(channel: PoolChannel): Promise<Service> {
     }
     case "root":
       return createRootService((await openChainReader(dataDir)).trie);
-    case "speculate": {
+    case "speculate":
+    case "witness": {
       const { createSpeculationService } = await import("./speculate.ts");
       return createSpeculationService(rollup, await openChainReader(dataDir));
     }
@@ -42,7 +43,7 @@ async function createService(channel: PoolChannel): Promise<Service> {
 }
 
 /** Channels whose threads work for seconds at a time, and that no block waits for. */
-const PATIENT: ReadonlySet<PoolChannel> = new Set(["kzg", "speculate"]);
+const PATIENT: ReadonlySet<PoolChannel> = new Set(["kzg", "speculate", "witness"]);
 
 /**
  * A thread that computes for a second takes a processor from the fast lane, where there are few.

@@ -20,7 +20,8 @@ import type { RecoverService } from "./recover.ts";
 import type { ThreadLoad } from "../thread-load.ts";
 import { createRootClient, type RootService } from "./root.ts";
 
-export type PoolChannel = "recover" | "compress" | "kzg" | "root" | "verify" | "speculate";
+export type PoolChannel =
+  "recover" | "compress" | "kzg" | "root" | "verify" | "speculate" | "witness";
 
 export interface PoolWorkerData {
   readonly channels: readonly PoolChannel[];
@@ -41,7 +42,7 @@ export interface WorkerPoolOptions {
   readonly rollup: RollupConfig;
   /** Threads of their own for the independent check; 0 where nothing is built. */
   readonly verifiers: number;
-  /** Whether there is one for execution aside. */
+  /** Whether there are two for execution aside. */
   readonly speculates: boolean;
   readonly load: ThreadLoad;
 }
@@ -49,7 +50,11 @@ export interface WorkerPoolOptions {
 export interface WorkerPool {
   readonly roots: RootHasher;
   readonly verifiers: readonly Remote<VerifierService>[];
-  readonly speculator: Remote<SpeculationService> | null;
+  /** For the builder and for the check, on threads of their own; `null` where nothing is built. */
+  readonly speculators: {
+    readonly service: Remote<SpeculationService>;
+    readonly witness: Remote<SpeculationService>;
+  } | null;
   /** Senders of raw transactions, in order; `null` where a signature is invalid. */
   recoverSenders(raws: readonly Uint8Array[]): Promise<readonly (Hex | null)[]>;
   /** A port with the channels `compress` and `kzg`, to be transferred to another thread. */
@@ -97,11 +102,16 @@ export async function createWorkerPool(
     start(["compress", "kzg"]),
     Promise.all(Array.from({ length: size - 1 }, () => start(["recover"]))),
     Promise.all(Array.from({ length: verifiers }, () => start(["verify"]))),
-    speculates ? start(["speculate"]) : null,
+    speculates ? Promise.all([start(["speculate"]), start(["witness"])]) : null,
   ]);
   const checks = verifying.map((worker) => connect<VerifierService>(worker, "verify"));
   const speculation =
-    speculating === null ? null : connect<SpeculationService>(speculating, "speculate");
+    speculating === null
+      ? null
+      : {
+          service: connect<SpeculationService>(speculating[0], "speculate"),
+          witness: connect<SpeculationService>(speculating[1], "witness"),
+        };
   const roots = connect<RootService>(first, "root");
   const recovering = [first, ...others].map((worker): RecoveringThread => {
     return { recover: connect<RecoverService>(worker, "recover"), load: 0 };
@@ -121,7 +131,10 @@ export async function createWorkerPool(
 
   return {
     verifiers: checks.map(({ remote }) => remote),
-    speculator: speculation?.remote ?? null,
+    speculators:
+      speculation === null
+        ? null
+        : { service: speculation.service.remote, witness: speculation.witness.remote },
     roots: createRootClient(roots.remote),
     async recoverSenders(raws) {
       const chunks: Promise<readonly (Hex | null)[]>[] = [];
@@ -139,9 +152,10 @@ export async function createWorkerPool(
       stopping = true;
       roots.close();
       for (const check of checks) check.close();
-      speculation?.close();
+      speculation?.service.close();
+      speculation?.witness.close();
       for (const { recover } of recovering) recover.close();
-      const aside = speculating === null ? [] : [speculating];
+      const aside = speculating ?? [];
       await Promise.all([first, blobs, ...others, ...verifying, ...aside].map(endThread));
     },
   };

@@ -14,9 +14,9 @@ import type { SharedChainReader } from "../storage/chain-reader.ts";
 
 /**
  * After it an execution is given up. The largest transaction of the slowest opcodes takes some 4 s
- * alone on its processor.
+ * alone on its processor, and has a share of one.
  */
-const EXECUTION_MS_MAX = 12_000;
+const EXECUTION_MS_MAX = 24_000;
 
 /** Executes on what `chain` reads and on the slices that are added. */
 export function createSpeculationService(

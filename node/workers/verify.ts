@@ -62,12 +62,12 @@ export function createVerifierService(
           throw error;
         }
       }),
-    check: (packed, reexecute) =>
+    check: (packed, reexecute, witnesses) =>
       inTurn(() => {
         const { reexecution, transactions } = current();
         const slice = unpackSlice(packed);
         for (const transaction of slice.transactions) transactions.push(transaction);
-        if (reexecute || reexecution.mustCheck(slice)) return reexecution.check(slice);
+        if (reexecute || reexecution.mustCheck(slice)) return reexecution.check(slice, witnesses);
         reexecution.adopt(slice);
         return null;
       }),

@@ -113,7 +113,7 @@ t.test("on real processes every transaction has both receipts, signed", async (t
     "sequencing",
     "settlement",
   ];
-  t.same(Object.keys(threads?.threads ?? {}).sort(), [...names, "speculate", "verify"]);
+  t.same(Object.keys(threads?.threads ?? {}).sort(), [...names, "speculate", "verify", "witness"]);
   t.ok(Object.values(threads?.threads ?? {}).every((share) => share >= 0 && share <= 1));
   for (const { load } of measurements)
     for (const [lane, sent] of [

@@ -67,8 +67,8 @@ export async function openLive(bench: BenchChain): Promise<LiveSequencer> {
     originAt: (number) => Promise.resolve(l1Block(number)),
     log: silentLogger,
   });
-  const { speculator } = pool;
-  if (speculator === null) throw new Error("the pool has no thread for execution aside");
+  const { speculators } = pool;
+  if (speculators === null) throw new Error("the pool has no thread for execution aside");
   const headMs = 1000 * chain.head().header.timestamp;
   const openedMs = processMs();
   const clock = clockFrom(headMs);
@@ -89,7 +89,7 @@ export async function openLive(bench: BenchChain): Promise<LiveSequencer> {
       clock,
       l1: madeUpL1(clock),
       verifier: createVerifier(pool.verifiers, { sampleEvery: VERIFY_EVERY }),
-      speculator,
+      speculators,
       preemption: signal,
       recoverSenders,
       yieldTurn: async () => {

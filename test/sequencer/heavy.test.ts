@@ -17,9 +17,11 @@ import { decodeSignedBlock, type UnverifiedBlock } from "../../node/primitives/b
 import type { UserTransaction } from "../../node/primitives/transaction.ts";
 import { HeavySlot } from "../../node/sequencer/heavy-slot.ts";
 import { Speculation, type SpeculationDeps } from "../../node/sequencer/speculation.ts";
+import { createVerifier } from "../../node/sequencer/verifier.ts";
 import type { PooledTransaction } from "../../node/txpool/sender-queue.ts";
 import {
   localSpeculator,
+  localVerifier,
   LOOPER,
   openRig,
   openSequencer,
@@ -43,7 +45,8 @@ const has = (block: UnverifiedBlock, { hash }: UserTransaction): boolean =>
 async function interrupted(
   t: Test,
   transactions: readonly UserTransaction[],
-  wrap: (service: Remote<SpeculationService>) => Remote<SpeculationService>,
+  wrap: (thread: Remote<SpeculationService>, name: string) => Remote<SpeculationService>,
+  onDifference: (mismatch: unknown) => void = () => undefined,
 ): Promise<UnverifiedBlock[]> {
   const dir = t.testdir({ leader: {}, follower: {} });
   const rig = await openRig(join(dir, "leader"));
@@ -54,8 +57,19 @@ async function interrupted(
       rig.preemption.raise();
     });
   };
-  const speculator = wrap(localSpeculator(rig));
-  const { admission, published, build } = await openSequencer(rig, { onTurn, speculator });
+  const speculators = {
+    service: wrap(localSpeculator(rig), "service"),
+    witness: wrap(localSpeculator(rig), "witness"),
+  };
+  const thread = localVerifier(rig);
+  const check: typeof thread.check = async (...args) => {
+    const mismatch = await thread.check(...args);
+    if (mismatch !== null) onDifference(mismatch);
+    return mismatch;
+  };
+  const verifier = createVerifier([{ ...thread, check }], { sampleEvery: 1 });
+  const options = { onTurn, speculators, verifier };
+  const { admission, published, build } = await openSequencer(rig, options);
   for (const transaction of transactions) await admission.submit(transaction);
   rig.preemption.raise();
   await build(8);
@@ -83,9 +97,10 @@ t.test("aborted three times it is executed aside, and stands in a block", async 
 t.test("where nothing comes of it three times, it runs to its end, in heavy gas", async (t) => {
   const two = [await heavy(0), await heavy(1)];
   const tries: string[] = [];
-  const blocks = await interrupted(t, two, (service) => ({
+  const blocks = await interrupted(t, two, (service, name) => ({
     ...service,
     run({ transaction }) {
+      if (name === "witness") return Promise.resolve(null);
       tries.push(transaction.hash);
       // Lost its base, or took too long; or the thread failed.
       if (tries.length % 2 === 0) return Promise.resolve(null);
@@ -104,10 +119,11 @@ t.test("where nothing comes of it three times, it runs to its end, in heavy gas"
 t.test("what is void is tried again", async (t) => {
   const one = await heavy(0);
   let tries = 0;
-  const blocks = await interrupted(t, [one], (service) => ({
+  const blocks = await interrupted(t, [one], (service, name) => ({
     ...service,
     async run(request) {
       const speculated = await service.run(request);
+      if (name === "witness") return speculated;
       tries += 1;
       if (speculated === null || tries > 1) return speculated;
       // As if it had read what the block's first transaction has written meanwhile.
@@ -117,6 +133,33 @@ t.test("what is void is tried again", async (t) => {
   t.equal(tries, 2);
   t.ok(blocks.some((block) => has(block, one)));
 });
+
+for (const isHeard of [true, false])
+  t.test(`the check has a witness, and ${isHeard ? "hears it" : "not a void one"}`, async (t) => {
+    const one = await heavy(0);
+    const differences: unknown[] = [];
+    const lie = (witness: Speculated): Speculated => {
+      const { outcome } = witness;
+      const told = { ...witness, outcome: { ...outcome, gasUsed: outcome.gasUsed + 1n } };
+      // As if it had read the time in another block.
+      return isHeard ? told : { ...told, readsBlock: true, base: { ...told.base, block: 0 } };
+    };
+    const onDifference = (mismatch: unknown): void => void differences.push(mismatch);
+    const wrap = (thread: Remote<SpeculationService>, name: string) => ({
+      ...thread,
+      async run(request: SpeculationRequest) {
+        const speculated = await thread.run(request);
+        return name === "witness" && speculated !== null ? lie(speculated) : speculated;
+      },
+    });
+    const blocks = await interrupted(t, [one], wrap, onDifference);
+    t.ok(
+      blocks.some((block) => has(block, one)),
+      "corrected, where it was wrong",
+    );
+    t.match(differences, isHeard ? [{ part: "receipt" }] : []);
+    t.equal(differences.length, isHeard ? 1 : 0);
+  });
 
 interface Bench {
   readonly speculation: Speculation;
@@ -131,10 +174,10 @@ function openBench(): Bench {
   const asked: SpeculationRequest[] = [];
   const unparked: PooledTransaction[] = [];
   let answer: (speculated: Speculated | null) => void = () => undefined;
+  const silent = { add: () => Promise.resolve(), sealed: () => Promise.resolve() };
   const deps: SpeculationDeps = {
     service: {
-      add: () => Promise.resolve(),
-      sealed: () => Promise.resolve(),
+      ...silent,
       run(request) {
         asked.push(request);
         return new Promise((resolve) => {
@@ -142,6 +185,7 @@ function openBench(): Bench {
         });
       },
     },
+    witness: { ...silent, run: () => Promise.resolve(null) },
     engine: { beginSpeculation: () => undefined, price: () => ({ gasPrice: 1n, charge: 2n }) },
     pool: {
       get: (hash) => [...pooled].find(({ transaction }) => transaction.hash === hash),

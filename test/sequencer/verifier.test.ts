@@ -271,10 +271,10 @@ for (const sampleEvery of [1, 3])
       const service = localVerifier(rig);
       return {
         ...service,
-        check(slice: Parameters<typeof service.check>[0], reexecute: boolean) {
+        check(...[slice, reexecute, witnesses]: Parameters<typeof service.check>) {
           (reexecute ? looked : taken)[thread]! += 1;
           if (unpackSlice(slice).transactions.length === 0) empty += 1;
-          return service.check(slice, reexecute);
+          return service.check(slice, reexecute, witnesses);
         },
       };
     });

@@ -13,6 +13,7 @@ import { encodeReceipt, type Receipt } from "../../primitives/receipt.ts";
 import type { RollupConfig } from "../../rollup-config.ts";
 import type { AccountRecord, StateReader } from "../../storage/state.ts";
 import type { AccountWrite, BlockSlice } from "../engine.ts";
+import type { Speculated } from "../speculation.ts";
 import type { Mismatch, ReexecutionStart } from "../verification.ts";
 import { contextOf, runSystemCalls } from "./block-start.ts";
 import { createCachedReader } from "./cached-reader.ts";
@@ -21,8 +22,11 @@ import { createWorkingState } from "./state.ts";
 import { applyTransaction, type BlockProgress } from "./transition.ts";
 
 export interface Reexecution {
-  /** Executes the block's next slice and compares; `null` where everything is equal. */
-  check(slice: BlockSlice): Promise<Mismatch | null>;
+  /**
+   * Executes the block's next slice and compares; `null` where everything is equal. An execution of
+   * one of its transactions aside is taken where every read has the value that it has here.
+   */
+  check(slice: BlockSlice, witnesses?: readonly Speculated[]): Promise<Mismatch | null>;
   /**
    * Whether the next slice has to be executed: the L1 fees of a block are those before its first
    * transaction that is not a deposit, which may stand in the middle of a slice.
@@ -43,17 +47,20 @@ export async function startReexecution(
   const machine = await createMachine(rollup.chainId, working, context);
   const progress: BlockProgress = { machine, gasUsed: 0n, fees: null };
   await runSystemCalls(machine, environment.parentBeaconBlockRoot, parent.hash);
+  // What a witness cannot have seen: storage that was empty.
+  working.logWrites();
   let executed = 0;
   const mustCheck = ({ transactions }: BlockSlice): boolean =>
     progress.fees === null && transactions.some(({ type }) => type !== DEPOSIT_TYPE);
 
   return {
     mustCheck,
-    async check(slice) {
+    async check(slice, witnesses = []) {
       const start = executed;
       executed += slice.transactions.length;
       for (const [index, transaction] of slice.transactions.entries()) {
-        const result = await applyTransaction(progress, transaction);
+        const own = witnesses.find((each) => each.transaction.hash === transaction.hash);
+        const result = await applyTransaction(progress, transaction, { witness: own ?? null });
         const at = start + index;
         if (!result.ok) return { transaction: at, part: "order", detail: result.code };
         const detail = receiptDifference(result.receipt, slice.receipts[index]);

@@ -1,6 +1,7 @@
 /**
  * Both ends of a speculative execution: running a message on a state that may be old, with every
- * read kept, and saying later whether the reads still hold.
+ * read kept, and saying later whether the reads still hold: on a state that knows what was written
+ * since, or on one that does not.
  *
  * Owns what counts as read. Reads come in two kinds: of the state, compared by value where it was
  * written since; and of the block or a price, which hold in one block only. What the sender has is
@@ -119,26 +120,57 @@ export interface Now {
   readonly state: WorkingState;
 }
 
-/** Whether an execution now would read the same. */
-export function isCurrent(speculated: Speculated, { block, charge, state }: Now): boolean {
-  const { base, reads, readsBlock, readsSender } = speculated;
+/** Whether an execution now would read the same; what was written since its base is in the log. */
+export function isCurrent(speculated: Speculated, now: Now): boolean {
+  const written = now.state.writeLog();
+  if (written === null || written.isFull) return false;
+  return holds(speculated, now, {
+    mayDiffer: (address) => written.has(address),
+    mayDifferAt: (address, slot) => written.hasSlot(address, slot),
+    hasNewStorage: (address) => written.hasSlots(address),
+  });
+}
+
+/**
+ * The same for a state that knows nothing of the base: every read is compared. The log is that of
+ * the block at hand.
+ */
+export function isCurrentByValue(speculated: Speculated, now: Now): boolean {
+  const { state } = now;
   const written = state.writeLog();
   if (written === null || written.isFull) return false;
+  return holds(speculated, now, {
+    mayDiffer: () => true,
+    mayDifferAt: () => true,
+    hasNewStorage: (address) => !hadNoStorage(state.account(address)) || written.hasSlots(address),
+  });
+}
+
+/** What is known of the changes since an execution. */
+interface Changes {
+  readonly mayDiffer: (address: Hex) => boolean;
+  readonly mayDifferAt: (address: Hex, slot: Hex) => boolean;
+  /** Of an account that had no storage. */
+  readonly hasNewStorage: (address: Hex) => boolean;
+}
+
+function holds(
+  { transaction, base, reads, readsBlock, readsSender, charge: charged }: Speculated,
+  { block, charge, state }: Now,
+  { mayDiffer, mayDifferAt, hasNewStorage }: Changes,
+): boolean {
   if (readsBlock && base.block !== block) return false;
-  if (readsSender && speculated.charge !== charge) return false;
-  const { sender } = speculated.transaction;
+  if (readsSender && charged !== charge) return false;
   for (const [address, was] of reads.accounts) {
-    if (!written.has(address)) continue;
+    if (!mayDiffer(address)) continue;
     // Where there was no storage, no slot was read one by one.
-    if (hadNoStorage(was) && written.hasSlots(address)) return false;
-    const isBalanceRead = address !== sender || readsSender;
+    if (hadNoStorage(was) && hasNewStorage(address)) return false;
+    const isBalanceRead = address !== transaction.sender || readsSender;
     if (!isSame(was, state.account(address), isBalanceRead)) return false;
   }
-  for (const [address, values] of reads.slots) {
-    if (!written.hasSlots(address)) continue;
+  for (const [address, values] of reads.slots)
     for (const [slot, value] of values)
-      if (written.hasSlot(address, slot) && state.slot(address, slot) !== value) return false;
-  }
+      if (mayDifferAt(address, slot) && state.slot(address, slot) !== value) return false;
   return true;
 }
 

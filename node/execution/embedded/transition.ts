@@ -24,10 +24,10 @@ import { L1_FEE_VAULT, OPERATOR_FEE_VAULT } from "../predeploys.ts";
 import type { Machine } from "./evm.ts";
 import { type GasCost, gasCost, INITCODE_BYTES_MAX } from "./gas.ts";
 import type { RollupFees } from "./l1-fee.ts";
-import type { Outcome } from "../speculation.ts";
+import type { Outcome, Speculated } from "../speculation.ts";
 import { finishMessage, isDelegation, type Message, runMessage } from "./message.ts";
 import type { Rules } from "./rules.ts";
-import { adopt, isCurrent } from "./speculation.ts";
+import { adopt, isCurrent, isCurrentByValue } from "./speculation.ts";
 import { EMPTY_ACCOUNT, isEmpty } from "./state.ts";
 
 /** The open block as its transactions see and change it. */
@@ -47,12 +47,13 @@ const DEPOSIT_RECEIPT_VERSION = 1n;
 /**
  * Executes one transaction at the end of the block: kept with its receipt, or no trace of it. With
  * `onlySuccess` there is no trace of one that fails, either; deposits are kept in any case. What was
- * executed aside counts as far as it would come out the same now.
+ * executed aside counts as far as it would come out the same now: `speculated` or nothing, `witness`
+ * or an execution here.
  */
 export async function applyTransaction(
   progress: BlockProgress,
   transaction: Transaction,
-  { onlySuccess = false, speculated = null }: Options = {},
+  { onlySuccess = false, speculated = null, witness = null }: Options = {},
 ): Promise<ApplyResult> {
   const { evm, state } = progress.machine;
   state.beginTransaction();
@@ -62,7 +63,7 @@ export async function applyTransaction(
     const result =
       transaction.type === DEPOSIT_TYPE
         ? await applyDeposit(progress, transaction)
-        : await applyUserTransaction(progress, transaction, { onlySuccess, speculated });
+        : await applyUserTransaction(progress, transaction, { onlySuccess, speculated, witness });
     if (result.ok) state.commit();
     else state.revert();
     return result;
@@ -74,7 +75,10 @@ export async function applyTransaction(
   }
 }
 
-type Options = Pick<ApplyOptions, "onlySuccess" | "speculated">;
+interface Options extends Pick<ApplyOptions, "onlySuccess" | "speculated"> {
+  /** An execution aside on another base than the state here has. */
+  readonly witness?: Speculated | null;
+}
 
 interface Charge {
   readonly gasPrice: bigint;
@@ -98,7 +102,7 @@ export function priceOf(
 async function applyUserTransaction(
   progress: BlockProgress,
   transaction: UserTransaction,
-  { onlySuccess, speculated }: Required<Options>,
+  { onlySuccess, speculated, witness }: Required<Options>,
 ): Promise<ApplyResult> {
   const { machine } = progress;
   const { state, rules } = machine;
@@ -109,13 +113,13 @@ async function applyUserTransaction(
 
   const { gasPrice, cost, l1Fee, charge } = checked;
   const { sender, gasLimit } = transaction;
-  assert(speculated === null || speculated.transaction.hash === transaction.hash, "its own result");
   const now = { block: machine.context.number, charge, state };
   if (speculated !== null && !isCurrent(speculated, now)) return { ok: false, code: "STALE" };
+  const aside = speculated ?? (witness !== null && isCurrentByValue(witness, now) ? witness : null);
+  assert(aside === null || aside.transaction.hash === transaction.hash, "its own result");
   state.subtractBalance(sender, charge);
-  if (speculated !== null) adopt(speculated, state);
-  const outcome =
-    speculated?.outcome ?? (await runMessage(machine, { ...transaction, gasPrice }, cost));
+  if (aside !== null) adopt(aside, state);
+  const outcome = aside?.outcome ?? (await runMessage(machine, { ...transaction, gasPrice }, cost));
   if (onlySuccess && !outcome.success) {
     await machine.evm.journal.cleanup();
     return { ok: false, code: "TX_REVERTED" };
@@ -128,7 +132,7 @@ async function applyUserTransaction(
   if (rules.baseFeeRecipient !== null) state.addBalance(rules.baseFeeRecipient, gasUsed * baseFee);
   state.addBalance(L1_FEE_VAULT, l1Fee);
   state.addBalance(OPERATOR_FEE_VAULT, operatorFee);
-  if (speculated === null) await finishMessage(machine, outcome);
+  if (aside === null) await finishMessage(machine, outcome);
   progress.fees = fees;
   progress.gasUsed += gasUsed;
   const receipt = makeReceipt(progress, transaction, transaction.nonce, outcome);

@@ -7,7 +7,11 @@ import type { Hex } from "../../../lanes/bytes.ts";
 import { DEPOSIT_TYPE } from "../../../lanes/transaction.ts";
 import { createPendingBlocks, contextOfPending } from "../../../node/execution/embedded/pending.ts";
 import { startReexecution } from "../../../node/execution/embedded/reexecution.ts";
-import { isCurrent, speculate } from "../../../node/execution/embedded/speculation.ts";
+import {
+  isCurrent,
+  isCurrentByValue,
+  speculate,
+} from "../../../node/execution/embedded/speculation.ts";
 import { NEVER } from "../../../node/execution/poll.ts";
 import { SEQUENCER_FEE_VAULT } from "../../../node/execution/predeploys.ts";
 import { createWorkingState } from "../../../node/execution/embedded/state.ts";
@@ -55,8 +59,11 @@ class Bench {
     const environment = { timestamp, prevRandao, parentBeaconBlockRoot, gasLimit };
     const { state } = this.chain.memory;
     const check = await startReexecution(this.chain.rollup, state, { parent, environment });
-    /** Ends a slice. What differs from execution from the beginning; `null` for nothing. */
-    return async (): Promise<unknown> => {
+    /**
+     * Ends a slice. What differs from execution from the beginning, or from what witnesses say where
+     * they can be taken; `null` for nothing.
+     */
+    return async (witnesses: readonly Speculated[] = []): Promise<unknown> => {
       const { engine } = this.chain;
       const slice = engine.endSlice();
       if (slice === null) throw new Error("the parent is known");
@@ -69,7 +76,7 @@ class Bench {
         index: this.#index++,
         slice: packSlice(slice),
       });
-      return check.check(slice);
+      return check.check(slice, witnesses);
     };
   }
 
@@ -96,7 +103,7 @@ function isUser(transaction: Transaction): transaction is UserTransaction {
 }
 
 t.test("the parity chain is the same, whatever of it was executed aside", async (t) => {
-  const counts = { taken: 0, stale: 0, failed: 0 };
+  const counts = { taken: 0, stale: 0, failed: 0, witnessed: 0 };
   for (const seed of [1, 2]) {
     const random = createRandom(seed);
     const bench = new Bench(createChain(parityRollup()));
@@ -105,9 +112,14 @@ t.test("the parity chain is the same, whatever of it was executed aside", async 
       const { transactions } = block;
       const endSlice = await bench.open(block.header);
       let aside: { readonly at: number; readonly speculated: Speculated } | null = null;
+      let witnesses: Speculated[] = [];
       for (const [at, transaction] of transactions.entries()) {
         const speculated = aside?.at === at ? aside.speculated : null;
-        if (speculated !== null) aside = null;
+        if (speculated !== null) {
+          aside = null;
+          witnesses.push(structuredClone(speculated));
+          counts.witnessed += 1;
+        }
         let result = await engine.apply(transaction, { speculated });
         if (!result.ok && result.code === "STALE") {
           counts.stale += 1;
@@ -116,7 +128,8 @@ t.test("the parity chain is the same, whatever of it was executed aside", async 
           counts[speculated.outcome.success ? "taken" : "failed"] += 1;
         receiptOf(result);
         if (!random.oneIn(2)) continue;
-        const difference = await endSlice();
+        const difference = await endSlice(witnesses);
+        witnesses = [];
         if (difference !== null)
           t.fail(`seed ${seed}, block ${block.header.number}`, { difference });
         const later = at + 1 + random.below(6);
@@ -125,7 +138,7 @@ t.test("the parity chain is the same, whatever of it was executed aside", async 
         const begun = await bench.begin(next);
         if (begun !== null) aside = { at: later, speculated: begun };
       }
-      const difference = await endSlice();
+      const difference = await endSlice(witnesses);
       const executed = await bench.chain.close();
       if (difference !== null || executed.block.hash !== block.hash)
         t.fail(`seed ${seed}, block ${block.header.number}`, { difference });
@@ -256,28 +269,31 @@ for (const { what, aside, before, isStale, nextBlock = false } of CASES)
     const rollup = makeConfig({ alloc: ALLOC });
     const chain = createChain(rollup);
     const bench = new Bench(chain);
+    const open = () => bench.open({ ...chain.head().header, ...chain.environment() });
     const transaction = await aside();
-    const place = { ...chain.head().header, ...chain.environment() };
-    await (
-      await bench.open(place)
-    )();
+    let endSlice = await open();
+    await endSlice();
     const speculated = await bench.begin(transaction);
     t.ok(speculated?.outcome.success);
     const between = await Promise.all(before.map((make) => make()));
     for (const each of between) receiptOf(await chain.engine.apply(each));
     if (nextBlock) {
       await chain.close();
-      await chain.engine.open(chain.environment());
+      endSlice = await open();
     }
     const result = await chain.engine.apply(transaction, { speculated });
     if (isStale) t.same(result, { ok: false, code: "STALE" });
-    else {
-      const inPlace = createChain(rollup);
-      if (nextBlock) await inPlace.block([]);
-      const theirs = await inPlace.block([...between, transaction]);
-      t.same(receiptOf(result), theirs.receipts.at(-1));
-      t.equal((await chain.close()).block.hash, theirs.block.hash);
-    }
+    const kept = isStale ? await chain.engine.apply(transaction) : result;
+    const witness = structuredClone(speculated as Speculated);
+    const { outcome } = witness;
+    // Only a lie shows whether a witness was heard.
+    const lie = { ...witness, outcome: { ...outcome, gasUsed: outcome.gasUsed + 1n } };
+    t.equal((await endSlice([lie])) === null, isStale, "a void one is not");
+    const inPlace = createChain(rollup);
+    if (nextBlock) await inPlace.block([]);
+    const theirs = await inPlace.block([...between, transaction]);
+    t.same(receiptOf(kept), theirs.receipts.at(-1));
+    t.equal((await chain.close()).block.hash, theirs.block.hash);
   });
 
 t.test("what the engine has forgotten since is void", async (t) => {
@@ -310,8 +326,10 @@ t.test("a log of writes that is full is believed no more", (t) => {
   t.equal(state.writeLog()?.hasSlot(WATCHER.address, slotAt(9)), false, "and grows no more");
   const speculated = { reads: { accounts: new Map(), slots: new Map() }, transaction: {} };
   const now = { block: 1, charge: 0n, state };
-  t.equal(isCurrent(speculated as unknown as Speculated, now), false);
+  for (const judge of [isCurrent, isCurrentByValue])
+    t.equal(judge(speculated as unknown as Speculated, now), false);
   state.logWrites();
-  t.equal(isCurrent(speculated as unknown as Speculated, now), true);
+  for (const judge of [isCurrent, isCurrentByValue])
+    t.equal(judge(speculated as unknown as Speculated, now), true);
   t.end();
 });
