@@ -44,6 +44,8 @@ export type RejectionCode =
   | "TX_INVALID"
   /** Gave way to the fast lane; it may be tried again. */
   | "PREEMPTED"
+  /** Would have taken more time than a preemptible one may, with nobody waiting too. */
+  | "TOO_LONG"
   /** Reverted or failed, and was applied as one that is kept only where it succeeds. */
   | "TX_REVERTED"
   /** What was executed aside has read what is written since; it may be tried again. */
@@ -54,7 +56,7 @@ export type ApplyResult =
   | { readonly ok: false; readonly code: RejectionCode };
 
 export interface ApplyOptions {
-  /** Given up when the preemption signal is raised while it runs. @default false */
+  /** Given up when the preemption signal is raised while it runs, or for long. @default false */
   readonly preemptible?: boolean;
   /** Kept only where it succeeds. @default false */
   readonly onlySuccess?: boolean;

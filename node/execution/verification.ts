@@ -39,8 +39,8 @@ export type VerifierService = {
   /** The parent must be the head of the store by now. */
   begin(block: VerifiedBlock): Promise<void>;
   /**
-   * Re-executes the next slice, or takes its word where it can. Witnesses are executions aside of its
-   * transactions, in a thread that the builder has nothing from.
+   * Re-executes the next slice, or takes its word where it can. Witnesses are executions aside of
+   * its transactions, in a thread that the builder has nothing from.
    */
   check(
     slice: PackedSlice,

@@ -12,6 +12,7 @@ import type { Receipt } from "../primitives/receipt.ts";
 import type { Pool } from "../txpool/pool-api.ts";
 import type { PooledTransaction } from "../txpool/sender-queue.ts";
 import { messageOf } from "../errors.ts";
+import { ABORTS_MAX } from "./heavy-slot.ts";
 
 /** Faults of the engine in one block before the node stops: it is not one transaction's then. */
 const FAULTS_MAX = 8;
@@ -56,8 +57,9 @@ export class Candidates {
 
   #reject(item: PooledTransaction, code: RejectionCode): Excluded {
     const { pool } = this.#deps;
-    if (code === "PREEMPTED") {
-      item.aborts += 1;
+    if (code === "PREEMPTED" || code === "TOO_LONG") {
+      // How it ends is known after one time where nobody had to interrupt it.
+      item.aborts += code === "TOO_LONG" ? ABORTS_MAX : 1;
       return "aborted";
     }
     if (code === "STALE") {

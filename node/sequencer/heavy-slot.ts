@@ -8,7 +8,7 @@ import type { PooledTransaction } from "../txpool/sender-queue.ts";
 import type { Aside, Speculation } from "./speculation.ts";
 
 /** Aborts of a normal transaction before it is executed aside. */
-const ABORTS_MAX = 3;
+export const ABORTS_MAX = 3;
 /** Executions aside that came to nothing before it runs to its end. */
 const CONFLICTS_MAX = 3;
 

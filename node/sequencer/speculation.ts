@@ -1,7 +1,7 @@
 /**
  * Long normal transactions that are executed aside, one after another; each in two threads at once,
- * for the builder and for whoever checks it: a block with one must not wait for the check as long as
- * the execution took.
+ * for the builder and for whoever checks it: a block with one must not wait for the check as long
+ * as the execution took.
  *
  * Owns: who waits for that, on which state it begins, and what was executed until the builder takes
  * it, and the check. Does not own: the execution (`node/workers/speculate.ts`), whether it still

@@ -14,7 +14,7 @@ export function createInterruption(): Interruption {
   return {
     poll() {
       left -= 1;
-      if (left === 0) throw new Preempted();
+      if (left === 0) throw new Preempted(false);
     },
     begin(preemptible) {
       if (!preemptible) left = Infinity;

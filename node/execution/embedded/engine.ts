@@ -165,7 +165,8 @@ class EmbeddedEngine implements Engine {
         } catch (cause) {
           // The EVM broke off in the middle: its inner stacks are of no use any more.
           open.progress.machine = await this.#createMachine(open.context);
-          if (cause instanceof Preempted) return { ok: false, code: "PREEMPTED" };
+          if (cause instanceof Preempted)
+            return { ok: false, code: cause.isLong ? "TOO_LONG" : "PREEMPTED" };
           if (!(cause instanceof SlotUnknown)) throw cause;
           // It asked for the parent's hash: now it must be waited for.
           await this.#sealed?.executing;

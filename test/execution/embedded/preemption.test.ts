@@ -24,7 +24,7 @@ t.test("a transaction gives way when the signal is up and it is two milliseconds
   nowMs = 200;
   t.doesNotThrow(preemption.poll, "nothing has arrived");
   signal.raise();
-  t.throws(preemption.poll, Preempted);
+  t.throws(preemption.poll, new Preempted(false));
   preemption.begin(true);
   nowMs = 201.9;
   t.doesNotThrow(preemption.poll, "too young");
@@ -37,6 +37,13 @@ t.test("a transaction gives way when the signal is up and it is two milliseconds
   nowMs = 1000;
   signal.lower();
   t.doesNotThrow(preemption.poll, "the signal is down again");
+  nowMs = 1199.9;
+  t.doesNotThrow(preemption.poll, "not long yet");
+  nowMs = 1200;
+  t.throws(preemption.poll, new Preempted(true), "whether somebody waits or not");
+  preemption.begin(false);
+  nowMs = 9000;
+  t.doesNotThrow(preemption.poll, "the heavy slot has no end");
   t.end();
 });
 
@@ -74,7 +81,7 @@ function preemptAt(choose: () => number): Preemption & { count: number } {
     poll() {
       if (left === Infinity || --left > 0) return;
       preemption.count += 1;
-      throw new Preempted();
+      throw new Preempted(false);
     },
   };
   return preemption;

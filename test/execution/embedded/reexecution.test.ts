@@ -58,7 +58,7 @@ function aborting(random: Random): Preemption {
       left = preemptible && random.oneIn(3) ? 1 + random.below(30) : Infinity;
     },
     poll() {
-      if (--left <= 0) throw new Preempted();
+      if (--left <= 0) throw new Preempted(false);
     },
   };
 }

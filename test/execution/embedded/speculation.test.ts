@@ -60,8 +60,8 @@ class Bench {
     const { state } = this.chain.memory;
     const check = await startReexecution(this.chain.rollup, state, { parent, environment });
     /**
-     * Ends a slice. What differs from execution from the beginning, or from what witnesses say where
-     * they can be taken; `null` for nothing.
+     * Ends a slice. What differs from execution from the beginning, or from what witnesses say
+     * where they can be taken; `null` for nothing.
      */
     return async (witnesses: readonly Speculated[] = []): Promise<unknown> => {
       const { engine } = this.chain;
