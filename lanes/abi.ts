@@ -10,6 +10,8 @@ import { keccak } from "./keccak.ts";
 export const WORD_BYTES = 32;
 export const U64_MAX = 2n ** 64n - 1n;
 export const U72_MAX = 2n ** 72n - 1n;
+const U128_MAX = 2n ** 128n - 1n;
+const WORD_END = 2n ** 256n;
 
 /** One uint64 (also every narrower unsigned type, and bool as 0 or 1). */
 export function u64(value: number | bigint): Uint8Array {
@@ -25,6 +27,18 @@ export function u64(value: number | bigint): Uint8Array {
 /** One uint72: the admission numbers. */
 export function u72(value: bigint): Uint8Array {
   return bounded(value, U72_MAX);
+}
+
+/** One uint128. */
+export function u128(value: bigint): Uint8Array {
+  return bounded(value, U128_MAX);
+}
+
+/** One int128: two's complement, the sign in all bytes before. */
+export function i128(value: bigint): Uint8Array {
+  if (value > U128_MAX >> 1n || value < -(U128_MAX >> 1n) - 1n)
+    throw new RangeError("integer does not fit its type");
+  return bigintToBytes(value < 0n ? value + WORD_END : value, WORD_BYTES);
 }
 
 /** One bytes32. */

@@ -6,8 +6,7 @@
  * Not checked here, because it needs them: that ranks are what `classify` says (I3), class caps over
  * deposits (I4), nonces. Followers check all of it (`verify.ts`). PROTOCOL 4.
  */
-import type { Hex } from "./bytes.ts";
-import { fromHex } from "./bytes.ts";
+import { fromHex, type Hex, isHexOf } from "./bytes.ts";
 import { NORMAL_RANK, SYSTEM_RANK } from "./classify.ts";
 import { FlashblockLeaves } from "./flashblock-leaves.ts";
 import { placeFault } from "./inclusion.ts";
@@ -19,7 +18,15 @@ import {
   readInteger,
   readObject,
 } from "./json-fields.ts";
-import { type LaneData, laneDataHash } from "./lane-data.ts";
+import {
+  CONFLICTS_MAX,
+  type LaneData,
+  laneDataHash,
+  type LaneEpoch,
+  type LaneFlashblock,
+  type LaneReport,
+  REPORTS_MAX,
+} from "./lane-data.ts";
 import { orderOfRank } from "./order.ts";
 import { findOvertaken } from "./overtaking.ts";
 import type { Policy } from "./policy.ts";
@@ -49,10 +56,7 @@ interface BlockTransaction {
   readonly gasUsed: bigint;
 }
 
-interface BlockFlashblock {
-  readonly txCount: number;
-  readonly timestampMs: number;
-  readonly leaderEpoch: number;
+interface BlockFlashblock extends LaneFlashblock {
   readonly parentOrderHash: Hex;
   readonly orderHash: Hex;
   readonly signature: Uint8Array | null;
@@ -177,7 +181,7 @@ function checkRules(block: LaneBlockJson, policy: Policy): string | null {
       const byReady = !isSystem && orderOfRank(policy, item.rank) === "ready";
       if (byReady && before?.rank === item.rank && item.ready <= before.ready)
         return `${where}.ready`;
-      seen.add(item.ready);
+      if (!isSystem) seen.add(item.ready);
       before = item;
     }
   }
@@ -220,17 +224,45 @@ function readBlock(field: Field): LaneBlockJson {
 
 function readFlashblock(field: Field): BlockFlashblock {
   const root = readObject(field, [
-    ...(["txCount", "timestampMs", "leaderEpoch"] as const),
+    ...(["txCount", "timestampMs", "leaderEpoch", "conflicts", "epoch"] as const),
     ...(["parentOrderHash", "orderHash", "signature"] as const),
   ]);
   return {
     txCount: readInteger(root.txCount, 0),
     timestampMs: readInteger(root.timestampMs, 0),
     leaderEpoch: readInteger(root.leaderEpoch, 0),
+    conflicts: readArray(root.conflicts, [0, CONFLICTS_MAX], readConflict),
+    epoch: root.epoch.value === null ? null : readEpoch(root.epoch),
     parentOrderHash: readHex(root.parentOrderHash, HASH_BYTES),
     orderHash: readHex(root.orderHash, HASH_BYTES),
     signature: readSignature(root.signature),
   };
+}
+
+function readConflict(field: Field): readonly [LaneReport, LaneReport] {
+  const [one, other] = readArray(field, [2, 2], readReport);
+  if (one === undefined || other === undefined) throw new FieldError(field.path, "two reports");
+  return [one, other];
+}
+
+function readEpoch(field: Field): LaneEpoch {
+  const { cut, reports } = readObject(field, ["cut", "reports"]);
+  return {
+    cut: readWide(cut, U72_DIGITS),
+    reports: readArray(reports, [0, REPORTS_MAX], readReport),
+  };
+}
+
+function readReport(field: Field): LaneReport {
+  const { source, bytes } = readObject(field, ["source", "bytes"]);
+  return { source: readInteger(source, 0, 255), bytes: readBytes(bytes) };
+}
+
+function readBytes({ path, value }: Field): Uint8Array {
+  const bytes = typeof value === "string" ? (value.length - 2) / 2 : -1;
+  if (!Number.isSafeInteger(bytes) || !isHexOf(value, bytes))
+    throw new FieldError(path, "0x and whole bytes of hex");
+  return fromHex(value);
 }
 
 function readTransaction(field: Field): BlockTransaction {

@@ -1,10 +1,13 @@
 /**
- * LaneData: what a block carries beside the Ethereum block so that its order can be verified.
- * Owns the type, its canonical RLP and its hash. PROTOCOL 4:
+ * LaneData: what a block carries beside the Ethereum block so that its order, and its prices, can
+ * be verified. Owns the type, its canonical RLP and its hash. PROTOCOL 4:
  *
  *   rlp([policyHash, [[txCount, timestampMs, leaderEpoch, conflicts, epoch]…], [[accepted, ready]…]])
+ *   conflicts  [[report, report]…]
+ *   epoch      [], or [cut, [report…]]
+ *   report     [source, bytes]
  *
- * This version has no reports: `conflicts` and `epoch` are empty lists, and any other is refused.
+ * Whether reports are what they say, `verify-epochs.ts` looks.
  */
 import { bigintToMinimalBytes, fromHex, type Hex, toHex } from "./bytes.ts";
 import { keccak } from "./keccak.ts";
@@ -26,13 +29,39 @@ export const LANE_NUMBERS_MAX = 16_384;
 /** Bytes of `accepted` and of `ready`. */
 export const NUMBER_BYTES = 9;
 const HASH_BYTES = 32;
-/** The outer list, its lists, their entries, and `conflicts` and `epoch`. */
-const DEPTH_MAX = 4;
+/** The outer list, flashblocks, a flashblock, `conflicts`, a pair, a report. */
+const DEPTH_MAX = 6;
+/** Reports of an epoch, and conflicts of a flashblock: a block's bytes bound them sooner. */
+export const REPORTS_MAX = 4096;
+export const CONFLICTS_MAX = 64;
 
 /** The upper part of a 72-bit admission number. */
 const LEADER_EPOCH_MAX = 2 ** 32 - 1;
 
-export interface LaneFlashblock {
+/** A report as it travels. */
+export interface LaneReport {
+  /** Its format: 0 is `report.ts`. */
+  readonly source: number;
+  readonly bytes: Uint8Array;
+}
+
+/** What makes the prices that a flashblock begins with. */
+export interface LaneEpoch {
+  /** The accepted number up to which nothing newer was left out; also the epoch's `ready`. */
+  readonly cut: bigint;
+  readonly reports: readonly LaneReport[];
+}
+
+/** What a flashblock carries of prices. */
+export interface LanePrices {
+  /** Pairs of reports that one key has signed for one sequence. */
+  readonly conflicts: readonly (readonly [LaneReport, LaneReport])[];
+  readonly epoch: LaneEpoch | null;
+}
+
+export const NO_LANE_PRICES: LanePrices = { conflicts: [], epoch: null };
+
+export interface LaneFlashblock extends LanePrices {
   /** Transactions in this flashblock, system ones included. */
   readonly txCount: number;
   /** Unix milliseconds. */
@@ -61,8 +90,7 @@ export function encodeLaneData(data: LaneData): Uint8Array {
       rlpIntegerBytes(flashblock.txCount),
       rlpIntegerBytes(flashblock.timestampMs),
       rlpIntegerBytes(flashblock.leaderEpoch),
-      [],
-      [],
+      ...pricesToRlp(flashblock),
     ]),
     data.numbers.map(({ accepted, ready }) => [
       bigintToMinimalBytes(accepted),
@@ -86,6 +114,17 @@ export function decodeLaneData(bytes: Uint8Array): Verdict<LaneData, "BLOCK_MALF
   return accept({ policyHash: toHex(policyHash), flashblocks, numbers });
 }
 
+/** Canonical RLP of `[conflicts, epoch]`: as LaneData has them. */
+export function encodeLanePrices(prices: LanePrices): Uint8Array {
+  return encodeRlp(pricesToRlp(prices));
+}
+
+export function decodeLanePrices(bytes: Uint8Array): Verdict<LanePrices, "BLOCK_MALFORMED"> {
+  const fields = decodeRlp(bytes, DEPTH_MAX);
+  const prices = isRlpList(fields) && fields.length === 2 ? decodePrices(fields) : null;
+  return prices === null ? malformed("prices") : accept(prices);
+}
+
 /** The hash that the block signature and the batch commit to. */
 export function laneDataHash(data: LaneData): Hex {
   return toHex(keccak(encodeLaneData(data)));
@@ -99,8 +138,48 @@ function decodeFlashblock(item: RlpItem): LaneFlashblock | null {
   if (txCount === null || timestampMs === null || leaderEpoch === null) return null;
   // Admission numbers hold it in 32 bits.
   if (leaderEpoch > LEADER_EPOCH_MAX) return null;
-  if (!isEmptyList(item[3]) || !isEmptyList(item[4])) return null;
-  return { txCount, timestampMs, leaderEpoch };
+  const prices = decodePrices(item.slice(3));
+  return prices === null ? null : { txCount, timestampMs, leaderEpoch, ...prices };
+}
+
+function pricesToRlp({ conflicts, epoch }: LanePrices): RlpItem[] {
+  return [
+    conflicts.map((pair) => pair.map(reportToRlp)),
+    epoch === null ? [] : [bigintToMinimalBytes(epoch.cut), epoch.reports.map(reportToRlp)],
+  ];
+}
+
+function decodePrices([conflictItems, epochItem]: readonly RlpItem[]): LanePrices | null {
+  const conflicts = decodeAll(conflictItems, CONFLICTS_MAX, decodeConflict);
+  const epoch = decodeEpoch(epochItem);
+  return conflicts === null || epoch === undefined ? null : { conflicts, epoch };
+}
+
+/** `null` for the empty list, `undefined` for what is malformed. */
+function decodeEpoch(item: RlpItem | undefined): LaneEpoch | null | undefined {
+  if (!isRlpList(item)) return undefined;
+  if (item.length === 0) return null;
+  const cut = rlpInteger(item[0], NUMBER_BYTES);
+  const reports = decodeAll(item[1], REPORTS_MAX, decodeReport);
+  return item.length !== 2 || cut === null || reports === null ? undefined : { cut, reports };
+}
+
+function decodeConflict(item: RlpItem): readonly [LaneReport, LaneReport] | null {
+  const [one, other, ...more] = decodeAll(item, 2, decodeReport) ?? [];
+  return one === undefined || other === undefined || more.length > 0 ? null : [one, other];
+}
+
+function reportToRlp({ source, bytes }: LaneReport): RlpItem {
+  return [rlpIntegerBytes(source), bytes];
+}
+
+function decodeReport(item: RlpItem): LaneReport | null {
+  if (!isRlpList(item) || item.length !== 2) return null;
+  const source = rlpInteger(item[0], 1);
+  const bytes = item[1];
+  return source === null || !(bytes instanceof Uint8Array)
+    ? null
+    : { source: Number(source), bytes: Uint8Array.from(bytes) };
 }
 
 function decodeNumbers(item: RlpItem): LaneNumbers | null {
@@ -123,10 +202,6 @@ function decodeAll<T>(
     out.push(value);
   }
   return out;
-}
-
-function isEmptyList(item: RlpItem | undefined): boolean {
-  return isRlpList(item) && item.length === 0;
 }
 
 function malformed(field: string) {

@@ -4,10 +4,11 @@
  * at most one entry a rank each. PROTOCOL 4.
  *
  *   rlp([blockNumber, timestamp, timestampMs, orderHash, lastForced, leaderEpoch, policyHash,
- *        [[[rank, cap, gas]…], [[rank, ready]…]]…])        the newest block last
+ *        [[[rank, cap, gas]…], [[rank, ready]…]]…, accepted, prices])     the newest block last
  */
 import { bigintToMinimalBytes, fromHex, type Hex, toHex, ZERO_HASH } from "./bytes.ts";
 import { NUMBER_BYTES } from "./lane-data.ts";
+import { NO_PRICES, type PriceState, priceStateFromRlp, priceStateToRlp } from "./price-state.ts";
 import { TTL_BLOCKS_MAX } from "./policy-document.ts";
 import {
   decodeRlp,
@@ -22,7 +23,7 @@ import { accept, refuse, type Verdict } from "./verdict.ts";
 
 const RANK_MAX = 255;
 const HASH_BYTES = 32;
-const DEPTH_MAX = 5;
+const DEPTH_MAX = 6;
 /** Bytes of gas limits: a class can take what a block has, and a cap is never above it. */
 const GAS_BYTES = 9;
 
@@ -69,6 +70,9 @@ export interface LaneState {
    * the policy changed.
    */
   readonly recent: readonly RecentBlock[];
+  /** The highest accepted number of a transaction in a block. */
+  readonly accepted: bigint;
+  readonly prices: PriceState;
 }
 
 /** The state after block 0, which has no flashblocks. */
@@ -82,6 +86,8 @@ export function genesisLaneState(timestamp: number): LaneState {
     leaderEpoch: 0,
     policyHash: ZERO_HASH,
     recent: [],
+    accepted: 0n,
+    prices: NO_PRICES,
   };
 }
 
@@ -113,12 +119,14 @@ export function encodeLaneState(state: LaneState): Uint8Array {
       ]),
       ready.map((entry) => [rlpIntegerBytes(entry.rank), bigintToMinimalBytes(entry.ready)]),
     ]),
+    bigintToMinimalBytes(state.accepted),
+    priceStateToRlp(state.prices),
   ]);
 }
 
 export function decodeLaneState(bytes: Uint8Array): Verdict<LaneState, "LANE_STATE_MALFORMED"> {
   const fields = decodeRlp(bytes, DEPTH_MAX);
-  if (!isRlpList(fields) || fields.length !== 8) return refuse("LANE_STATE_MALFORMED");
+  if (!isRlpList(fields) || fields.length !== 10) return refuse("LANE_STATE_MALFORMED");
   const blockNumber = rlpSafeInteger(fields[0]);
   const timestamp = rlpSafeInteger(fields[1]);
   const timestampMs = rlpSafeInteger(fields[2]);
@@ -127,6 +135,8 @@ export function decodeLaneState(bytes: Uint8Array): Verdict<LaneState, "LANE_STA
   const leaderEpoch = rlpSafeInteger(fields[5]);
   const policyHash = fields[6];
   const recent = decodeRecent(fields[7]);
+  const accepted = rlpInteger(fields[8], NUMBER_BYTES);
+  const prices = priceStateFromRlp(fields[9]);
   if (
     blockNumber === null ||
     timestamp === null ||
@@ -135,7 +145,9 @@ export function decodeLaneState(bytes: Uint8Array): Verdict<LaneState, "LANE_STA
     lastForced === null ||
     leaderEpoch === null ||
     !isHash(policyHash) ||
-    recent === null
+    recent === null ||
+    accepted === null ||
+    prices === null
   ) {
     return refuse("LANE_STATE_MALFORMED");
   }
@@ -148,6 +160,8 @@ export function decodeLaneState(bytes: Uint8Array): Verdict<LaneState, "LANE_STA
     leaderEpoch,
     policyHash: toHex(policyHash),
     recent,
+    accepted,
+    prices,
   });
 }
 

@@ -17,6 +17,7 @@ import {
   type PolicyRule,
   readPolicyDocument,
 } from "./policy-document.ts";
+import type { PolicyFeed } from "./policy-feeds.ts";
 import { treeRoot } from "./tree.ts";
 import { accept, refuse, type Verdict } from "./verdict.ts";
 
@@ -35,6 +36,10 @@ export interface Policy {
   readonly document: PolicyDocument;
   /** Rules by target, in file order. */
   readonly rulesByTarget: ReadonlyMap<Hex, readonly NumberedRule[]>;
+  /** By their id on chain. */
+  readonly feedsById: ReadonlyMap<Hex, PolicyFeed>;
+  /** Ids of publishers by hot key. */
+  readonly publisherOfKey: ReadonlyMap<Hex, number>;
 }
 
 /**
@@ -62,6 +67,10 @@ export function parsePolicy(json: unknown): Verdict<Policy, "POLICY_INVALID"> {
     ruleRoot,
     document,
     rulesByTarget: groupByTarget(rules),
+    feedsById: new Map(document.feeds.map((feed) => [feed.feedId, feed])),
+    publisherOfKey: new Map(
+      document.publishers.flatMap(({ id, keys }) => keys.map((key) => [key, id] as const)),
+    ),
   });
 }
 

@@ -8,16 +8,21 @@
  * Everything about the block and its LaneData is untrusted; policy and LaneState are our own.
  */
 import { U64_MAX } from "./abi.ts";
+import type { PricedFlashblock } from "./block-prices.ts";
 import type { BlockGas } from "./budget.ts";
 import type { Hex } from "./bytes.ts";
 import { classify, SYSTEM_RANK } from "./classify.ts";
 import { type FlashblockContext, laneRoot, orderHash } from "./flashblock.ts";
+import { EPOCH_SENDER } from "./epoch-transaction.ts";
 import type { LaneData } from "./lane-data.ts";
+import { leafNumbers } from "./leaf-numbers.ts";
 import { comparableBlocks, type LaneState } from "./lane-state.ts";
 import { recentBlock } from "./overtaking.ts";
 import type { Policy } from "./policy.ts";
+import type { Recover } from "./report-rules.ts";
 import { DEPOSIT_TYPE, type LaneTransaction } from "./transaction.ts";
 import { accept, type Verdict } from "./verdict.ts";
+import { deriveEpochs } from "./verify-epochs.ts";
 import { checkOrderRules, ordered, type Placed, where } from "./verify-order.ts";
 import { type Violation, violation, type ViolationCode } from "./violation.ts";
 
@@ -52,13 +57,19 @@ export function verifyLanes(
   laneData: LaneData,
   policy: Policy,
   laneState: LaneState,
+  recover: Recover,
 ): Verdict<LaneResult, ViolationCode> {
   const malformed =
     checkFrame(block, laneData, policy, laneState) ??
     checkCounts(block, laneData, policy) ??
-    checkFlashblocks(block, laneData, laneState) ??
-    checkSystem(block, laneData);
+    checkFlashblocks(block, laneData, laneState);
   if (malformed !== null) return malformed;
+  const headCount = systemAtHead(block) - (laneData.flashblocks[0]?.epoch === null ? 0 : 1);
+  const priced = deriveEpochs({ ...block, headCount }, laneData, policy, laneState, recover);
+  if (!priced.ok) return priced;
+  const { flashblocks, prices } = priced.value;
+  const misplaced = checkSystem(block, laneData, flashblocks);
+  if (misplaced !== null) return misplaced;
   const placed = place(block, laneData, policy);
   const gas = gasOf(block, placed, policy);
   const recent = comparableBlocks(laneState, policy.hash);
@@ -71,6 +82,11 @@ export function verifyLanes(
       recent: [...recent, recentBlock(policy.document, gas, placed.map(ordered))].slice(
         -policy.document.ttlBlocks,
       ),
+      accepted: laneData.numbers.reduce(
+        (highest, { accepted }) => (accepted > highest ? accepted : highest),
+        laneState.accepted,
+      ),
+      prices,
     }),
     ranks: placed.map(({ rank }) => rank),
     rules: placed.map(({ rule }) => rule),
@@ -138,21 +154,38 @@ function checkFlashblocks(
   return null;
 }
 
-/**
- * Epochs come in a later version; until then system transactions are attributes and deposits alone.
- */
-function checkSystem(block: LaneBlock, laneData: LaneData): Violation | null {
-  const { transactions } = block;
+/** System transactions that the block begins with. */
+function systemAtHead({ transactions }: LaneBlock): number {
+  const end = transactions.findIndex(({ type }) => type !== DEPOSIT_TYPE);
+  return end === -1 ? transactions.length : end;
+}
+
+/** Attributes and deposits begin the block, an epoch its flashblock; no other is a system one. */
+function checkSystem(
+  block: LaneBlock,
+  laneData: LaneData,
+  priced: readonly PricedFlashblock[],
+): Violation | null {
   const firstSize = laneData.flashblocks[0]?.txCount ?? 0;
-  if (firstSize === 0 || transactions[0]?.type !== DEPOSIT_TYPE) {
+  if (firstSize === 0 || block.transactions[0]?.type !== DEPOSIT_TYPE)
     return violation("ATTRIBUTES_MISSING", { flashblock: 0, index: 0 });
+  let start = 0;
+  for (const [flashblock, { txCount }] of laneData.flashblocks.entries()) {
+    const end = start + txCount;
+    const head = flashblock === 0 ? Math.min(end, systemAtHead(block)) : start;
+    const epoch = priced[flashblock]?.transaction ?? null;
+    // In the first flashblock the epoch is the last of the head.
+    const epochAt = flashblock === 0 ? head - 1 : start;
+    if (epoch !== null && (epochAt >= end || block.transactions[epochAt]?.hash !== epoch.hash))
+      return violation("EPOCH_TX_WRONG", { flashblock, index: epochAt });
+    const users = flashblock === 0 ? head : start + (epoch === null ? 0 : 1);
+    const index = block.transactions
+      .slice(users, end)
+      .findIndex(({ type }) => type === DEPOSIT_TYPE);
+    if (index !== -1) return violation("SYSTEM_TX_MISPLACED", { index: users + index });
+    start = end;
   }
-  const headEnd = transactions.findIndex(({ type }) => type !== DEPOSIT_TYPE);
-  const index = transactions.findIndex(
-    ({ type }, at) =>
-      type === DEPOSIT_TYPE && (at >= firstSize || (headEnd !== -1 && at > headEnd)),
-  );
-  return index === -1 ? null : violation("SYSTEM_TX_MISPLACED", { index });
+  return null;
 }
 
 /**
@@ -160,13 +193,12 @@ function checkSystem(block: LaneBlock, laneData: LaneData): Violation | null {
  */
 function place(block: LaneBlock, laneData: LaneData, policy: Policy): Placed[] {
   const placed: Placed[] = [];
-  let numbersUsed = 0;
+  const numbers = leafNumbers(block.transactions, laneData);
   let index = 0;
   for (const [flashblock, { txCount }] of laneData.flashblocks.entries()) {
     for (const transaction of block.transactions.slice(index, index + txCount)) {
       const { rank, rule } = classify(transaction, policy);
-      const numbers = rank === SYSTEM_RANK ? undefined : laneData.numbers[numbersUsed++];
-      const { accepted, ready } = numbers ?? { accepted: 0n, ready: 0n };
+      const { accepted, ready } = numbers[index] ?? { accepted: 0n, ready: 0n };
       placed.push({ transaction, flashblock, index: index++, rank, rule, accepted, ready });
     }
   }
@@ -183,9 +215,10 @@ function checkGasLimits(block: LaneBlock, placed: readonly Placed[]): Violation 
   return violation("GAS_LIMIT_OUT_OF_RANGE", { ...where(broken), found });
 }
 
+/** Epochs come out of the reserve, whatever their number. */
 function gasOf(block: LaneBlock, placed: readonly Placed[], policy: Policy): BlockGas {
   const systemGas = placed
-    .filter(({ rank }) => rank === SYSTEM_RANK)
+    .filter(({ rank, transaction }) => rank === SYSTEM_RANK && transaction.sender !== EPOCH_SENDER)
     .reduce((sum, { transaction }) => sum + transaction.gasLimit, 0n);
   const { systemReserveGas } = policy.document;
   return { gasLimit: block.gasLimit, systemGas, systemReserveGas };
@@ -227,7 +260,7 @@ function nextState(
   block: LaneBlock,
   laneData: LaneData,
   before: LaneState,
-  order: Pick<LaneState, "orderHash" | "recent">,
+  order: Pick<LaneState, "orderHash" | "recent" | "accepted" | "prices">,
 ): LaneState {
   const last = laneData.flashblocks.at(-1);
   return {

@@ -28,6 +28,22 @@ export const VIOLATION_CODES = [
   "ATTRIBUTES_MISSING",
   /** A system transaction anywhere but at the head of the block's first flashblock. */
   "SYSTEM_TX_MISPLACED",
+  /** After an outage the block does not begin with an epoch. */
+  "EPOCH_MISSING",
+  /** An epoch that changes nothing. */
+  "EPOCH_EMPTY",
+  /** An epoch's transaction is not at the head of its flashblock, or not the one computed. */
+  "EPOCH_TX_WRONG",
+  /** A cut below an earlier one, or below a number that was given before. */
+  "EPOCH_CUT_TOO_LOW",
+  /** A report that is malformed, of a key that is not heard, or of a feed not its own: `reason`. */
+  "EPOCH_REPORT_INVALID",
+  /** Reports are not in order of their hashes. */
+  "EPOCH_REPORTS_UNORDERED",
+  /** A report that is the newest of nothing, too old or out of range. */
+  "EPOCH_REPORT_USELESS",
+  /** Two reports that do not prove what they should, or of a key that is suspended. */
+  "CONFLICT_INVALID",
   /** A gas limit above the block's, or the block's above 64 bits. */
   "GAS_LIMIT_OUT_OF_RANGE",
   /** An admission number that is 0 or wider than 72 bits. */

@@ -6,6 +6,7 @@
  * Errors: `STORAGE_LOCKED` while a node runs on the folder; `BLOCK_NOT_FOUND`; and where the log of
  * a block is not kept any more, `STATE_NOT_AVAILABLE`.
  */
+import { EPOCH_SENDER } from "../lanes/epoch-transaction.ts";
 import type { ReplayArrival, ReplayBlock } from "../lanes/replay.ts";
 import { DEPOSIT_TYPE } from "../lanes/transaction.ts";
 import { parseAttributes } from "./chain/attributes.ts";
@@ -64,7 +65,7 @@ function readRange(store: Store, from: number, to: number, systemReserveGas: num
       throw new NodeError("STATE_NOT_AVAILABLE", { block: number });
     const { header, transactions } = stored.block;
     const systemGas = transactions
-      .filter(({ type }) => type === DEPOSIT_TYPE)
+      .filter(({ type, sender }) => type === DEPOSIT_TYPE && sender !== EPOCH_SENDER)
       .reduce((sum, { gasLimit }) => sum + gasLimit, 0n);
     const [first] = transactions;
     const attributes = first?.type === DEPOSIT_TYPE ? parseAttributes(first) : null;

@@ -8,9 +8,11 @@
  */
 import assert from "node:assert/strict";
 import type { Hex } from "../../lanes/bytes.ts";
+import { EPOCH_SENDER } from "../../lanes/epoch-transaction.ts";
 import type { LaneData } from "../../lanes/lane-data.ts";
 import { decodeLaneState, encodeLaneState, type LaneState } from "../../lanes/lane-state.ts";
 import type { Policy } from "../../lanes/policy.ts";
+import type { PriceState } from "../../lanes/price-state.ts";
 import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
 import { accept, refuse, type Verdict } from "../../lanes/verdict.ts";
 import { type LaneResult, verifyLanes } from "../../lanes/verify.ts";
@@ -26,7 +28,11 @@ import {
 } from "../primitives/block.ts";
 import type { Header } from "../primitives/header.ts";
 import type { L1Origin } from "../primitives/l1-origin.ts";
-import { laneTransaction, type Transaction } from "../primitives/transaction.ts";
+import {
+  type DepositTransaction,
+  laneTransaction,
+  type Transaction,
+} from "../primitives/transaction.ts";
 import {
   type BlockAdmissions,
   type DerivationCursor,
@@ -37,8 +43,10 @@ import {
 } from "../storage/store.ts";
 import { attributesAfter, parseAttributes } from "./attributes.ts";
 import { checkOrigin, type OriginPosition } from "./origin.ts";
+import { placeTransactions } from "./epochs.ts";
 import { type BlockContent, contentOf, type ReceivedDeps } from "./received.ts";
 import { GENESIS_TERM } from "../rollup-config.ts";
+import { recoverSigner } from "../primitives/signature.ts";
 
 /** As long as a signature, for blocks that carry none. */
 const UNSIGNED = new Uint8Array(65);
@@ -62,6 +70,10 @@ export interface ChainTip {
   readonly orderHash: Hex;
   /** Height of the newest forced block, 0 if none. */
   readonly lastForced: number;
+  /** The highest accepted number up to and in it. */
+  readonly accepted: bigint;
+  /** After it. */
+  readonly prices: PriceState;
   readonly isCommitted: boolean;
 }
 
@@ -110,8 +122,9 @@ export class Chain {
   tip(): ChainTip {
     const { header, laneState, origin } = this.#head;
     const { number, timestamp } = header;
-    const { timestampMs, orderHash, lastForced } = laneState;
-    return { number, timestamp, origin, timestampMs, orderHash, lastForced, isCommitted: true };
+    const { timestampMs, orderHash, lastForced, accepted, prices } = laneState;
+    const order = { timestampMs, orderHash, lastForced, accepted, prices };
+    return { number, timestamp, origin, ...order, isCommitted: true };
   }
 
   get gasLimit(): bigint {
@@ -145,7 +158,7 @@ export class Chain {
   attributes(
     origin: L1Origin,
     parent: OriginPosition,
-  ): { transaction: Transaction; position: OriginPosition } {
+  ): { transaction: DepositTransaction; position: OriginPosition } {
     return attributesAfter(this.#deps.rollup, origin, parent);
   }
 
@@ -187,6 +200,7 @@ export class Chain {
       laneData,
       policy,
       this.#head.laneState,
+      recoverSigner,
     );
   }
 
@@ -266,7 +280,10 @@ export class Chain {
       userTransactions: content.transactions.length,
     });
     if (!checked.ok) return checked;
-    const transactions: Transaction[] = [transaction, ...content.transactions];
+    const { policy } = this.#deps;
+    const placed = placeTransactions(content, transaction, policy, this.#head.laneState);
+    if (!placed.ok) return placed;
+    const transactions = placed.value;
     const order = this.verifyOrder(timestamp, origin, transactions, laneData);
     if (!order.ok) return refuse("LANE_VIOLATION", { ...order.data, violation: order.code });
     const executed = await this.#execute(timestamp, origin, transactions);
@@ -339,9 +356,11 @@ export class Chain {
     try {
       for (const [index, transaction] of transactions.entries()) {
         const result = await engine.apply(transaction);
-        if (result.ok) continue;
+        const isEpoch = transaction.sender === EPOCH_SENDER;
+        if (result.ok && (result.receipt.status === 1 || !isEpoch)) continue;
         await engine.discard();
-        return refuse("BLOCK_RESULT_MISMATCH", { index, reason: result.code });
+        const reason = result.ok ? "the epoch failed" : result.code;
+        return refuse("BLOCK_RESULT_MISMATCH", { index, reason });
       }
       return accept(await engine.seal());
     } catch (error) {

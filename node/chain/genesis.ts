@@ -3,6 +3,7 @@
  * needs. Everyone with the same config makes the same genesis hash. PROTOCOL 6.
  */
 import { fromHex, type Hex, ZERO_HASH } from "../../lanes/bytes.ts";
+import { PRICE_FEEDS } from "../../lanes/epoch-transaction.ts";
 import { makeHeader } from "../execution/embedded/block-header.ts";
 import { computeRoots, diffToSlice } from "../execution/embedded/state-trie.ts";
 import {
@@ -42,13 +43,14 @@ const HISTORY_STORAGE_CODE: Hex =
   "0x3373fffffffffffffffffffffffffffffffffffffffe14604657602036036042575f35600143038111604257611fff81430311604257611fff9006545f5260205ff35b5f5ffd5b5f35611fff60014303065500";
 
 /** Contracts of the genesis that are compiled with the node. */
-type PredeployName = "L1Block" | "GasPriceOracle";
+type PredeployName = "L1Block" | "GasPriceOracle" | "PriceFeeds";
 
 /** Alloc entries of every Pricelane genesis. `codeOf` gives the compiled runtime code. */
 export function predeployAlloc(codeOf: (name: PredeployName) => Hex): AllocFile {
   return {
     [L1_BLOCK]: { nonce: 1, code: codeOf("L1Block") },
     [GAS_PRICE_ORACLE]: { nonce: 1, code: codeOf("GasPriceOracle") },
+    [PRICE_FEEDS]: { nonce: 1, code: codeOf("PriceFeeds") },
     // Exists from the start: clients disagree about the storage root of an absent account.
     [MESSAGE_PASSER]: { nonce: 1 },
     [BEACON_ROOTS]: { nonce: 1, code: BEACON_ROOTS_CODE },

@@ -3,10 +3,11 @@
  * is made from. Owns where each of its parts is found. Does not own receipts.
  */
 import { type Hex, ZERO_HASH } from "../../lanes/bytes.ts";
-import { classify, SYSTEM_RANK } from "../../lanes/classify.ts";
+import { classify } from "../../lanes/classify.ts";
 import type { FlashblockContext } from "../../lanes/flashblock.ts";
 import { FlashblockLeaves } from "../../lanes/flashblock-leaves.ts";
 import { decodeLaneState } from "../../lanes/lane-state.ts";
+import { leafNumbers } from "../../lanes/leaf-numbers.ts";
 import type { Policy } from "../../lanes/policy.ts";
 import { flashblockOrderHash, type SignedFlashblock } from "../../lanes/signed-flashblock.ts";
 import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
@@ -112,13 +113,12 @@ function leavesOf(
   const from = counts.slice(0, index).reduce((sum, count) => sum + count, 0);
   const to = from + (counts[index] ?? 0);
   const leaves = new FlashblockLeaves();
-  let user = 0;
-  for (const [at, transaction] of block.transactions.slice(0, to).entries()) {
+  const numbers = leafNumbers(block.transactions, laneData);
+  for (const [offset, transaction] of block.transactions.slice(from, to).entries()) {
+    const at = from + offset;
     const { rank, rule } = classify(laneTransaction(transaction), policy);
-    const numbers = rank === SYSTEM_RANK ? undefined : laneData.numbers[user++];
-    if (at < from) continue;
     const { hash: txHash, gasLimit } = transaction;
-    const { accepted, ready } = numbers ?? { accepted: 0n, ready: 0n };
+    const { accepted, ready } = numbers[at] ?? { accepted: 0n, ready: 0n };
     const { status = 0, gasUsed = 0n } = receipts[at] ?? {};
     leaves.add({ txHash, rank, rule, accepted, ready, gasLimit }, { txHash, status, gasUsed });
   }

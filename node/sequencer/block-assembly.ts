@@ -6,12 +6,19 @@
  */
 import { type FlashblockContext, type LaneLeaf, NO_RULE } from "../../lanes/flashblock.ts";
 import { FlashblockLeaves } from "../../lanes/flashblock-leaves.ts";
-import type { LaneData, LaneFlashblock, LaneNumbers } from "../../lanes/lane-data.ts";
+import {
+  encodeLanePrices,
+  type LaneData,
+  type LaneFlashblock,
+  type LaneNumbers,
+  type LanePrices,
+} from "../../lanes/lane-data.ts";
+import { EPOCH_SENDER } from "../../lanes/epoch-transaction.ts";
 import { NORMAL_RANK, SYSTEM_RANK } from "../../lanes/classify.ts";
 import { type ExecutedFlashblock, flashblockOrderHash } from "../../lanes/signed-flashblock.ts";
 import type { Hex } from "../../lanes/bytes.ts";
 import type { Receipt } from "../primitives/receipt.ts";
-import type { Transaction } from "../primitives/transaction.ts";
+import type { DepositTransaction, Transaction } from "../primitives/transaction.ts";
 
 /**
  * Bytes of a block that is built here. Below the protocol's limit, so that a block which does not
@@ -22,17 +29,18 @@ const BUILT_BYTES_MAX = 700_000;
 const BLOCK_OVERHEAD_BYTES = 2_000;
 /** LaneData and list prefixes of one transaction, at most. */
 const TRANSACTION_OVERHEAD_BYTES = 32;
-/** LaneData of one flashblock, at most. */
+/** LaneData of one flashblock beside its prices, at most. */
 const FLASHBLOCK_OVERHEAD_BYTES = 32;
 
 /** Where a transaction stands by the lane rules. */
 export type Place = Pick<LaneLeaf, "rank" | "rule" | "accepted" | "ready">;
 
-export const SYSTEM_PLACE: Place = { rank: SYSTEM_RANK, rule: NO_RULE, accepted: 0n, ready: 0n };
+const SYSTEM_PLACE: Place = { rank: SYSTEM_RANK, rule: NO_RULE, accepted: 0n, ready: 0n };
 
 /** A flashblock of the block that is built, and what is in it. */
 export interface AssembledFlashblock {
   readonly executed: ExecutedFlashblock;
+  readonly prices: LanePrices;
   readonly orderHash: Hex;
   readonly transactions: readonly Transaction[];
   /** Whether it holds a transaction of the fast lane. */
@@ -42,6 +50,7 @@ export interface AssembledFlashblock {
 interface OpenFlashblock {
   readonly timestampMs: number;
   readonly leaderEpoch: number;
+  readonly prices: LanePrices;
   readonly leaves: FlashblockLeaves;
   readonly transactions: Transaction[];
   /** The highest rank in it. */
@@ -95,10 +104,18 @@ export class BlockAssembly {
     return this.#bytes + raw.length + TRANSACTION_OVERHEAD_BYTES <= BUILT_BYTES_MAX;
   }
 
-  begin(timestampMs: number, leaderEpoch: number): void {
+  begin(timestampMs: number, leaderEpoch: number, prices: LanePrices): void {
     const leaves = new FlashblockLeaves();
-    const rank = SYSTEM_RANK;
-    this.#open = { timestampMs, leaderEpoch, leaves, transactions: [], rank, hasFast: false };
+    const head = { timestampMs, leaderEpoch, prices };
+    this.#open = { ...head, leaves, transactions: [], rank: SYSTEM_RANK, hasFast: false };
+    this.#bytes += encodeLanePrices(prices).length;
+  }
+
+  /** Attributes, or the epoch of the open flashblock, which is ready at its cut. */
+  addSystem(transaction: DepositTransaction, receipt: Receipt): void {
+    const cut = this.#open?.prices.epoch?.cut ?? 0n;
+    const ready = transaction.sender === EPOCH_SENDER ? cut : 0n;
+    this.add(transaction, receipt, { ...SYSTEM_PLACE, ready });
   }
 
   /** An executed transaction, at the end of the open flashblock. */
@@ -120,7 +137,7 @@ export class BlockAssembly {
     const open = this.#open;
     this.#open = null;
     if (open === null || open.leaves.count === 0) return null;
-    const { timestampMs, leaderEpoch, leaves, transactions, hasFast } = open;
+    const { timestampMs, leaderEpoch, prices, leaves, transactions, hasFast } = open;
     const executed: ExecutedFlashblock = {
       header: {
         ...this.#context,
@@ -136,9 +153,9 @@ export class BlockAssembly {
       leaves: leaves.bytes(),
     };
     this.#orderHash = flashblockOrderHash(executed);
-    const flashblock = { executed, orderHash: this.#orderHash, transactions, hasFast };
+    const flashblock = { executed, prices, orderHash: this.#orderHash, transactions, hasFast };
     this.#flashblocks.push(flashblock);
-    this.#entries.push({ txCount: leaves.count, timestampMs, leaderEpoch });
+    this.#entries.push({ txCount: leaves.count, timestampMs, leaderEpoch, ...prices });
     this.#bytes += FLASHBLOCK_OVERHEAD_BYTES;
     return flashblock;
   }

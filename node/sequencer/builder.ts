@@ -8,13 +8,8 @@
  * Does not own: what comes next (`selection.ts`), what is valid (engine, `verifyLanes`), when a
  * block begins (timetable), durability and signatures (`promises.ts`). DESIGN 4, PROTOCOL 4.
  */
-import type { Hex } from "../../lanes/bytes.ts";
 import type { LaneLeaf } from "../../lanes/flashblock.ts";
-import type { LaneData } from "../../lanes/lane-data.ts";
-import type { Policy } from "../../lanes/policy.ts";
-import type { ExecutedFlashblock } from "../../lanes/signed-flashblock.ts";
 import { type Chain, type ChainTip } from "../chain/chain.ts";
-import type { OriginPosition } from "../chain/origin.ts";
 import type { Clock } from "../clock.ts";
 import { NodeError } from "../errors.ts";
 import type { ApplyOptions, BlockSlice, Engine } from "../execution/engine.ts";
@@ -23,14 +18,17 @@ import type { PreemptionSignal } from "../preemption-signal.ts";
 import type { Pool } from "../txpool/pool-api.ts";
 import type { PooledTransaction } from "../txpool/sender-queue.ts";
 import type { Arrivals } from "./arrivals.ts";
-import { type AssembledFlashblock, BlockAssembly, SYSTEM_PLACE } from "./block-assembly.ts";
+import { type AssembledFlashblock, BlockAssembly } from "./block-assembly.ts";
+import type { BuiltBlock } from "./built-block.ts";
 import { Candidates, type Excluded } from "./candidates.ts";
 import { Courtesy } from "./courtesy.ts";
 import { HeavySlot, optionsOf } from "./heavy-slot.ts";
 import { isScarce, NormalTurns, waitMs } from "./pacing.ts";
-import { type ReplayedFlashblock, replayFlashblock } from "./replayed.ts";
+import { Pricing, type PricingDeps } from "./pricing.ts";
+import { type ReplayDeps, type ReplayedFlashblock, replayFlashblock } from "./replayed.ts";
 import { Selection } from "./selection.ts";
 import type { Speculation } from "./speculation.ts";
+import { placeSystem } from "./system-transactions.ts";
 import { type BlockPlan, flashblockTime } from "./timetable.ts";
 import { GENESIS_TERM } from "../rollup-config.ts";
 
@@ -47,11 +45,10 @@ const NORMAL_TURN_MS = 5;
  */
 const LIGHT_GAS = 100_000n;
 
-export interface BuilderDeps {
+export interface BuilderDeps extends PricingDeps {
   readonly chain: Chain;
   readonly engine: Engine;
   readonly pool: Pool;
-  readonly policy: Policy;
   readonly clock: Clock;
   readonly arrivals: Arrivals;
   /** Makes a long normal transaction give way; raised by whoever hands a fast one in. */
@@ -72,22 +69,11 @@ export interface BuilderDeps {
   /** A part of the block has been executed. */
   onSlice(slice: BlockSlice): void;
   /** Makes the promise: resolves when it is signed. Resolves in order. */
-  promise(flashblock: ExecutedFlashblock, isJournaled: boolean): Promise<Uint8Array>;
+  promise(flashblock: AssembledFlashblock, isJournaled: boolean): Promise<Uint8Array>;
   readonly log: Logger;
   readonly leaderEpoch: number;
   /** A normal-only flashblock opens no sooner than this after one that left nothing over. */
   readonly flashblockMs: number;
-}
-
-export interface BuiltBlock {
-  readonly plan: BlockPlan;
-  readonly position: OriginPosition;
-  readonly laneData: LaneData;
-  readonly flashblocks: readonly AssembledFlashblock[];
-  /** One a flashblock. */
-  readonly signatures: readonly Promise<Uint8Array>[];
-  /** Of the last flashblock. */
-  readonly orderHash: Hex;
 }
 
 /**
@@ -115,6 +101,7 @@ class BlockBuilding {
   /** The block's place towards L1, and the transaction that says so. */
   readonly #attributes: ReturnType<Chain["attributes"]>;
   readonly #assembly: BlockAssembly;
+  readonly #pricing: Pricing;
   readonly #selection: Selection;
   readonly #candidates: Candidates;
   readonly #courtesy: Courtesy;
@@ -152,6 +139,7 @@ class BlockBuilding {
       },
       tip.orderHash,
     );
+    this.#pricing = new Pricing(plan.timestamp, tip, deps);
     this.#candidates = new Candidates(deps);
     this.#courtesy = new Courtesy(deps, {
       sealAtMs: plan.sealAtMs,
@@ -175,22 +163,24 @@ class BlockBuilding {
     this.#startedAtMs = clock.nowMs();
     await chain.open(timestamp, origin, !this.#tip.isCommitted);
     this.#deps.openPool(engine.baseFee(), this.#tip.number + 1);
-    const attributes = this.#attributes.transaction;
     for (const flashblock of promised) {
       this.#endSlice();
-      const onPlaced = ({ rank, gasLimit }: LaneLeaf): void => {
-        this.#selection.took(rank, gasLimit);
-      };
       this.#timestampMs = flashblock.executed.header.timestampMs;
-      const assembly = this.#assembly;
-      const again = await replayFlashblock(flashblock, attributes, assembly, this.#deps, onPlaced);
-      await this.#promise(again, true);
+      await this.#promise(await replayFlashblock(flashblock, this.#replayed()), true);
     }
-    if (promised.length > 0) return;
-    this.#beginFlashblock();
-    const result = await engine.apply(attributes);
-    if (!result.ok) throw new NodeError("INTERNAL", { attributes: result.code });
-    this.#assembly.add(attributes, result.receipt, SYSTEM_PLACE);
+    if (promised.length === 0) await this.#beginFlashblock();
+  }
+
+  #replayed(): ReplayDeps {
+    return {
+      ...this.#deps,
+      attributes: this.#attributes.transaction,
+      assembly: this.#assembly,
+      pricing: this.#pricing,
+      onPlaced: ({ rank, gasLimit }: LaneLeaf) => {
+        this.#selection.took(rank, gasLimit);
+      },
+    };
   }
 
   /** Builds flashblocks until the block's end; in a deposit-only block its time passes, no less. */
@@ -207,7 +197,7 @@ class BlockBuilding {
       if (leftMs <= 0 && this.#deps.maySeal()) return;
       const untilMs = this.#waitMs(leftMs, nowMs);
       if (untilMs <= 0) {
-        this.#beginFlashblock();
+        await this.#beginFlashblock();
         await this.#fillFlashblock();
         await this.#endFlashblock();
       } else await (leftMs > 0 ? arrivals.wait(Math.min(untilMs, leftMs)) : arrivals.wait());
@@ -224,6 +214,7 @@ class BlockBuilding {
       flashblocks: this.#assembly.flashblocks,
       signatures: this.#signatures,
       orderHash: this.#assembly.orderHash,
+      priced: this.#pricing.tip,
     };
   }
 
@@ -248,24 +239,29 @@ class BlockBuilding {
     return isScarce(maxFlashblocks - this.#assembly.count, maxFlashblocks);
   }
 
-  #beginFlashblock(): void {
+  async #beginFlashblock(): Promise<void> {
     this.#endSlice();
-    const { clock, leaderEpoch } = this.#deps;
+    const { clock, engine, leaderEpoch } = this.#deps;
     const nowMs = clock.nowMs();
     this.#openedAtMs = nowMs;
     const { timestamp } = this.#plan;
     this.#timestampMs = flashblockTime(nowMs, this.#timestampMs, this.#tip.timestamp, timestamp);
-    this.#assembly.begin(this.#timestampMs, leaderEpoch);
+    const { prices, transaction: epoch } = this.#pricing.begin(this.#timestampMs);
+    this.#assembly.begin(this.#timestampMs, leaderEpoch, prices);
+    const attributes = this.#assembly.count === 1 ? this.#attributes.transaction : null;
+    for (const system of [attributes, epoch])
+      if (system !== null) await placeSystem(system, engine, this.#assembly);
   }
 
   async #endFlashblock(): Promise<void> {
     const flashblock = this.#assembly.end();
-    if (flashblock !== null) await this.#promise(flashblock, false);
+    if (flashblock === null) this.#pricing.takeBack();
+    else await this.#promise(flashblock, false);
   }
 
   /** What stands in the flashblock is executed; from now on its order is, too. */
   async #promise(flashblock: AssembledFlashblock, isJournaled: boolean): Promise<void> {
-    const signature = this.#deps.promise(flashblock.executed, isJournaled);
+    const signature = this.#deps.promise(flashblock, isJournaled);
     this.#isSliceDue = true;
     if (!flashblock.hasFast) {
       this.#signatures.push(signature);
@@ -393,6 +389,7 @@ class BlockBuilding {
     const result = await this.#candidates.execute(item, options);
     if (typeof result === "string") return result;
     this.#assembly.add(transaction, result, { rank, rule, accepted, ready });
+    this.#pricing.placed(accepted);
     this.#deps.pool.included(item);
     return "built";
   }

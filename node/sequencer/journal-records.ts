@@ -2,10 +2,12 @@
  * What the journal's records hold, by kind. Owns their bytes; big-endian. PROTOCOL 10.
  *
  *   transaction  deadlineBlock u64 ‖ timeMs u64 ‖ rank u8 ‖ raw
- *   flashblock   `encodeFlashblock` of `lanes/signed-flashblock.ts`
+ *   flashblock   length u32 ‖ `encodeLanePrices` of `lanes/lane-data.ts`, of that length ‖
+ *                `encodeFlashblock` of `lanes/signed-flashblock.ts`
  *   drop         accepted u72 ‖ timeMs u64 ‖ code, ASCII
  */
-import { bigintToBytes, bytesToBigint } from "../../lanes/bytes.ts";
+import { bigintToBytes, bytesToBigint, concatBytes } from "../../lanes/bytes.ts";
+import { decodeLanePrices, encodeLanePrices, type LanePrices } from "../../lanes/lane-data.ts";
 import {
   decodeFlashblock,
   encodeFlashblock,
@@ -21,6 +23,7 @@ import {
 } from "../storage/store.ts";
 
 const NUMBER_BYTES = 9;
+const U32_BYTES = 4;
 const U64_BYTES = 8;
 const TRANSACTION_HEAD_BYTES = 2 * U64_BYTES + 1;
 const DROP_HEAD_BYTES = NUMBER_BYTES + U64_BYTES;
@@ -47,10 +50,17 @@ export interface DropRecord {
   readonly code: ErrorCode;
 }
 
+/** A flashblock with what makes its prices: neither can be found anywhere else. */
+export interface FlashblockRecord extends ExecutedFlashblock {
+  readonly prices: LanePrices;
+  /** The record's own number. */
+  readonly record: bigint;
+}
+
 /** All records of a journal, sorted by kind; in the order of their numbers. */
 export interface JournalContent {
   readonly transactions: readonly TransactionRecord[];
-  readonly flashblocks: readonly (ExecutedFlashblock & { readonly record: bigint })[];
+  readonly flashblocks: readonly FlashblockRecord[];
   readonly drops: readonly (DropRecord & { readonly record: bigint })[];
 }
 
@@ -70,8 +80,15 @@ export function transactionRecord(acceptance: Acceptance, raw: Uint8Array): Jour
   return { accepted, kind: JOURNAL_TRANSACTION, bytes };
 }
 
-export function flashblockRecord(number: bigint, flashblock: ExecutedFlashblock): JournalRecord {
-  return { accepted: number, kind: JOURNAL_FLASHBLOCK, bytes: encodeFlashblock(flashblock) };
+export function flashblockRecord(
+  number: bigint,
+  flashblock: ExecutedFlashblock,
+  prices: LanePrices,
+): JournalRecord {
+  const encoded = encodeLanePrices(prices);
+  const length = bigintToBytes(BigInt(encoded.length), U32_BYTES);
+  const bytes = concatBytes(length, encoded, encodeFlashblock(flashblock));
+  return { accepted: number, kind: JOURNAL_FLASHBLOCK, bytes };
 }
 
 export function dropRecord(number: bigint, { accepted, timeMs, code }: DropRecord): JournalRecord {
@@ -86,16 +103,13 @@ export function dropRecord(number: bigint, { accepted, timeMs, code }: DropRecor
 /** Errors: `STORAGE_CORRUPT` for a record that is of no kind, or not as its kind must be. */
 export function readJournal(records: readonly JournalRecord[]): JournalContent {
   const transactions: TransactionRecord[] = [];
-  const flashblocks: (ExecutedFlashblock & { record: bigint })[] = [];
+  const flashblocks: FlashblockRecord[] = [];
   const drops: (DropRecord & { record: bigint })[] = [];
   for (const record of records) {
     const { kind, accepted } = record;
     if (kind === JOURNAL_TRANSACTION) transactions.push(readTransaction(record));
-    else if (kind === JOURNAL_FLASHBLOCK) {
-      const flashblock = decodeFlashblock(record.bytes);
-      if (!flashblock.ok) throw damaged(record);
-      flashblocks.push({ ...flashblock.value, record: accepted });
-    } else if (kind === JOURNAL_DROP) drops.push({ ...readDrop(record), record: accepted });
+    else if (kind === JOURNAL_FLASHBLOCK) flashblocks.push(readFlashblock(record));
+    else if (kind === JOURNAL_DROP) drops.push({ ...readDrop(record), record: accepted });
     else throw damaged(record);
   }
   return { transactions, flashblocks, drops };
@@ -114,6 +128,15 @@ function readTransaction(record: JournalRecord): TransactionRecord {
     rank: view.getUint8(2 * U64_BYTES),
     transaction: transaction.value,
   };
+}
+
+function readFlashblock(record: JournalRecord): FlashblockRecord {
+  const { bytes } = record;
+  const end = U32_BYTES + Number(bytesToBigint(bytes.subarray(0, U32_BYTES)));
+  const prices = decodeLanePrices(bytes.subarray(U32_BYTES, end));
+  const flashblock = decodeFlashblock(bytes.subarray(end));
+  if (!prices.ok || !flashblock.ok) throw damaged(record);
+  return { ...flashblock.value, prices: prices.value, record: record.accepted };
 }
 
 function readDrop(record: JournalRecord): DropRecord {

@@ -11,7 +11,7 @@ import { decodeLeaves } from "../../lanes/flashblock-leaves.ts";
 import { NodeError } from "../errors.ts";
 import type { Transaction } from "../primitives/transaction.ts";
 import type { Restored } from "./admission.ts";
-import type { BuiltBlock } from "./builder.ts";
+import type { BuiltBlock } from "./built-block.ts";
 import type { ReplayedFlashblock } from "./replayed.ts";
 
 export interface PromisedBlock {
@@ -44,6 +44,7 @@ export function promisedBlocks(
       header: first.header,
       flashblocks: own.map((executed) => ({
         executed,
+        prices: executed.prices,
         transaction: fromJournal(executed, transactions),
       })),
       records: own.map(({ record }) => record),
@@ -69,8 +70,9 @@ export function promisedAgain(
     for (const transaction of transactions) byHash.set(transaction.hash, transaction);
   return {
     header: first.executed.header,
-    flashblocks: built.flashblocks.map(({ executed }) => ({
+    flashblocks: built.flashblocks.map(({ executed, prices }) => ({
       executed,
+      prices,
       transaction: (hash) => byHash.get(hash),
     })),
     records,

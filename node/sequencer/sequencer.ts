@@ -12,7 +12,6 @@
  */
 import { laneDataHash, type LaneData } from "../../lanes/lane-data.ts";
 import { encodeLaneState } from "../../lanes/lane-state.ts";
-import type { ExecutedFlashblock } from "../../lanes/signed-flashblock.ts";
 import type { Verdict } from "../../lanes/verdict.ts";
 import type { LaneResult } from "../../lanes/verify.ts";
 import type { PackedSlice, PendingSlice } from "../api.ts";
@@ -28,7 +27,9 @@ import type { Block } from "../primitives/block.ts";
 import { GENESIS_TERM, type RollupConfig } from "../rollup-config.ts";
 import type { Store } from "../storage/store.ts";
 import type { Admission } from "./admission.ts";
-import { buildBlock, type BuilderDeps, type BuiltBlock } from "./builder.ts";
+import type { AssembledFlashblock } from "./block-assembly.ts";
+import { buildBlock, type BuilderDeps } from "./builder.ts";
+import { type BuiltBlock, tipOf } from "./built-block.ts";
 import { flashblockRecord } from "./journal-records.ts";
 import { promisedAgain, type PromisedBlock } from "./promised-blocks.ts";
 import type { PromiseLog } from "./promises.ts";
@@ -195,17 +196,17 @@ class SequencingLoop implements Sequencer {
 
   /** Journals, signs and announces a flashblock. */
   #promise(
-    flashblock: ExecutedFlashblock,
+    { executed, prices }: AssembledFlashblock,
     isJournaled: boolean,
     records: bigint[],
   ): Promise<Uint8Array> {
     const { admission, promises, builder } = this.#deps;
-    const record = isJournaled ? null : flashblockRecord(admission.nextNumber(), flashblock);
+    const record = isJournaled ? null : flashblockRecord(admission.nextNumber(), executed, prices);
     if (record !== null) records.push(record.accepted);
-    const signing = promises.flashblock(flashblock, record);
+    const signing = promises.flashblock(executed, record);
     signing
       .then((signature) => {
-        this.#deps.events.onFlashblock({ ...flashblock, signature });
+        this.#deps.events.onFlashblock({ ...executed, signature });
       })
       .catch((error: unknown) => {
         this.#failure ??= error;
@@ -372,18 +373,4 @@ class SequencingLoop implements Sequencer {
 /** A failure of the block before shows where it is waited for. */
 function ignore(): void {
   return undefined;
-}
-
-/** What the block after `built` stands on; `parent` is what `built` stands on. */
-function tipOf(built: BuiltBlock, parent: ChainTip): ChainTip {
-  const { plan, position, laneData, orderHash } = built;
-  return {
-    number: parent.number + 1,
-    timestamp: plan.timestamp,
-    origin: position,
-    timestampMs: laneData.flashblocks.at(-1)?.timestampMs ?? parent.timestampMs,
-    orderHash,
-    lastForced: parent.lastForced,
-    isCommitted: false,
-  };
 }

@@ -142,6 +142,7 @@ export async function createSequencing(
       engine,
       pool,
       policy,
+      nextNumber: () => admission.nextNumber(),
       clock,
       arrivals,
       preemption,

@@ -10,17 +10,33 @@
  * n; T of the first block; n−1 differences of T; n−1 bits: the origin is the next L1 block;
  * n−1 bits: the policy hash differs from the block before; the policy hashes, first and changed;
  * flashblocks a block; txCount, timestampMs (signed difference), leaderEpoch of each flashblock;
+ * of each flashblock twice its conflicts, and one more where it has an epoch; the epochs' cuts
+ * (signed difference), the epochs' reports; source and length of each report, those of conflicts
+ * first; the reports' bytes;
  * transactions a block; accepted (signed difference) and ready (difference from accepted);
  * length of each transaction; the transactions' bytes.
  */
 import { fromHex, type Hex, toHex } from "../../lanes/bytes.ts";
-import type { LaneData, LaneFlashblock, LaneNumbers } from "../../lanes/lane-data.ts";
+import {
+  CONFLICTS_MAX,
+  type LaneData,
+  type LaneFlashblock,
+  type LaneNumbers,
+  type LanePrices,
+  type LaneReport,
+  REPORTS_MAX,
+} from "../../lanes/lane-data.ts";
 import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
 import { accept, refuse, type Verdict } from "../../lanes/verdict.ts";
 import { BLOCK_BYTES_MAX } from "../primitives/block.ts";
 import { TX_BYTES_MAX } from "../primitives/transaction.ts";
 import type { CompressService } from "../workers/compress.ts";
-import { type ColumnReader, createColumnReader, createColumnWriter } from "./columns.ts";
+import {
+  type ColumnReader,
+  type ColumnWriter,
+  createColumnReader,
+  createColumnWriter,
+} from "./columns.ts";
 
 export const PAYLOAD_VERSION = 1;
 export const BATCH_BLOCKS_MAX = 4096;
@@ -29,6 +45,8 @@ export const COLUMNS_BYTES_MAX = 8 * 1024 * 1024;
 /** More than any policy allows (PROTOCOL 2, `maxFlashblocks`). */
 const FLASHBLOCKS_MAX = 1024;
 const ADMISSION_NUMBER_BITS = 72n;
+/** One byte in LaneData. */
+const REPORT_SOURCE_MAX = 255;
 
 /** One block of a payload; its number and its origin follow from the batch header. */
 export interface PayloadBlock {
@@ -100,6 +118,7 @@ export function encodeColumns(blocks: readonly PayloadBlock[]): Uint8Array {
     timestampMs = flashblock.timestampMs;
   }
   for (const flashblock of flashblocks) out.number(flashblock.leaderEpoch);
+  writePrices(out, flashblocks);
 
   for (const block of blocks) out.number(block.transactions.length);
   const numbers = blocks.flatMap((block) => block.laneData.numbers);
@@ -114,6 +133,23 @@ export function encodeColumns(blocks: readonly PayloadBlock[]): Uint8Array {
   for (const raw of transactions) out.number(raw.length);
   for (const raw of transactions) out.bytes(raw);
   return out.finish();
+}
+
+function writePrices(out: ColumnWriter, flashblocks: readonly LaneFlashblock[]): void {
+  for (const { conflicts, epoch } of flashblocks)
+    out.number(2 * conflicts.length + (epoch === null ? 0 : 1));
+  const epochs = flashblocks.flatMap(({ epoch }) => epoch ?? []);
+  let cut = 0n;
+  for (const epoch of epochs) {
+    out.signedBigint(epoch.cut - cut);
+    cut = epoch.cut;
+  }
+  for (const { reports } of epochs) out.number(reports.length);
+  const conflicting = flashblocks.flatMap(({ conflicts }) => conflicts.flat());
+  const reports = [...conflicting, ...epochs.flatMap((epoch) => epoch.reports)];
+  for (const { source } of reports) out.number(source);
+  for (const { bytes } of reports) out.number(bytes.length);
+  for (const { bytes } of reports) out.bytes(bytes);
 }
 
 /** Columns as blocks; refuses whatever `encodeColumns` would not have written. */
@@ -194,16 +230,54 @@ function readCounts(input: ColumnReader, count: number, each: number): number[] 
   return counts;
 }
 
+/** What each flashblock carries of prices. */
+function readPrices(input: ColumnReader, count: number): LanePrices[] | null {
+  const kinds = repeat(count, () => input.number());
+  const pairs = kinds.map((kind) => Math.floor(kind / 2));
+  if (pairs.some((pair) => pair > CONFLICTS_MAX)) return null;
+  const epochs = kinds.filter((kind) => kind % 2 === 1).length;
+  let last = 0n;
+  const cuts = repeat(epochs, () => (last += input.signedBigint()));
+  const listed = readCounts(input, epochs, REPORTS_MAX);
+  if (listed === null || !cuts.every(isAdmissionNumber)) return null;
+  const reports = readReports(input, 2 * sum(pairs) + sum(listed));
+  if (reports === null) return null;
+  const conflicting = slices(reports.slice(0, 2 * sum(pairs)));
+  const nextListed = slices(reports.slice(2 * sum(pairs)));
+  let epoch = 0;
+  return kinds.map((kind, i) => {
+    const conflicts = repeat(pairs[i] ?? 0, () => conflicting(2) as [LaneReport, LaneReport]);
+    if (kind % 2 === 0) return { conflicts, epoch: null };
+    const cut = cuts[epoch] ?? 0n;
+    return { conflicts, epoch: { cut, reports: nextListed(listed[epoch++] ?? 0) } };
+  });
+}
+
+function readReports(input: ColumnReader, count: number): LaneReport[] | null {
+  if (count > input.remaining) return null;
+  const sources = repeat(count, () => input.number());
+  const lengths = readCounts(input, count, BLOCK_BYTES_MAX);
+  if (lengths === null || sources.some((source) => source > REPORT_SOURCE_MAX)) return null;
+  const reports = lengths.map((length, i) => ({
+    source: sources[i] ?? 0,
+    bytes: input.bytes(length),
+  }));
+  return input.failed() ? null : reports;
+}
+
 function readFlashblocks(input: ColumnReader, count: number): LaneFlashblock[] | null {
   const txCounts = repeat(count, () => input.number());
   let timestampMs = 0;
   const times = repeat(count, () => (timestampMs += input.signedNumber()));
   const epochs = repeat(count, () => input.number());
   if (input.failed() || times.some((time) => time < 0 || !Number.isSafeInteger(time))) return null;
+  const prices = readPrices(input, count);
+  if (prices === null) return null;
   return txCounts.map((txCount, i) => ({
     txCount,
     timestampMs: times[i] as number,
     leaderEpoch: epochs[i] as number,
+    ...(prices[i] as LanePrices),
   }));
 }
 
@@ -211,9 +285,12 @@ function readNumbers(input: ColumnReader, count: number): LaneNumbers[] | null {
   let last = 0n;
   const accepted = repeat(count, () => (last += input.signedBigint()));
   const ready = accepted.map((value) => value + input.signedBigint());
-  const fits = (value: bigint): boolean => value >= 0n && value >> ADMISSION_NUMBER_BITS === 0n;
-  if (input.failed() || !accepted.every(fits) || !ready.every(fits)) return null;
+  if (input.failed() || ![...accepted, ...ready].every(isAdmissionNumber)) return null;
   return accepted.map((value, i) => ({ accepted: value, ready: ready[i] as bigint }));
+}
+
+function isAdmissionNumber(value: bigint): boolean {
+  return value >= 0n && value >> ADMISSION_NUMBER_BITS === 0n;
 }
 
 function readTransactions(input: ColumnReader, counts: readonly number[]): Uint8Array[][] | null {

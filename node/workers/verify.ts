@@ -13,6 +13,7 @@ import type { VerifiedBlock, VerifierService } from "../execution/verification.t
 import { laneTransaction, type Transaction } from "../primitives/transaction.ts";
 import type { RollupConfig } from "../rollup-config.ts";
 import type { ChainSnapshot, SharedChainReader } from "../storage/chain-reader.ts";
+import { recoverSigner } from "../primitives/signature.ts";
 
 interface Checked {
   readonly block: VerifiedBlock;
@@ -91,6 +92,7 @@ export function createVerifierService(
           laneData,
           policy,
           laneState.value,
+          recoverSigner,
         );
       }),
     end: () => inTurn(end),

@@ -6,10 +6,10 @@ import type { Hex } from "../../lanes/bytes.ts";
 import { toHex, ZERO_HASH } from "../../lanes/bytes.ts";
 import { classify, laneOf } from "../../lanes/classify.ts";
 import type { InclusionReceipt } from "../../lanes/inclusion.ts";
-import { laneDataHash } from "../../lanes/lane-data.ts";
+import { laneDataHash, type LaneReport } from "../../lanes/lane-data.ts";
+import { leafNumbers } from "../../lanes/leaf-numbers.ts";
 import { classOfRank } from "../../lanes/policy.ts";
 import { admissionReceiptToJson, inclusionReceiptToJson } from "../../lanes/receipt-json.ts";
-import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
 import { NodeError } from "../../node/errors.ts";
 import type { Receipt } from "../../node/primitives/receipt.ts";
 import { laneTransaction } from "../../node/primitives/transaction.ts";
@@ -29,17 +29,16 @@ function laneBlock(
   const { block, laneData, orderHashes, signature, flashblockSignatures } = stored;
   const position = context.reader.blockPosition(stored);
   const parent = context.reader.chain.blockByNumber(block.header.number - 1);
-  let userIndex = 0;
+  const numbers = leafNumbers(block.transactions, laneData);
   const transactions = block.transactions.map((transaction, index) => {
     const { rank, rule, className } = classify(laneTransaction(transaction), context.policy);
-    const numbers = transaction.type === DEPOSIT_TYPE ? undefined : laneData.numbers[userIndex++];
     return {
       hash: transaction.hash,
       rank,
       rule,
       class: className,
-      accepted: quantity(numbers?.accepted ?? 0n),
-      ready: quantity(numbers?.ready ?? 0n),
+      accepted: quantity(numbers[index]?.accepted ?? 0n),
+      ready: quantity(numbers[index]?.ready ?? 0n),
       gasLimit: quantity(transaction.gasLimit),
       status: receipts[index]?.status ?? 0,
       gasUsed: quantity(receipts[index]?.gasUsed ?? 0n),
@@ -64,12 +63,24 @@ function laneBlock(
       txCount: flashblock.txCount,
       timestampMs: flashblock.timestampMs,
       leaderEpoch: flashblock.leaderEpoch,
+      conflicts: flashblock.conflicts.map((pair) => pair.map(reportToJson)),
+      epoch:
+        flashblock.epoch === null
+          ? null
+          : {
+              cut: quantity(flashblock.epoch.cut),
+              reports: flashblock.epoch.reports.map(reportToJson),
+            },
       parentOrderHash: orderHashes[index - 1] ?? parent?.orderHashes.at(-1) ?? ZERO_HASH,
       orderHash: orderHashes[index] ?? null,
       signature: signatureOf(index),
     })),
     transactions,
   };
+}
+
+function reportToJson({ source, bytes }: LaneReport): JsonObject {
+  return { source, bytes: toHex(bytes) };
 }
 
 function className({ policy }: RpcContext, rank: number): string | null {

@@ -22,6 +22,7 @@ import { type BlockCommit, NO_ADMISSIONS, type Store } from "../../node/storage/
 import { ThreadLoad } from "../../node/thread-load.ts";
 import { createWorkerPool, type WorkerPool } from "../../node/workers/pool.ts";
 import { GENESIS_ORIGIN, POLICY, ROLLUP } from "./rollup.ts";
+import { NO_LANE_PRICES } from "../../lanes/lane-data.ts";
 
 /** As a node has by default: threads of the pool, and those of the independent check. */
 const WORKERS = 2;
@@ -305,7 +306,9 @@ function commitOf(store: Store, executed: ExecutedBlock): BlockCommit {
       block,
       laneData: {
         policyHash: POLICY.hash,
-        flashblocks: [{ txCount, timestampMs: timestamp * 1000, leaderEpoch: 1 }],
+        flashblocks: [
+          { txCount, timestampMs: timestamp * 1000, leaderEpoch: 1, ...NO_LANE_PRICES },
+        ],
         numbers: Array.from({ length: txCount - 1 }, (_, index) => ({
           accepted: first + BigInt(index),
           ready: first + BigInt(index),

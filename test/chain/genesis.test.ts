@@ -92,7 +92,7 @@ t.test("empty accounts are left out; diff and nodes commit to an empty store", (
 });
 
 t.test("every genesis has the predeploys of L2 and the two system contracts", (t) => {
-  const codes = { L1Block: "0xfe", GasPriceOracle: "0xfd" } as const;
+  const codes = { L1Block: "0xfe", GasPriceOracle: "0xfd", PriceFeeds: "0xfc" } as const;
   const alloc = predeployAlloc((name) => codes[name]);
   t.match(alloc, {
     "0x4200000000000000000000000000000000000015": { nonce: 1, code: "0xfe" },

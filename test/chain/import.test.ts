@@ -21,6 +21,7 @@ import {
   type Rig,
   signed,
 } from "../sequencer/fixtures/rig.ts";
+import { NO_LANE_PRICES } from "../../lanes/lane-data.ts";
 
 /** Two honest blocks with fast and normal transactions, and a follower that has neither. */
 async function scene(t: Test): Promise<{ follower: Rig; blocks: UnverifiedBlock[] }> {
@@ -182,7 +183,9 @@ t.test("a block that only derivation would let through is refused by its size", 
         origin: GENESIS_ORIGIN,
         laneData: {
           policyHash: follower.policy.hash,
-          flashblocks: [{ txCount: 9, timestampMs: timestamp * 1000, leaderEpoch: 1 }],
+          flashblocks: [
+            { txCount: 9, timestampMs: timestamp * 1000, leaderEpoch: 1, ...NO_LANE_PRICES },
+          ],
           numbers: transactions.map((_, i) => ({
             accepted: (1n << 40n) + BigInt(2 * i + 1),
             ready: (1n << 40n) + BigInt(2 * i + 2),

@@ -5,7 +5,9 @@ import { keccak256 } from "viem";
 import { bytesEqual, toHex } from "../../lanes/bytes.ts";
 import {
   decodeLaneData,
+  decodeLanePrices,
   encodeLaneData,
+  encodeLanePrices,
   FLASHBLOCKS_MAX,
   LANE_NUMBERS_MAX,
   type LaneData,
@@ -13,6 +15,8 @@ import {
 } from "../../lanes/lane-data.ts";
 
 const number = fc.bigInt({ min: 0n, max: 2n ** 72n - 1n });
+const report = fc.record({ source: fc.nat(255), bytes: fc.uint8Array({ maxLength: 9 }) });
+const epoch = fc.record({ cut: number, reports: fc.array(report, { maxLength: 3 }) });
 const laneDatas: fc.Arbitrary<LaneData> = fc.record({
   policyHash: fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => toHex(bytes)),
   flashblocks: fc.array(
@@ -20,6 +24,8 @@ const laneDatas: fc.Arbitrary<LaneData> = fc.record({
       txCount: fc.maxSafeNat(),
       timestampMs: fc.maxSafeNat(),
       leaderEpoch: fc.nat(2 ** 32 - 1),
+      conflicts: fc.array(fc.tuple(report, report), { maxLength: 2 }),
+      epoch: fc.option(epoch),
     }),
     { maxLength: 6 },
   ),
@@ -35,6 +41,23 @@ t.test("LaneData survives its bytes", async (t) => {
     }),
     { numRuns: 500 },
   );
+});
+
+t.test("prices of a flashblock survive their bytes, and no others are read", async (t) => {
+  fc.assert(
+    fc.property(laneDatas, ({ flashblocks }) => {
+      for (const { conflicts, epoch: own } of flashblocks) {
+        const prices = { conflicts, epoch: own };
+        const bytes = encodeLanePrices(prices);
+        t.same(decodeLanePrices(bytes), { ok: true, value: prices });
+        t.notOk(decodeLanePrices(Uint8Array.of(...bytes, 0)).ok, "a byte more");
+        t.notOk(decodeLanePrices(bytes.slice(1)).ok, "a byte fewer");
+      }
+    }),
+    { numRuns: 100 },
+  );
+  for (const fields of [[], [[]], [[], [], []], [[], ""], [[[]], []], "x"])
+    t.match(decodeLanePrices(RLP.encode(fields)), { ok: false, data: { field: "prices" } });
 });
 
 t.test("changed bytes are refused, or are another LaneData's only form", async (t) => {
@@ -61,6 +84,9 @@ t.test("changed bytes are refused, or are another LaneData's only form", async (
 const HASH = new Uint8Array(32);
 type Rlp = Parameters<typeof RLP.encode>[0];
 const flashblock: Rlp[] = [Uint8Array.of(1), Uint8Array.of(2), Uint8Array.of(), [], []];
+const REPORT: Rlp = [Uint8Array.of(), Uint8Array.of(1, 2)];
+const THREE: Rlp = [REPORT, REPORT, REPORT];
+const WIDE: Rlp = [Uint8Array.of(1, 0), Uint8Array.of(1, 2)];
 const numbers = [Uint8Array.of(1), Uint8Array.of(2)];
 
 t.test("each part is checked, and the refusal names it", async (t) => {
@@ -72,8 +98,13 @@ t.test("each part is checked, and the refusal names it", async (t) => {
     ["a field too many", "laneData", [HASH, [flashblock], [numbers], []]],
     ["a short hash", "laneData.policyHash", [HASH.slice(1), [flashblock], [numbers]]],
     ["no list of flashblocks", "laneData.flashblocks", [HASH, HASH, [numbers]]],
-    ["a conflict", "laneData", [HASH, [flashblock.with(3, [[]])], [numbers]]],
-    ["an epoch", "laneData.flashblocks", [HASH, [flashblock.with(4, [HASH])], [numbers]]],
+    ["no conflict", "laneData.flashblocks", [HASH, [flashblock.with(3, [[]])], [numbers]]],
+    ["half a conflict", "laneData.flashblocks", [HASH, [flashblock.with(3, [[REPORT]])], []]],
+    ["a third report", "laneData.flashblocks", [HASH, [flashblock.with(3, [THREE])], []]],
+    ["half an epoch", "laneData.flashblocks", [HASH, [flashblock.with(4, [""])], [numbers]]],
+    ["a wide cut", "laneData.flashblocks", [HASH, [flashblock.with(4, [wide, []])], []]],
+    ["half a report", "laneData.flashblocks", [HASH, [flashblock.with(4, ["", [[""]]])], []]],
+    ["a wide source", "laneData.flashblocks", [HASH, [flashblock.with(4, ["", [WIDE]])], []]],
     ["a string for an epoch", "laneData.flashblocks", [HASH, [flashblock.with(4, "")], [numbers]]],
     ["a missing epoch", "laneData.flashblocks", [HASH, [flashblock.slice(0, 4)], [numbers]]],
     ["an unsafe time", "laneData.flashblocks", [HASH, [flashblock.with(1, wide)], [numbers]]],

@@ -8,9 +8,22 @@ import {
   genesisLaneState,
   type LaneState,
 } from "../../lanes/lane-state.ts";
+import { mergeReports } from "../../lanes/epoch.ts";
+import { NO_PRICES, type PriceState } from "../../lanes/price-state.ts";
+import { feedPolicy, heard } from "./fixtures/reports.ts";
 
 const ready = fc.bigInt({ min: 1n, max: 2n ** 72n - 1n });
 const gas = fc.bigInt({ min: 0n, max: 2n ** 72n - 1n });
+const report = fc.record({
+  value: fc.bigInt(1n, 1000n),
+  sequence: fc.bigInt(1n, 2n ** 64n - 1n),
+  publisher: fc.integer({ min: 1, max: 5 }),
+});
+/** Prices as some reports make them; every other state has its own test. */
+const prices = fc.array(report, { maxLength: 4 }).map((reports): PriceState => {
+  const said = reports.map(({ publisher, ...each }) => heard(publisher, each));
+  return { ...NO_PRICES, feeds: mergeReports(feedPolicy(), new Map(), said, 0) };
+});
 const states: fc.Arbitrary<LaneState> = fc.record({
   blockNumber: fc.maxSafeNat(),
   timestamp: fc.maxSafeNat(),
@@ -26,6 +39,8 @@ const states: fc.Arbitrary<LaneState> = fc.record({
     }),
     { maxLength: 5 },
   ),
+  accepted: fc.bigInt(0n, 2n ** 72n - 1n),
+  prices,
 });
 
 /** Entries of some ranks, ascending. */
@@ -63,9 +78,12 @@ t.test("changed bytes are refused, or are another state's only form", async (t) 
   );
 });
 
+const NONE = new Uint8Array();
+const PRICES = [NONE, NONE, NONE, [], []];
+
 t.test("ranks are ascending, in range and once each", async (t) => {
   const state = (recent: RLPInput) =>
-    RLP.encode([1, 1, 1, new Uint8Array(32), 1, 1, new Uint8Array(32), recent]);
+    RLP.encode([1, 1, 1, new Uint8Array(32), 1, 1, new Uint8Array(32), recent, 1, PRICES]);
   const rankOf = (rank: number) => (rank === 0 ? new Uint8Array() : rank);
   const decode = (...ranks: number[]) => {
     const ready = ranks.map((rank) => [rankOf(rank), 1]);
@@ -83,7 +101,7 @@ t.test("ranks are ascending, in range and once each", async (t) => {
     [31, 32],
     [32, 31],
   ] as const) {
-    const fields = [1, 1, 1, new Uint8Array(order), 1, 1, new Uint8Array(policy), []];
+    const fields = [1, 1, 1, new Uint8Array(order), 1, 1, new Uint8Array(policy), [], 1, PRICES];
     t.notOk(decodeLaneState(RLP.encode(fields)).ok, "a hash that is too short");
   }
   for (const bad of [[[1]], [[[], [], []]], [[[[1, 2]], []]], [[[], [[1, new Uint8Array()]]]]])
@@ -103,5 +121,7 @@ t.test("genesis has no flashblocks behind it", async (t) => {
     leaderEpoch: 0,
     policyHash: ZERO_HASH,
     recent: [],
+    accepted: 0n,
+    prices: NO_PRICES,
   });
 });

@@ -10,6 +10,8 @@ import type { LaneTransaction } from "../../lanes/transaction.ts";
 import { verifyLanes } from "../../lanes/verify.ts";
 import { systemTransaction, type Wish, wishedTransaction } from "./fixtures/honest-builder.ts";
 import { blockSpecs, buildChain, CHAIN_START, POLICIES } from "./fixtures/honest-chain.ts";
+import { NO_LANE_PRICES } from "../../lanes/lane-data.ts";
+import { recoverSigner } from "../../node/primitives/signature.ts";
 
 const [FIRST, REORDERED] = POLICIES as [Policy, Policy, Policy];
 
@@ -42,10 +44,10 @@ function blockOf(state: LaneState, policy: Policy, entries: readonly Entry[]) {
   const txCount = entries.length + 1;
   const laneData = {
     policyHash: policy.hash,
-    flashblocks: [{ txCount, timestampMs: 1000 * timestamp, leaderEpoch: 1 }],
+    flashblocks: [{ txCount, timestampMs: 1000 * timestamp, leaderEpoch: 1, ...NO_LANE_PRICES }],
     numbers: entries.map(({ ready }) => ({ accepted: ready - 1n, ready })),
   };
-  return verifyLanes(block, laneData, policy, state);
+  return verifyLanes(block, laneData, policy, state, recoverSigner);
 }
 
 function stateAfter(state: LaneState, policy: Policy, entries: readonly Entry[]): LaneState {
@@ -98,7 +100,7 @@ t.test("honest chains verify, however often the policy changes", async (t) => {
       let state = genesisLaneState(CHAIN_START);
       const seen = new Set<bigint>();
       for (const { block, laneData, policy } of buildChain(specs)) {
-        const verdict = verifyLanes(block, laneData, policy, state);
+        const verdict = verifyLanes(block, laneData, policy, state, recoverSigner);
         if (!verdict.ok) throw new Error(JSON.stringify(verdict));
         if (state.blockNumber > 0 && state.policyHash !== policy.hash) {
           changes++;

@@ -9,6 +9,7 @@ import t from "tap";
 import { inclusionReceipts } from "../../lanes/inclusion.ts";
 import { admissionReceiptToJson, inclusionReceiptToJson } from "../../lanes/receipt-json.ts";
 import { policyJson } from "./fixtures/policy.ts";
+import { feedPolicyJson } from "./fixtures/reports.ts";
 import { scene } from "./fixtures/planted-violations.ts";
 import { admitted, executed, signedFlashblock, TRUST } from "./fixtures/promises.ts";
 
@@ -59,6 +60,7 @@ t.test("a bare realm judges as this one does", async (t) => {
     trust: JSON.stringify({ domain: TRUST.domain, term: TRUST.term, sequencer: TRUST.sequencer }),
     policy: JSON.stringify(policyJson()),
     block: scene(),
+    blockPolicy: JSON.stringify(feedPolicyJson()),
   });
   const run = (code: string): unknown =>
     JSON.parse(runInContext(`${script};JSON.stringify((() => {${code}})())`, realm) as string);
@@ -81,8 +83,9 @@ t.test("a bare realm judges as this one does", async (t) => {
   ]);
   t.same(recovered, [TRUST.sequencer, TRUST.sequencer]);
   const verdict = run(`
-    const { value } = lanes.parsePolicy(JSON.parse(policy));
-    const judge = (laneData) => lanes.verifyLanes(block.block, laneData, value, block.state);
+    const { value } = lanes.parsePolicy(JSON.parse(blockPolicy));
+    const judge = (laneData) =>
+      lanes.verifyLanes(block.block, laneData, value, block.state, recover);
     const { ok, value: result } = judge(block.laneData);
     const cheated = { ...block.laneData, numbers: [...block.laneData.numbers].reverse() };
     return [ok, result.orderHashes.length, judge(cheated).code];

@@ -18,6 +18,7 @@ import {
   POLICIES,
 } from "./fixtures/honest-chain.ts";
 import { breachesOfLast } from "./fixtures/order-oracle.ts";
+import { recoverSigner } from "../../node/primitives/signature.ts";
 
 /** Under any policy, which changes now and then. */
 const anyPolicy = fc.nat(POLICIES.length - 1);
@@ -51,7 +52,7 @@ const ORDER_CODES: readonly ViolationCode[] = [
 ];
 
 function verify(state: LaneState, { block, laneData, policy }: ChainBlock) {
-  return verifyLanes(block, laneData, policy, state);
+  return verifyLanes(block, laneData, policy, state, recoverSigner);
 }
 
 /** Throws where the two verdicts on the last block of `chain` differ. */

@@ -27,6 +27,7 @@ import {
   withNumbers,
   withTransaction,
 } from "./fixtures/planted-violations.ts";
+import { recoverSigner } from "../../node/primitives/signature.ts";
 
 const wish: fc.Arbitrary<Wish> = fc.record({
   call: fc.constantFrom(...CALL_NAMES),
@@ -54,7 +55,7 @@ t.test("an honest builder's blocks verify, and their state carries on", async (t
       for (const { wishes, newLeader, ...options } of specs) {
         if (newLeader) leaderEpoch++;
         const built = buildHonestly(policy, state, counters, { ...options, leaderEpoch }, wishes);
-        const verdict = verifyLanes(built.block, built.laneData, policy, state);
+        const verdict = verifyLanes(built.block, built.laneData, policy, state, recoverSigner);
         if (!verdict.ok) throw new Error(JSON.stringify(verdict));
         const { laneState, ranks, rules, orderHashes } = verdict.value;
         const expected = built.block.transactions.map((tx) => classify(tx, policy));
@@ -80,7 +81,7 @@ t.test("an honest builder's blocks verify, and their state carries on", async (t
 
 t.test("the scene itself is honest", async (t) => {
   const { block, laneData, state } = scene();
-  t.match(verifyLanes(block, laneData, policy, state), { ok: true });
+  t.match(verifyLanes(block, laneData, policy, state, recoverSigner), { ok: true });
 });
 
 for (const code of VIOLATION_CODES) {
@@ -88,7 +89,7 @@ for (const code of VIOLATION_CODES) {
     for (const [name, change, at = {}] of PLANTS[code]) {
       const { state, ...built } = scene();
       const { block, laneData } = change(built, state);
-      const verdict = verifyLanes(block, laneData, policy, state);
+      const verdict = verifyLanes(block, laneData, policy, state, recoverSigner);
       t.match(verdict, { ok: false, code, data: at }, name);
     }
   });
@@ -99,7 +100,7 @@ t.test("what the rules allow is not refused", async (t) => {
   const allowed: Record<string, Built> = {
     "a nonce that an authorization raised": withTransaction(built, 15, { nonce: 99n }),
     "tips in any order": swap(built, 5, 6, true),
-    "a block later than the next": withBlock(built, { timestamp: built.block.timestamp + 60 }),
+    "a block later than the next": withBlock(built, { timestamp: built.block.timestamp + 29 }),
     "ready numbers that fall from class to class": withNumbers(built, 4, numbersAfter(state)),
     "an empty flashblock": withLaneData(built, {
       flashblocks: [
@@ -116,13 +117,13 @@ t.test("what the rules allow is not refused", async (t) => {
     "a share taken to the last gas": withBlock(built, { gasLimit: 7_100_000n + 18_000_000n }),
   };
   for (const [name, { block, laneData }] of Object.entries(allowed)) {
-    t.match(verifyLanes(block, laneData, policy, state), { ok: true }, name);
+    t.match(verifyLanes(block, laneData, policy, state, recoverSigner), { ok: true }, name);
   }
 });
 
 t.test("order hashes chain from flashblock to flashblock and from the parent block", async (t) => {
   const { block, laneData, state } = scene();
-  const verdict = verifyLanes(block, laneData, policy, state);
+  const verdict = verifyLanes(block, laneData, policy, state, recoverSigner);
   if (!verdict.ok) throw new Error(verdict.code);
   const { ranks, rules, orderHashes } = verdict.value;
   let parentOrderHash = state.orderHash;
@@ -166,6 +167,11 @@ t.test("order hashes chain from flashblock to flashblock and from the parent blo
     lastForced: 0,
     leaderEpoch: 3,
     policyHash: policy.hash,
+    accepted: laneData.numbers.reduce(
+      (high, each) => (each.accepted > high ? each.accepted : high),
+      0n,
+    ),
+    prices: state.prices,
     recent: [
       ...state.recent,
       {
@@ -196,7 +202,7 @@ t.test("random damage never throws", async (t) => {
       damaged[at] = (damaged[at] ?? 0) ^ flip;
       const decoded = decodeLaneData(damaged);
       if (!decoded.ok) return;
-      const verdict = verifyLanes(block, decoded.value, policy, state);
+      const verdict = verifyLanes(block, decoded.value, policy, state, recoverSigner);
       if (verdict.ok) t.not(verdict.value.laneState.orderHash, state.orderHash);
       verified++;
     }),

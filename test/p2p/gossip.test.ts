@@ -9,6 +9,7 @@ import {
 } from "../../node/p2p/gossip.ts";
 import { decodeSignedBlock } from "../../node/primitives/block.ts";
 import { DOMAIN, makeBlock, OTHER_KEY, otherTransaction, SEQUENCER } from "./fixtures/blocks.ts";
+import { NO_LANE_PRICES } from "../../lanes/lane-data.ts";
 
 const T = 1_700_000_000;
 const NOW = T * 1000;
@@ -50,7 +51,7 @@ t.test("what the sequencer did not sign is rejected and not remembered", async (
   if (!decoded.ok) return;
   const laneData = {
     ...decoded.value.laneData,
-    flashblocks: [{ txCount: 1, timestampMs: 2, leaderEpoch: 3 }],
+    flashblocks: [{ txCount: 1, timestampMs: 2, leaderEpoch: 3, ...NO_LANE_PRICES }],
   };
   const cases = {
     "another key": makeBlock({ number: 1, timestamp: T, key: OTHER_KEY }),

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import t from "tap";
 import { bytesEqual, concatBytes, fromHex, ZERO_HASH } from "../../lanes/bytes.ts";
-import type { LaneData } from "../../lanes/lane-data.ts";
+import { type LaneData, NO_LANE_PRICES } from "../../lanes/lane-data.ts";
 import {
   BLOCK_BYTES_MAX,
   decodeSignedBlock,
@@ -25,7 +25,9 @@ const deposit = encodeDeposit({
 const raws = [deposit.raw, ...RAW_TRANSACTIONS.map(fromHex)];
 const laneData: LaneData = {
   policyHash: `0x${"31".repeat(32)}`,
-  flashblocks: [{ txCount: raws.length, timestampMs: 1_700_000_000_123, leaderEpoch: 2 }],
+  flashblocks: [
+    { txCount: raws.length, timestampMs: 1_700_000_000_123, leaderEpoch: 2, ...NO_LANE_PRICES },
+  ],
   numbers: RAW_TRANSACTIONS.map((_, index) => ({
     accepted: BigInt(index) + 2n ** 40n,
     ready: BigInt(index) + 2n ** 41n,

@@ -39,6 +39,7 @@ import { type RollupConfig, rollupConfigSchema } from "../../node/rollup-config.
 import type { StateReader } from "../../node/storage/state.ts";
 import { type ChainReader, NO_ADMISSIONS, type StoredBlock } from "../../node/storage/store.ts";
 import { logsOf, matches } from "../../rpc/logs.ts";
+import { NO_LANE_PRICES } from "../../lanes/lane-data.ts";
 
 export const CHAIN_ID = 901;
 const PRIVATE_KEY: Hex = `0x${"42".repeat(32)}`;
@@ -236,7 +237,12 @@ function makeEntry(
     laneData: {
       policyHash: policy.hash,
       flashblocks: [
-        { txCount: transactions.length, timestampMs: header.timestamp * 1000, leaderEpoch: 1 },
+        {
+          txCount: transactions.length,
+          timestampMs: header.timestamp * 1000,
+          leaderEpoch: 1,
+          ...NO_LANE_PRICES,
+        },
       ],
       numbers: Array.from({ length: users }, (_, i) => ({
         accepted: 2n ** 40n + BigInt(2 * i),

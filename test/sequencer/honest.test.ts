@@ -14,9 +14,10 @@ import type { Speculated } from "../../node/execution/speculation.ts";
 import { silentLogger } from "../../node/log.ts";
 import { PreemptionSignal } from "../../node/preemption-signal.ts";
 import type { L1Origin } from "../../node/primitives/l1-origin.ts";
-import { laneTransaction, type Transaction } from "../../node/primitives/transaction.ts";
+import { type DepositTransaction, laneTransaction } from "../../node/primitives/transaction.ts";
 import { createArrivals } from "../../node/sequencer/arrivals.ts";
-import { buildBlock, type BuilderDeps, type BuiltBlock } from "../../node/sequencer/builder.ts";
+import { buildBlock, type BuilderDeps } from "../../node/sequencer/builder.ts";
+import { type BuiltBlock, tipOf } from "../../node/sequencer/built-block.ts";
 import { createPool } from "../../node/txpool/pool.ts";
 import type { Pool } from "../../node/txpool/pool-api.ts";
 import type { PooledTransaction } from "../../node/txpool/sender-queue.ts";
@@ -25,6 +26,7 @@ import { createRandom } from "../storage/fixtures/chain.ts";
 import { account, GWEI, PUBLISHER, transaction } from "../txpool/fixtures/pool.ts";
 import { createModelEngine, type ModelEngine } from "./fixtures/model-engine.ts";
 import { virtualClock, type VirtualClock } from "./fixtures/rig.ts";
+import { recoverSigner } from "../../node/primitives/signature.ts";
 
 const CHAIN_ID = 901;
 const START_S = 1_700_000_000;
@@ -48,7 +50,7 @@ type Random = (below: number) => number;
 /** What happened in all of the workloads: that the hard cases were met at all. */
 const met = {
   ...{ fast: 0, normal: 0, aside: 0, passedOver: 0, restarts: 0, replayed: 0, dropped: 0 },
-  shared: 0,
+  ...{ shared: 0, epochs: 0 },
 };
 
 class Workload {
@@ -92,6 +94,8 @@ class Workload {
       timestampMs: START_S * 1000,
       orderHash: state.orderHash,
       lastForced: 0,
+      accepted: 0n,
+      prices: state.prices,
       origin: { number: ORIGIN.number, hash: ORIGIN.hash, sequenceNumber: 0 },
       isCommitted: true,
     };
@@ -101,13 +105,7 @@ class Workload {
       this.#engine.nextBaseFee = BigInt(this.#random(4)) * GWEI;
       const built = await this.#build(tip);
       state = this.#judge(built, state);
-      tip = {
-        ...tip,
-        number,
-        timestamp: built.plan.timestamp,
-        timestampMs: state.timestampMs,
-        orderHash: state.orderHash,
-      };
+      tip = { ...tipOf(built, tip), isCommitted: true };
       this.#pool.blockSealed();
       this.#pool.blockCommitted();
     }
@@ -115,7 +113,8 @@ class Workload {
 
   /** One block; now and then the node dies in the middle of it and goes on. */
   async #build(tip: ChainTip): Promise<BuiltBlock> {
-    const timestamp = tip.timestamp + 1 + this.#random(2);
+    const outage = this.#random(4) === 0 ? 30 : 0;
+    const timestamp = tip.timestamp + 1 + this.#random(2) + outage;
     const sealAtMs = this.#clock.nowMs() + 10 + this.#random(200);
     const plan = { timestamp, origin: ORIGIN, depositOnly: false, sealAtMs, isComplete: false };
     const stopAfter = this.#random(5) === 0 ? 1 + this.#random(30) : Infinity;
@@ -125,10 +124,10 @@ class Workload {
     const kept = built.flashblocks.slice(0, 1 + this.#random(built.flashblocks.length));
     const executed = kept.flatMap(({ transactions }) => transactions.map(({ hash }) => hash));
     this.#restart(new Set(executed));
-    const promised = kept.map(({ executed, transactions }) => {
+    const promised = kept.map(({ executed, prices, transactions }) => {
       met.replayed += 1;
       const byHash = new Map(transactions.map((each) => [each.hash, each]));
-      return { executed, transaction: (hash: Hex) => byHash.get(hash) };
+      return { executed, prices, transaction: (hash: Hex) => byHash.get(hash) };
     });
     const later = { ...plan, sealAtMs: this.#clock.nowMs() + this.#random(100) };
     return buildBlock(later, tip, this.#deps(Infinity), promised);
@@ -165,11 +164,16 @@ class Workload {
       built.laneData,
       this.#policy,
       state,
+      recoverSigner,
     );
     if (!verdict.ok) throw new Error(JSON.stringify(verdict));
     const { laneState, orderHashes, ranks } = verdict.value;
     const promised = built.flashblocks.map(({ orderHash }) => orderHash);
     if (promised.join() !== orderHashes.join()) throw new Error("another order was promised");
+    const { accepted, prices } = built.priced;
+    if (accepted !== laneState.accepted || prices.cut !== laneState.prices.cut)
+      throw new Error("the next block would stand on other prices");
+    met.epochs += prices.epoch - state.prices.epoch;
     for (const rank of ranks) if (rank > 0) met[rank === 255 ? "normal" : "fast"] += 1;
     for (const { executed, hasFast } of built.flashblocks)
       if (hasFast && executed.header.txCount > ranks.filter((rank) => rank < 255).length)
@@ -232,6 +236,7 @@ class Workload {
       log: silentLogger,
       leaderEpoch: this.#leaderEpoch,
       flashblockMs: 5,
+      nextNumber: () => this.#nextNumber(),
     };
   }
 
@@ -266,7 +271,7 @@ class Workload {
       gasLimit: 1_000_000n,
       value: 0n,
       data: new Uint8Array(4),
-    } as unknown as Transaction;
+    } as unknown as DepositTransaction;
     const chain: Partial<Chain> = {
       attributes: () => ({
         transaction: attributes,

@@ -355,6 +355,7 @@ t.test("what arrives does not cut a deposit-only block short", async (t) => {
       },
     },
     openPool: () => undefined,
+    nextNumber: () => admission.nextNumber(),
     promise: () => Promise.resolve(new Uint8Array(65)),
     speculation: { has: () => false, offer: () => undefined, take: () => null },
     yieldTurn: () => Promise.resolve(),

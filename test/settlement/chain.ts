@@ -9,6 +9,7 @@ import { rollupConfigSchema, type RollupConfig } from "../../node/rollup-config.
 import type { DerivedBlock } from "../../node/settlement/settlement.ts";
 import type { Heads, StoredBlock } from "../../node/storage/store.ts";
 import { L1_CHAIN_ID, L2_CHAIN_ID, settlementConfig } from "./anvil.ts";
+import { NO_LANE_PRICES } from "../../lanes/lane-data.ts";
 
 const hashOf = (text: string): Hex => keccakHex(new TextEncoder().encode(text));
 export const POLICY_HASH: Hex = `0x${"bb".repeat(32)}`;
@@ -122,7 +123,12 @@ function makeBlock(
     laneData: {
       policyHash: POLICY_HASH,
       flashblocks: [
-        { txCount: 1 + users.length, timestampMs: 1000 * timestamp - 1, leaderEpoch: 1 },
+        {
+          txCount: 1 + users.length,
+          timestampMs: 1000 * timestamp - 1,
+          leaderEpoch: 1,
+          ...NO_LANE_PRICES,
+        },
       ],
       numbers: users.map((_, i) => ({
         accepted: BigInt(1000 * number + 2 * i),

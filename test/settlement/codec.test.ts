@@ -15,6 +15,7 @@ import {
   type PayloadBlock,
 } from "../../node/settlement/codec.ts";
 import { createCompressService } from "../../node/workers/compress.ts";
+import { NO_LANE_PRICES } from "../../lanes/lane-data.ts";
 
 const service = createCompressService();
 const compress = (bytes: Uint8Array) => service.compress(bytes);
@@ -30,10 +31,13 @@ const policyHash: fc.Arbitrary<Hex> = fc.oneof(
 const raw = fc.uint8Array({ minLength: 1, maxLength: 300 }).filter((bytes) => bytes[0] !== 0x7e);
 const admission = fc.bigInt({ min: 0n, max: 2n ** 72n - 1n });
 const safeInteger = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
+const report = fc.record({ source: fc.nat(255), bytes: fc.uint8Array({ maxLength: 9 }) });
 const flashblock = fc.record({
   txCount: safeInteger,
   timestampMs: safeInteger,
   leaderEpoch: safeInteger,
+  conflicts: fc.array(fc.tuple(report, report), { maxLength: 2 }),
+  epoch: fc.option(fc.record({ cut: admission, reports: fc.array(report, { maxLength: 3 }) })),
 });
 const draft = fc.record({
   step: fc.nat(10_000),
@@ -64,7 +68,12 @@ const sample = (transactions: readonly Uint8Array[] = []): PayloadBlock => ({
   laneData: {
     policyHash: `0x${"11".repeat(32)}`,
     flashblocks: [
-      { txCount: 1 + transactions.length, timestampMs: 1_699_999_999_500, leaderEpoch: 1 },
+      {
+        txCount: 1 + transactions.length,
+        timestampMs: 1_699_999_999_500,
+        leaderEpoch: 1,
+        ...NO_LANE_PRICES,
+      },
     ],
     numbers: transactions.map((_, i) => ({ accepted: BigInt(2 * i), ready: BigInt(2 * i + 1) })),
   },

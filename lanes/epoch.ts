@@ -1,0 +1,289 @@
+/**
+ * Epochs: what the newest reports make of the feeds, pure. Builder, follower and deriver call this
+ * one function on the same state and get the same values. PROTOCOL 5.
+ *
+ * Owns merging reports, the value of a feed, when it is due, jumps and groups. Does not own whose
+ * reports they are (`report-rules.ts`), nor which of them an epoch lists (`epoch-selection.ts`).
+ */
+import type { Hex } from "./bytes.ts";
+import type { Policy } from "./policy.ts";
+import { BPS } from "./policy-document.ts";
+import type { PolicyFeed } from "./policy-feeds.ts";
+import {
+  type AppliedValue,
+  type FeedState,
+  HISTORY_MAX,
+  isNewer,
+  type Jump,
+  NO_FEED,
+  type PastValue,
+  type PriceState,
+  type PublisherEntry,
+} from "./price-state.ts";
+import type { VerifiedReport } from "./report-rules.ts";
+
+/** How far a publisher's clock may be ahead: milliseconds. */
+export const AHEAD_MAX_MS = 250;
+
+/** What an epoch writes of one feed. */
+export interface FeedUpdate extends Omit<AppliedValue, "appliedMs"> {
+  readonly feedId: Hex;
+}
+
+export interface ComputedEpoch {
+  /** In the policy's order; none where nothing is due. */
+  readonly updates: readonly FeedUpdate[];
+  /** With the values applied; `epoch` and `cut` are the caller's. */
+  readonly feeds: ReadonlyMap<Hex, FeedState>;
+}
+
+/** What fresh entries say of a feed. */
+interface Candidate {
+  /** Publishers that are heard. */
+  readonly count: number;
+  readonly value: bigint;
+  readonly confidence: bigint;
+  readonly timeMs: number;
+  readonly session: number;
+}
+
+/** Whether an entry counts at a time. */
+export function isFresh({ maxAgeMs }: PolicyFeed, publishTimeMs: number, timeMs: number): boolean {
+  return timeMs - maxAgeMs <= publishTimeMs && publishTimeMs <= timeMs + AHEAD_MAX_MS;
+}
+
+/**
+ * The feeds with these reports taken in, and for each report of which feeds it is now the newest.
+ * What is not fresh, or out of the feed's range, is left out.
+ */
+export function mergeReports(
+  policy: Policy,
+  before: ReadonlyMap<Hex, FeedState>,
+  reports: readonly VerifiedReport[],
+  timeMs: number,
+): ReadonlyMap<Hex, FeedState> {
+  const feeds = new Map(before);
+  for (const report of reports)
+    for (const entry of improvements(policy, feeds, report, timeMs)) {
+      const feed = feeds.get(entry.feedId) ?? NO_FEED;
+      feeds.set(entry.feedId, { ...feed, entries: withEntry(feed.entries, entry.entry) });
+    }
+  return feeds;
+}
+
+/** The entries that a report would take the place of, or add. */
+export function improvements(
+  policy: Policy,
+  feeds: ReadonlyMap<Hex, FeedState>,
+  report: VerifiedReport,
+  timeMs: number,
+): { readonly feedId: Hex; readonly entry: PublisherEntry }[] {
+  const { publisher, key, hash: reportHash } = report;
+  const { sequence, publishTimeMs, observations } = report.report;
+  return observations.flatMap(({ feedId, value, confidence, session }) => {
+    const feed = policy.feedsById.get(feedId);
+    if (feed === undefined || value < feed.min || value > feed.max) return [];
+    if (!isFresh(feed, publishTimeMs, timeMs)) return [];
+    const own = { publisher, key, publishTimeMs, sequence, reportHash };
+    const entry = { ...own, value, confidence, session };
+    const known = feeds.get(feedId)?.entries.find((each) => each.publisher === publisher);
+    return known === undefined || isNewer(entry, known) ? [{ feedId, entry }] : [];
+  });
+}
+
+function withEntry(entries: readonly PublisherEntry[], entry: PublisherEntry): PublisherEntry[] {
+  const others = entries.filter(({ publisher }) => publisher !== entry.publisher);
+  return [...others, entry].sort((a, b) => a.publisher - b.publisher);
+}
+
+/** What is due at a time, and the feeds after it. */
+export function computeEpoch(
+  policy: Policy,
+  { feeds: before, suspended }: Pick<PriceState, "feeds" | "suspended">,
+  timeMs: number,
+): ComputedEpoch {
+  const feeds = new Map(before);
+  const updates: FeedUpdate[] = [];
+  const withGroups = new Set<number>();
+  for (const feed of policy.document.feeds) {
+    if (feed.group !== 0 && withGroups.has(feed.group)) continue;
+    withGroups.add(feed.group);
+    const members =
+      feed.group === 0 ? [feed] : policy.document.feeds.filter(({ group }) => group === feed.group);
+    for (const [member, state] of settleTogether(policy, members, { feeds, suspended }, timeMs)) {
+      feeds.set(member.feedId, state);
+      if (state.applied !== null) updates.push(updateOf(member.feedId, state.applied));
+    }
+  }
+  return { updates: inPolicyOrder(policy, updates), feeds };
+}
+
+function updateOf(feedId: Hex, applied: AppliedValue): FeedUpdate {
+  const { value, confidence, timeMs, session, status } = applied;
+  return { feedId, value, confidence, timeMs, session, status };
+}
+
+function inPolicyOrder(policy: Policy, updates: readonly FeedUpdate[]): FeedUpdate[] {
+  const byFeed = new Map(updates.map((update) => [update.feedId, update]));
+  return policy.document.feeds.flatMap(({ feedId }) => byFeed.get(feedId) ?? []);
+}
+
+/** A feed with what it may become. */
+interface Due {
+  readonly feed: PolicyFeed;
+  readonly state: FeedState;
+  readonly candidate: Candidate;
+  readonly jump: Jump | null;
+  /** Whether the value applies now; else the one before stays. */
+  readonly isConfirmed: boolean;
+}
+
+/** Feeds of one group, or one feed of none: all of them change, or none does. */
+function settleTogether(
+  policy: Policy,
+  members: readonly PolicyFeed[],
+  state: Pick<PriceState, "feeds" | "suspended">,
+  timeMs: number,
+): (readonly [PolicyFeed, FeedState])[] {
+  const dues: Due[] = [];
+  let isDue = false;
+  for (const feed of members) {
+    const own = state.feeds.get(feed.feedId) ?? NO_FEED;
+    const candidate = candidateOf(policy, feed, own.entries, state.suspended, timeMs);
+    if (candidate === null) return [];
+    const { applied } = own;
+    if (applied === null ? candidate.count < feed.jumpQuorum : isTooSoon(feed, applied, timeMs))
+      return [];
+    isDue ||= applied === null || hasMoved(feed, applied, candidate, timeMs);
+    dues.push({ feed, state: own, candidate, ...judgeJump(feed, own, candidate, timeMs) });
+  }
+  if (!isDue) return [];
+  const isConfirmed = dues.every((due) => due.isConfirmed);
+  // A first value has nothing before it that could stay.
+  if (!isConfirmed && dues.some(({ state: { applied } }) => applied === null)) return [];
+  return dues.map((due) => [due.feed, isConfirmed ? apply(due, timeMs) : hold(due, timeMs)]);
+}
+
+function candidateOf(
+  policy: Policy,
+  feed: PolicyFeed,
+  entries: readonly PublisherEntry[],
+  suspended: readonly Hex[],
+  timeMs: number,
+): Candidate | null {
+  const fresh = entries.filter(
+    ({ publisher, key, publishTimeMs, value }) =>
+      isFresh(feed, publishTimeMs, timeMs) &&
+      value >= feed.min &&
+      value <= feed.max &&
+      feed.publishers.includes(publisher) &&
+      policy.publisherOfKey.get(key) === publisher &&
+      !suspended.includes(key),
+  );
+  const count = fresh.length;
+  if (count < feed.quorum) return null;
+  const middle = Math.floor((count - 1) / 2);
+  const values = sorted(fresh.map(({ value }) => value));
+  const low = at(values, Math.floor((count - 1) / 4));
+  const spread = (at(values, Math.floor((3 * (count - 1)) / 4)) - low) / 2n;
+  const confidence = at(sorted(fresh.map((entry) => entry.confidence)), middle);
+  return {
+    count,
+    value: at(values, middle),
+    confidence: confidence > spread ? confidence : spread,
+    timeMs: at(
+      fresh.map(({ publishTimeMs }) => publishTimeMs).sort((a, b) => a - b),
+      middle,
+    ),
+    session: mostFrequent(fresh.map(({ session }) => session)),
+  };
+}
+
+function sorted(values: readonly bigint[]): bigint[] {
+  return [...values].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+}
+
+function at<T>(values: readonly T[], index: number): T {
+  const value = values[index];
+  if (value === undefined) throw new RangeError("no such element");
+  return value;
+}
+
+/** Of equally frequent ones the highest. */
+function mostFrequent(values: readonly number[]): number {
+  const counts = new Map<number, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  const [first] = [...counts].sort(([a, times], [b, others]) => others - times || b - a);
+  return first?.[0] ?? 0;
+}
+
+function isTooSoon(feed: PolicyFeed, { appliedMs }: AppliedValue, timeMs: number): boolean {
+  return timeMs - appliedMs < feed.minEpochMs;
+}
+
+function hasMoved(
+  feed: PolicyFeed,
+  applied: AppliedValue,
+  candidate: Candidate,
+  timeMs: number,
+): boolean {
+  if (timeMs - applied.appliedMs >= feed.heartbeatMs) return true;
+  if (candidate.session !== applied.session) return true;
+  const moved = distance(candidate.value, applied.value);
+  return moved > 0n && moved * BigInt(BPS) >= BigInt(feed.deviationBps) * scaleOf(feed, applied);
+}
+
+function judgeJump(
+  feed: PolicyFeed,
+  { history, jump: before }: FeedState,
+  { value, count }: Candidate,
+  timeMs: number,
+): Pick<Due, "jump" | "isConfirmed"> {
+  const reference = referenceOf(history, timeMs - feed.jumpWindowMs);
+  if (reference === undefined) return { jump: null, isConfirmed: true };
+  const moved = distance(value, reference.value) * BigInt(BPS);
+  if (moved <= BigInt(feed.maxJumpBps) * scaleOf(feed, reference))
+    return { jump: null, isConfirmed: true };
+  const isUp = value > reference.value;
+  const jump = before?.isUp === isUp ? before : { sinceMs: timeMs, isUp };
+  const isHeld = timeMs - jump.sinceMs >= feed.jumpHoldMs;
+  return { jump, isConfirmed: count >= feed.jumpQuorum || isHeld };
+}
+
+/** The last value applied at or before a time; where none is kept, the oldest. */
+function referenceOf(history: readonly PastValue[], timeMs: number): PastValue | undefined {
+  return history.findLast(({ appliedMs }) => appliedMs <= timeMs) ?? history[0];
+}
+
+/** What basis points of a value are of: a value near zero is measured by the feed's floor. */
+function scaleOf({ deviationFloor }: PolicyFeed, { value }: { readonly value: bigint }): bigint {
+  const size = value < 0n ? -value : value;
+  return size > deviationFloor ? size : deviationFloor;
+}
+
+function distance(a: bigint, b: bigint): bigint {
+  return a > b ? a - b : b - a;
+}
+
+function apply({ feed, state, candidate, jump }: Due, appliedMs: number): FeedState {
+  const { value, confidence, timeMs, session } = candidate;
+  const from = appliedMs - feed.jumpWindowMs;
+  const history = [...state.history, { value, appliedMs }];
+  // One before the window is what the next jump is measured from.
+  const first = history.findLastIndex((past) => past.appliedMs <= from);
+  return {
+    ...state,
+    applied: { value, confidence, timeMs, session, status: 0, appliedMs },
+    history: history.slice(Math.max(first, 0)).slice(-HISTORY_MAX),
+    jump,
+  };
+}
+
+function hold({ state, jump }: Due, appliedMs: number): FeedState {
+  const { applied } = state;
+  return {
+    ...state,
+    applied: applied === null ? null : { ...applied, status: 1, appliedMs },
+    jump,
+  };
+}

@@ -1,0 +1,67 @@
+/** Which epoch a flashblock begins with, and under which number it is applied. */
+import t from "tap";
+import { NO_LANE_PRICES } from "../../lanes/lane-data.ts";
+import { genesisLaneState } from "../../lanes/lane-state.ts";
+import type { ChainTip } from "../../node/chain/chain.ts";
+import { Pricing } from "../../node/sequencer/pricing.ts";
+import { listed } from "../lanes/fixtures/planted-epochs.ts";
+import { feedPolicy, reportBytes } from "../lanes/fixtures/reports.ts";
+
+const START_S = 1_700_000_000;
+const policy = feedPolicy();
+
+function pricingAfter(seconds: number): Pricing {
+  const { orderHash, prices, accepted } = genesisLaneState(START_S);
+  const tip: ChainTip = {
+    ...{ number: 7, timestamp: START_S, timestampMs: 1000 * START_S, orderHash, lastForced: 0 },
+    ...{ origin: { number: 1, hash: orderHash, sequenceNumber: 0 }, accepted, prices },
+    isCommitted: true,
+  };
+  let number = 40n;
+  return new Pricing(START_S + seconds, tip, { policy, nextNumber: () => ++number });
+}
+
+/** Five reports of one price. */
+function pricesAt(timeMs: number) {
+  const bytes = [1, 2, 3, 4, 5].map((by) => reportBytes(policy, by, { publishTimeMs: timeMs }));
+  return { conflicts: [], epoch: { cut: 50n, reports: listed(bytes) } };
+}
+
+t.test("only the first flashblock after more than 30 seconds has an epoch", async (t) => {
+  const timeMs = 1000 * (START_S + 31);
+  t.same(pricingAfter(30).begin(timeMs), { prices: NO_LANE_PRICES, transaction: null });
+  const late = pricingAfter(31);
+  const { prices, transaction } = late.begin(timeMs);
+  t.same(prices, { conflicts: [], epoch: { cut: 41n, reports: [] } });
+  t.ok(transaction);
+  t.match(late.tip, { accepted: 0n, prices: { epoch: 1, cut: 41n } });
+  t.same(late.begin(timeMs), { prices: NO_LANE_PRICES, transaction: null });
+});
+
+t.test("what is executed again has the epoch that it had, or none of it holds", async (t) => {
+  const timeMs = 1000 * (START_S + 31);
+  const promised = pricingAfter(31).begin(timeMs);
+  t.same(pricingAfter(31).again(promised.prices, timeMs), promised);
+  const code = { code: "VERIFICATION_FAILED" };
+  t.throws(() => pricingAfter(31).again(NO_LANE_PRICES, timeMs), code);
+  t.throws(() => pricingAfter(30).again(promised.prices, timeMs), code, "there was no outage");
+  const later = pricingAfter(1);
+  later.begin(1000 * START_S + 1);
+  later.placed(51n);
+  t.throws(() => later.again(pricesAt(1000 * START_S + 9), 1000 * START_S + 9), code, "the cut");
+});
+
+t.test("a flashblock that nothing went into does not count", async (t) => {
+  const timeMs = 1000 * START_S + 500;
+  const applied = (isTakenBack: boolean) => {
+    const pricing = pricingAfter(1);
+    pricing.begin(timeMs);
+    if (isTakenBack) {
+      pricing.begin(timeMs);
+      pricing.takeBack();
+    }
+    return pricing.again(pricesAt(timeMs), timeMs).transaction;
+  };
+  t.ok(applied(false));
+  t.same(applied(true), applied(false));
+});
