@@ -15,9 +15,9 @@ const LOOK_MS = 10;
 /** Filled above the target: a chain may include faster than transactions come in over RPC. */
 const AHEAD = 2.6;
 /** Then the pool is what it is: the least that was queued is reported. */
-const FILL_TIMEOUT_MS = 20_000;
+const FILL_TIMEOUT_MS = 45_000;
 /** Loops that pay more, and how many lots of them may wait: while they run, the pool fills. */
-const PLUG_SIZE = 2;
+const PLUG_SIZE = 100;
 const PLUGS_MAX = 2;
 const REFUSALS_KEPT_MAX = 16;
 

@@ -7,7 +7,7 @@
  */
 import { bigintToBytes, type Hex, toHex } from "../../lanes/bytes.ts";
 import { GWEI, makeSender, plainAddress, type Sender, signNext } from "./accounts.ts";
-import { HEAVY_GAS, loopEntries, LOOPS, SINK } from "./loops.ts";
+import { HEAVY_GAS, type Loop, loopEntries, LOOPS, SINK } from "./loops.ts";
 import { contractEntries, feedId, ORACLE, SENDER_BALANCE } from "./population.ts";
 import type { AllocEntry } from "./state.ts";
 import { createSupply, loopCall, oracleReport } from "./workloads.ts";
@@ -29,6 +29,8 @@ const TRANSFER_GAS = 21_000n;
 const PROBE_TIP = 2n * GWEI;
 /** Before everything in the normal lane. */
 const PLUG_TIP = 10n * GWEI;
+/** What is executed in its place whoever waits: a longer one would go aside, and hold nobody up. */
+const PLUG_GAS = 300_000n;
 /** Jumps, hashes, and writes of slots that stay or do not. */
 const HEAVY_LOOPS = LOOPS.filter(({ name }) =>
   ["jump", "keccak256", "sstore-new", "sstore-dirty"].includes(name),
@@ -65,13 +67,16 @@ function callOf(role: Role, number: number): Parameters<typeof signNext>[1] {
     case "transfers":
       return { to, value: 1n, gasLimit: TRANSFER_GAS };
     case "plug":
-    case "heavy": {
-      const loop = HEAVY_LOOPS[number % HEAVY_LOOPS.length];
-      if (loop === undefined) throw new Error("no such loop");
-      const call = loopCall(loop, number, HEAVY_GAS);
-      return role === "plug" ? { ...call, tipPerGas: PLUG_TIP } : call;
-    }
+      return { ...loopCall(loopAt(0), number, PLUG_GAS), tipPerGas: PLUG_TIP };
+    case "heavy":
+      return loopCall(loopAt(number % HEAVY_LOOPS.length), number, HEAVY_GAS);
   }
+}
+
+function loopAt(index: number): Loop {
+  const loop = HEAVY_LOOPS[index];
+  if (loop === undefined) throw new Error("no such loop");
+  return loop;
 }
 
 /** Accounts with a balance, and the contracts. */
