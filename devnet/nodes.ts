@@ -39,13 +39,18 @@ export interface DevnetNode {
 }
 
 /** Starts the sequencer on its data folder, new or old. */
-export function startSequencer(context: NodeContext, ports: NodePorts): Promise<DevnetNode> {
+export function startSequencer(
+  context: NodeContext,
+  ports: NodePorts,
+  more: { readonly txpool?: { readonly globalMax: number } } = {},
+): Promise<DevnetNode> {
   const settings = {
     ...commonSettings(context, "sequencer", ports.rpc),
     role: "sequencer",
     p2p: { listen: [listenAddress(ports.p2p)], peers: [] },
     sequencer: { flashblockMs: FLASHBLOCK_MS },
     batcher: { intervalMs: BATCH_INTERVAL_MS },
+    ...more,
   };
   const env = {
     PRICELANE_SEQUENCER_KEY: context.accounts.sequencer.privateKey,

@@ -13,11 +13,14 @@ const BATCH_SIZES = { transfers: 100, heavy: 50 } as const;
 const BATCHES_AT_ONCE = 4;
 const LOOK_MS = 10;
 /** Filled above the target: a chain may include faster than transactions come in over RPC. */
-const AHEAD = 2.6;
+const AHEAD = 4;
 /** Then the pool is what it is: the least that was queued is reported. */
-const FILL_TIMEOUT_MS = 45_000;
-/** Loops that pay more, and how many lots of them may wait: while they run, the pool fills. */
-const PLUG_SIZE = 100;
+const FILL_TIMEOUT_MS = 30_000;
+/**
+ * Two blocks' gas in transactions that pay more, and how many lots of them may wait: while they take
+ * the blocks, the pool fills.
+ */
+const PLUG_SIZE = 6;
 const PLUGS_MAX = 2;
 const REFUSALS_KEPT_MAX = 16;
 
@@ -30,7 +33,7 @@ export interface FloodJob {
   readonly target: number;
   /** Transactions to have signed before it begins. */
   readonly stock: number;
-  /** Holds the chain up with loops until the pool is full. */
+  /** Fills blocks with others until the pool is full. */
   readonly isPlugged: boolean;
 }
 
@@ -71,6 +74,8 @@ function startFlood(job: FloodJob): { filled: Promise<null>; stop(): Promise<Flo
   const refused: Record<string, number> = {};
   const wanted = job.isPlugged ? Math.ceil(job.target * AHEAD) : job.target;
   let isStopped = false;
+  /** As many wait as were wanted once; blocks that were promised to the plugs may still come. */
+  let isFull = false;
   let isFilled = false;
   let sent = 0;
   let signedLate = 0;
@@ -92,7 +97,7 @@ function startFlood(job: FloodJob): { filled: Promise<null>; stop(): Promise<Flo
       refused[name] = (refused[name] ?? 0) + 1;
     }
   };
-  /** The last loop of each batch of them that may still run. */
+  /** The last of each lot that may still wait. */
   const plugged: Hex[] = [];
   const isDone = async (hash: Hex): Promise<boolean> =>
     (await client.call("eth_getTransactionReceipt", [hash])) !== null;
@@ -101,9 +106,9 @@ function startFlood(job: FloodJob): { filled: Promise<null>; stop(): Promise<Flo
     const [oldest] = plugged;
     if (oldest !== undefined && (await isDone(oldest))) plugged.shift();
     if (job.isPlugged && wantsMore && plugged.length < PLUGS_MAX) {
-      const loops = Array.from({ length: PLUG_SIZE }, () => plugs());
-      await client.submit(loops.map(({ raw }) => raw));
-      plugged.push(...loops.slice(-1).map(({ hash }) => hash));
+      const lot = Array.from({ length: PLUG_SIZE }, () => plugs());
+      await client.submit(lot.map(({ raw }) => raw));
+      plugged.push(...lot.slice(-1).map(({ hash }) => hash));
     }
     return plugged.length === 0;
   };
@@ -127,7 +132,8 @@ function startFlood(job: FloodJob): { filled: Promise<null>; stop(): Promise<Flo
       }
       if (!isFilled) {
         const isLate = performance.now() > untilMs;
-        isFilled = (await unplugged(size < wanted && !isLate)) && (size >= wanted || isLate);
+        isFull ||= size >= wanted || isLate;
+        isFilled = await unplugged(!isFull);
       }
       if (isFilled) queuedMin = Math.min(queuedMin, size);
       const batch = BATCH_SIZES[job.kind];

@@ -1,7 +1,8 @@
 /**
  * What the benchmark of the lanes runs on: anvil as L1, the settlement contract, one sequencer
  * through the command an operator uses, in a folder of its own; and anvil as a peer. The sequencer
- * has its defaults: verifier on, every flashblock re-executed, a batch every six seconds.
+ * has its defaults but for a larger txpool: verifier on, every flashblock re-executed, a batch every
+ * six seconds.
  */
 import { mkdirSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -28,6 +29,8 @@ import { CHAIN_ID } from "./accounts.ts";
 import { BLOCK_GAS_LIMIT, POLICY, policyDocument } from "./rollup.ts";
 
 const START_TIMEOUT_MS = 30_000;
+/** Room for a flood that lasts as long as a measurement: what has none leaves gaps in nonces. */
+const POOL_MAX = 32_768;
 
 export interface Network extends Pick<LoadJob, "target" | "trust"> {
   stop(): Promise<void>;
@@ -61,7 +64,7 @@ async function start(folder: Folder, processes: Processes): Promise<Omit<Network
   const topology = await makeTopology(l1, folder, accounts);
   await ensureSettlement(l1, topology, { folder, accounts, signal });
   const context = { folder, accounts, l1Url, processes };
-  const node = await startSequencer(context, ports.sequencer);
+  const node = await startSequencer(context, ports.sequencer, { txpool: { globalMax: POOL_MAX } });
   const { settlement, sequencer, policy } = topology.rollup;
   return {
     target: { kind: "pricelane", httpUrl: node.rpcUrl, wsUrl: node.wsUrl },
