@@ -6,7 +6,7 @@
  */
 import { u64, u72, word } from "./abi.ts";
 import type { Hex } from "./bytes.ts";
-import { NORMAL_RANK } from "./classify.ts";
+import { NORMAL_RANK, SYSTEM_RANK } from "./classify.ts";
 import { classOfRank } from "./policy.ts";
 import { broken, type ReceiptTrust, type ReceiptVerdict } from "./receipt-trust.ts";
 import { type AdmissionGroup, admissionGroupDigest } from "./signed.ts";
@@ -22,10 +22,10 @@ export interface AdmissionLeaf {
   readonly hash: Hex;
   readonly accepted: bigint;
   readonly lane: "fast" | "normal";
-  /** The class: 1 to 254 in the fast lane, 255 normal. */
+  /** The class: 1 to 254 in the fast lane, 255 normal; 0 is a report, which an epoch applies. */
   readonly rank: number;
   readonly policyHash: Hex;
-  /** The last block in which it may stand; 0 for the normal lane. */
+  /** The last block in which it may stand, or a report be used; 0 for the normal lane. */
   readonly deadlineBlock: number;
 }
 
@@ -62,7 +62,8 @@ export function checkAdmissionReceipt(
 ): ReceiptVerdict {
   if (group.term !== trust.term) return broken("term");
   if (leaf.policyHash !== trust.policy.hash) return broken("policyHash");
-  const isFast = classOfRank(trust.policy, leaf.rank) !== undefined;
+  const isReport = leaf.rank === SYSTEM_RANK;
+  const isFast = isReport || classOfRank(trust.policy, leaf.rank) !== undefined;
   if (!isFast && leaf.rank !== NORMAL_RANK) return broken("rank");
   if ((leaf.lane === "fast") !== isFast) return broken("lane");
   if (leaf.deadlineBlock > 0 !== isFast) return broken("deadlineBlock");

@@ -48,6 +48,8 @@ export class BlockPrices {
   /** Since when there was an outage before the block, Unix milliseconds; `null` for none. */
   readonly #downSinceMs: number | null;
   #state: PriceState;
+  /** Before the flashblock begun last. */
+  #before: PriceState;
   #accepted: bigint;
   #next = 0;
 
@@ -55,6 +57,7 @@ export class BlockPrices {
     this.#frame = frame;
     this.#downSinceMs = outageBefore(parent, frame.timestamp);
     this.#state = parent.prices;
+    this.#before = parent.prices;
     this.#accepted = parent.accepted;
   }
 
@@ -78,12 +81,10 @@ export class BlockPrices {
     if (accepted > this.#accepted) this.#accepted = accepted;
   }
 
-  /**
-   * The flashblock begun last is none after all: nothing went into it. It had no epoch and no
-   * conflicts.
-   */
+  /** The flashblock begun last is none after all: nothing went into it, so it had no epoch. */
   takeBack(): void {
     this.#next--;
+    this.#state = this.#before;
   }
 
   /** Begins the next flashblock. After a violation nothing more may be asked. */
@@ -103,6 +104,7 @@ export class BlockPrices {
     if (!priced.ok) return priced;
     const suspended = suspend(this.#frame, index, flashblock, priced.value.prices);
     if (!suspended.ok) return suspended;
+    this.#before = this.#state;
     this.#state = suspended.value;
     return priced;
   }

@@ -45,16 +45,20 @@ export interface EpochWrite {
   readonly updates: readonly FeedUpdate[];
 }
 
+/** Gas limit of an epoch that writes so many feeds. */
+export function epochGas(feeds: number): bigint {
+  return GAS + GAS_A_FEED * BigInt(feeds);
+}
+
 export function epochTransaction(write: EpochWrite): EpochTransaction {
   const { blockNumber, flashblock, updates } = write;
-  const gasLimit = GAS + GAS_A_FEED * BigInt(updates.length);
   const body = encodeRlp([
     sourceHash(blockNumber, flashblock),
     fromHex(EPOCH_SENDER),
     fromHex(PRICE_FEEDS),
     new Uint8Array(0),
     new Uint8Array(0),
-    bigintToMinimalBytes(gasLimit),
+    bigintToMinimalBytes(epochGas(updates.length)),
     new Uint8Array(0),
     calldata(write),
   ]);

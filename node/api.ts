@@ -6,6 +6,7 @@
 import type { AdmissionLeaf } from "../lanes/admission.ts";
 import type { Hex } from "../lanes/bytes.ts";
 import type { BlockEvidence } from "../lanes/evidence.ts";
+import type { VerifiedReport } from "../lanes/report-rules.ts";
 import type { AdmissionGroup } from "../lanes/signed.ts";
 import type { ErrorCode, ErrorData } from "./errors.ts";
 import type { BlockRef } from "./primitives/block.ts";
@@ -40,6 +41,17 @@ export type SubmitAnswer =
       readonly isGapped: boolean;
       /** Where it was asked for, and this node is the sequencer. */
       readonly admission?: AdmissionProof;
+    }
+  | { readonly ok: false; readonly code: ErrorCode; readonly data: ErrorData };
+
+export type ReportAnswer =
+  | {
+      readonly ok: true;
+      readonly hash: Hex;
+      readonly accepted: bigint;
+      /** Until the end of this block it may be used; then it is too old, or another is newer. */
+      readonly deadlineBlock: number;
+      readonly admission: AdmissionProof;
     }
   | { readonly ok: false; readonly code: ErrorCode; readonly data: ErrorData };
 
@@ -94,6 +106,8 @@ export interface NodeApi {
    * sequencer has said so). The caller has decoded it, checked its form and recovered the sender.
    */
   submit(transaction: UserTransaction, wantsReceipt?: boolean): Promise<SubmitAnswer>;
+  /** Takes a report in. The caller has verified it. Only the sequencer does. */
+  submitReport(report: VerifiedReport): Promise<ReportAnswer>;
   /** Next nonce after the account's pooled transactions; `null` where the pool has none of it. */
   poolNonce(address: Hex): Promise<bigint | null>;
   pooled(hash: Hex): Promise<PendingTransaction | null>;

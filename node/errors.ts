@@ -35,36 +35,20 @@ const row = (severity: Severity, gossip: GossipAction, rpc: number, text: string
 /** The txpool's refusals, and what it tells of transactions it has dropped. */
 const waits = (text: string): ErrorRow => row("retry", "ignore", -32003, text);
 const refused = (text: string): ErrorRow => row("reset", "ignore", -32003, text);
+/** What nobody who is honest sends. */
+const malformed = (text: string): ErrorRow => row("reset", "reject", -32602, text);
+/** Of a publisher's report. */
+const report = (text: string): ErrorRow => row("reset", "ignore", -32003, text);
 /** Nothing a peer or a client did. */
 const stops = (text: string): ErrorRow => row("fatal", "ignore", -32000, text);
 
 export const ERRORS = {
   // Transactions
-  TX_TOO_LARGE: row("reset", "reject", -32602, "The transaction is larger than 120 KB."),
-  TX_MALFORMED: row(
-    "reset",
-    "reject",
-    -32602,
-    "The bytes are not one canonically encoded transaction.",
-  ),
-  TX_TYPE_NOT_SUPPORTED: row(
-    "reset",
-    "reject",
-    -32602,
-    "Types 0x00, 0x01, 0x02 and 0x04 are accepted here.",
-  ),
-  TX_SIGNATURE_INVALID: row(
-    "reset",
-    "reject",
-    -32602,
-    "The signature is missing, high-s, or recovers to nobody.",
-  ),
-  TX_INVALID: row(
-    "reset",
-    "reject",
-    -32602,
-    "The fields of the transaction contradict each other.",
-  ),
+  TX_TOO_LARGE: malformed("The transaction is larger than 120 KB."),
+  TX_MALFORMED: malformed("The bytes are not one canonically encoded transaction."),
+  TX_TYPE_NOT_SUPPORTED: malformed("Types 0x00, 0x01, 0x02 and 0x04 are accepted here."),
+  TX_SIGNATURE_INVALID: malformed("The signature is missing, high-s, or recovers to nobody."),
+  TX_INVALID: malformed("The fields of the transaction contradict each other."),
   CHAIN_ID_MISMATCH: row(
     "reset",
     "reject",
@@ -142,31 +126,39 @@ export const ERRORS = {
     "The node is starting, stopping, or has stopped sequencing.",
   ),
 
+  // Reports
+  REPORT_SOURCE_UNKNOWN: report("Only source 0, this protocol's own format, is taken."),
+  REPORT_MALFORMED: report(
+    "The bytes are not one report: sequence, time, 1 to 255 observations of different feeds, signature.",
+  ),
+  REPORT_SIGNATURE_INVALID: report("The signature is high-s, or recovers to nobody."),
+  REPORT_FEED_SET_FOREIGN: report("The report is for another feed set; sign it for this one."),
+  REPORT_KEY_UNKNOWN: report(
+    "The key is no publisher's of this policy, or has signed for another feed set.",
+  ),
+  REPORT_FEED_UNKNOWN: report("The policy has no such feed, or not from this publisher."),
+  REPORT_VALUE_OUT_OF_RANGE: report("The value is outside the feed's bounds."),
+  REPORT_KEY_SUSPENDED: report(
+    "The key has signed two reports for one sequence; it is not heard until the policy changes.",
+  ),
+  REPORT_CONFLICT: report("The key has signed another report for this sequence; it is suspended."),
+  REPORT_REPLAYED: report("The sequence is not above the last one of the key."),
+  REPORT_SEQUENCE_TOO_HIGH: report("The sequence is more than 2^32 above the last one of the key."),
+  REPORT_STALE: report("The report is older than any of its feeds allows."),
+  REPORT_FROM_FUTURE: report(
+    "The report's time is more than 250 ms ahead of the sequencer's clock.",
+  ),
+
   // Blocks
-  BLOCK_MALFORMED: row(
-    "reset",
-    "reject",
-    -32602,
-    "The bytes are not one canonically encoded block.",
-  ),
-  FLASHBLOCK_MALFORMED: row(
-    "reset",
-    "reject",
-    -32602,
-    "The bytes are not one canonically encoded flashblock.",
-  ),
+  BLOCK_MALFORMED: malformed("The bytes are not one canonically encoded block."),
+  FLASHBLOCK_MALFORMED: malformed("The bytes are not one canonically encoded flashblock."),
   RECEIPT_INVALID: row(
     "reset",
     "ignore",
     -32602,
     "The receipt is malformed, or its proof or signature does not hold.",
   ),
-  BLOCK_TOO_LARGE: row(
-    "reset",
-    "reject",
-    -32602,
-    "The block with its LaneData is larger than 900,000 bytes.",
-  ),
+  BLOCK_TOO_LARGE: malformed("The block with its LaneData is larger than 900,000 bytes."),
   BLOCK_SIGNATURE_INVALID: row(
     "reset",
     "reject",

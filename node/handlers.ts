@@ -107,6 +107,11 @@ export function createApi(core: Core, late: Late): NodeApi {
       if (late.forwarded !== null) return late.forwarded.submit(transaction);
       return Promise.resolve({ ok: false, code: "NOT_ACCEPTING", data: {} });
     },
+    submitReport(report) {
+      const reports = late.sequencing?.reports;
+      if (reports !== undefined) return reports.submit(report);
+      return Promise.resolve({ ok: false, code: "NOT_ACCEPTING", data: { role: "follower" } });
+    },
     poolNonce: (address) => Promise.resolve((pool() ?? late.forwarded)?.nextNonce(address) ?? null),
     pooled(hash) {
       const item = pool()?.get(hash);

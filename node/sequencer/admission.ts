@@ -71,8 +71,7 @@ export interface Settled {
 }
 
 /** What earlier runs have promised of blocks that are not there. */
-export interface Restored {
-  readonly flashblocks: JournalContent["flashblocks"];
+export interface Restored extends Pick<JournalContent, "flashblocks" | "reports"> {
   /** Of these flashblocks, by number. */
   readonly transactions: ReadonlyMap<bigint, UserTransaction>;
 }
@@ -87,6 +86,8 @@ export interface Admission {
   submit(transaction: UserTransaction, wantsReceipt?: boolean): Promise<SubmitAnswer>;
   /** A block opens. */
   openBlock(baseFee: bigint, number: number): void;
+  /** The block that is open, by its number; `null` where nothing is taken in. */
+  openNumber(): number | null;
   /** What has become durable since the last call. */
   takeSettled(): Settled;
   /** Refuses everything from now on. */
@@ -152,7 +153,7 @@ class AdmissionDesk implements Admission {
     );
     const transactions = await this.#restoreTransactions(live, executed);
     log.info("journal restored", { records: live.length, ...this.pool.counts() });
-    return { flashblocks, transactions };
+    return { flashblocks, transactions, reports: journal.reports };
   }
 
   async submit(transaction: UserTransaction, wantsReceipt = false): Promise<SubmitAnswer> {
@@ -199,6 +200,10 @@ class AdmissionDesk implements Admission {
   openBlock(baseFee: bigint, number: number): void {
     this.#blockNumber = number;
     this.pool.openBlock(baseFee, number);
+  }
+
+  openNumber(): number | null {
+    return this.#open ? this.#blockNumber : null;
   }
 
   takeSettled(): Settled {

@@ -12,6 +12,7 @@ import {
   type LaneFlashblock,
   type LaneNumbers,
   type LanePrices,
+  REPORTS_MAX,
 } from "../../lanes/lane-data.ts";
 import { EPOCH_SENDER } from "../../lanes/epoch-transaction.ts";
 import { NORMAL_RANK, SYSTEM_RANK } from "../../lanes/classify.ts";
@@ -29,6 +30,11 @@ const BUILT_BYTES_MAX = 700_000;
 const BLOCK_OVERHEAD_BYTES = 2_000;
 /** LaneData and list prefixes of one transaction, at most. */
 const TRANSACTION_OVERHEAD_BYTES = 32;
+/** Of these bytes, what only prices get, in a chain that has feeds. */
+const PRICE_BYTES = 200_000;
+/** An epoch's transaction: beside its feeds, and of each. */
+const EPOCH_BYTES = 512;
+const EPOCH_FEED_BYTES = 192;
 /** LaneData of one flashblock beside its prices, at most. */
 const FLASHBLOCK_OVERHEAD_BYTES = 32;
 
@@ -43,7 +49,7 @@ export interface AssembledFlashblock {
   readonly prices: LanePrices;
   readonly orderHash: Hex;
   readonly transactions: readonly Transaction[];
-  /** Whether it holds a transaction of the fast lane. */
+  /** Whether it holds a transaction of the fast lane, or an epoch. */
   readonly hasFast: boolean;
 }
 
@@ -66,11 +72,17 @@ export class BlockAssembly {
   #orderHash: Hex;
   #open: OpenFlashblock | null = null;
   #bytes = BLOCK_OVERHEAD_BYTES;
+  /** Bytes that are still held back for prices. */
+  #priceBytes: number;
 
-  /** `parentOrderHash` is that of the last flashblock before this block. */
-  constructor(context: FlashblockContext, parentOrderHash: Hex) {
+  /**
+   * `parentOrderHash` is that of the last flashblock before this block; with feeds, room is kept for
+   * prices.
+   */
+  constructor(context: FlashblockContext, parentOrderHash: Hex, hasFeeds: boolean) {
     this.#context = context;
     this.#orderHash = parentOrderHash;
+    this.#priceBytes = hasFeeds ? PRICE_BYTES : 0;
   }
 
   /** Flashblocks so far, the open one included. */
@@ -90,7 +102,7 @@ export class BlockAssembly {
     return this.#open !== null;
   }
 
-  /** Whether the open flashblock holds a transaction of the fast lane. */
+  /** Whether the open flashblock holds a transaction of the fast lane, or an epoch. */
   get hasFast(): boolean {
     return this.#open?.hasFast ?? false;
   }
@@ -101,21 +113,30 @@ export class BlockAssembly {
   }
 
   fitsBytes({ raw }: Transaction): boolean {
-    return this.#bytes + raw.length + TRANSACTION_OVERHEAD_BYTES <= BUILT_BYTES_MAX;
+    const bytes = this.#bytes + this.#priceBytes + raw.length + TRANSACTION_OVERHEAD_BYTES;
+    return bytes <= BUILT_BYTES_MAX;
+  }
+
+  /** Whether an epoch with these prices fits that writes so many feeds. */
+  fitsPrices(prices: LanePrices, feeds: number): boolean {
+    const reports = prices.epoch?.reports.length ?? 0;
+    const bytes = encodeLanePrices(prices).length + EPOCH_BYTES + feeds * EPOCH_FEED_BYTES;
+    return reports <= REPORTS_MAX && this.#bytes + bytes <= BUILT_BYTES_MAX;
   }
 
   begin(timestampMs: number, leaderEpoch: number, prices: LanePrices): void {
     const leaves = new FlashblockLeaves();
     const head = { timestampMs, leaderEpoch, prices };
     this.#open = { ...head, leaves, transactions: [], rank: SYSTEM_RANK, hasFast: false };
-    this.#bytes += encodeLanePrices(prices).length;
+    this.#price(encodeLanePrices(prices).length);
   }
 
   /** Attributes, or the epoch of the open flashblock, which is ready at its cut. */
   addSystem(transaction: DepositTransaction, receipt: Receipt): void {
     const cut = this.#open?.prices.epoch?.cut ?? 0n;
-    const ready = transaction.sender === EPOCH_SENDER ? cut : 0n;
-    this.add(transaction, receipt, { ...SYSTEM_PLACE, ready });
+    const isEpoch = transaction.sender === EPOCH_SENDER;
+    this.add(transaction, receipt, { ...SYSTEM_PLACE, ready: isEpoch ? cut : 0n });
+    if (this.#open !== null) this.#open.hasFast ||= isEpoch;
   }
 
   /** An executed transaction, at the end of the open flashblock. */
@@ -158,6 +179,12 @@ export class BlockAssembly {
     this.#entries.push({ txCount: leaves.count, timestampMs, leaderEpoch, ...prices });
     this.#bytes += FLASHBLOCK_OVERHEAD_BYTES;
     return flashblock;
+  }
+
+  /** Prices took so many bytes: of what is held back for them first. */
+  #price(bytes: number): void {
+    this.#bytes += bytes;
+    this.#priceBytes = Math.max(0, this.#priceBytes - bytes);
   }
 
   laneData(): LaneData {

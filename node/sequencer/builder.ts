@@ -19,12 +19,13 @@ import type { Pool } from "../txpool/pool-api.ts";
 import type { PooledTransaction } from "../txpool/sender-queue.ts";
 import type { Arrivals } from "./arrivals.ts";
 import { type AssembledFlashblock, BlockAssembly } from "./block-assembly.ts";
+import { OpenBlockRoom } from "./block-room.ts";
 import type { BuiltBlock } from "./built-block.ts";
 import { Candidates, type Excluded } from "./candidates.ts";
 import { Courtesy } from "./courtesy.ts";
 import { HeavySlot, optionsOf } from "./heavy-slot.ts";
 import { isScarce, NormalTurns, waitMs } from "./pacing.ts";
-import { Pricing, type PricingDeps } from "./pricing.ts";
+import { type HasRoom, Pricing, type PricingDeps } from "./pricing.ts";
 import { type ReplayDeps, type ReplayedFlashblock, replayFlashblock } from "./replayed.ts";
 import { Selection } from "./selection.ts";
 import type { Speculation } from "./speculation.ts";
@@ -102,12 +103,12 @@ class BlockBuilding {
   readonly #attributes: ReturnType<Chain["attributes"]>;
   readonly #assembly: BlockAssembly;
   readonly #pricing: Pricing;
+  readonly #room: OpenBlockRoom;
   readonly #selection: Selection;
   readonly #candidates: Candidates;
   readonly #courtesy: Courtesy;
   readonly #signatures: Promise<Uint8Array>[] = [];
   readonly #heavy: HeavySlot;
-  #startedAtMs = 0;
   /** Normal work ended with some left over: it goes on as soon as the fast lane lets it. */
   #isNormalLeft = false;
   /** When normal work began last. */
@@ -138,29 +139,26 @@ class BlockBuilding {
         policyHash: policy.hash,
       },
       tip.orderHash,
+      policy.document.feeds.length > 0,
     );
+    this.#room = new OpenBlockRoom(deps, this.#assembly, plan.sealAtMs);
     this.#pricing = new Pricing(plan.timestamp, tip, deps);
     this.#candidates = new Candidates(deps);
     this.#courtesy = new Courtesy(deps, {
       sealAtMs: plan.sealAtMs,
-      hasFast: () => this.#selection.hasFast(),
+      hasFast: () => this.#hasFast(),
     });
     const systemGas = this.#attributes.transaction.gasLimit;
     this.#selection = new Selection(
       { policy, pool, gasLimit: chain.gasLimit, systemGas },
-      {
-        gasFree: () => this.#gasFree(),
-        fitsBytes: ({ transaction }) => this.#assembly.fitsBytes(transaction),
-        time: () => this.#time(),
-      },
+      this.#room,
     );
   }
 
   /** Opens the block: with what is promised of it, or with its first flashblock. */
   async open(promised: readonly ReplayedFlashblock[]): Promise<void> {
-    const { chain, engine, clock } = this.#deps;
+    const { chain, engine } = this.#deps;
     const { timestamp, origin } = this.#plan;
-    this.#startedAtMs = clock.nowMs();
     await chain.open(timestamp, origin, !this.#tip.isCommitted);
     this.#deps.openPool(engine.baseFee(), this.#tip.number + 1);
     for (const flashblock of promised) {
@@ -200,7 +198,7 @@ class BlockBuilding {
         await this.#beginFlashblock();
         await this.#fillFlashblock();
         await this.#endFlashblock();
-      } else await (leftMs > 0 ? arrivals.wait(Math.min(untilMs, leftMs)) : arrivals.wait());
+      } else await arrivals.wait(this.#idleMs(untilMs, leftMs));
     }
   }
 
@@ -218,6 +216,14 @@ class BlockBuilding {
     };
   }
 
+  /** How long nothing has to be done, unless something arrives; `undefined` for as long as it takes. */
+  #idleMs(untilMs: number, leftMs: number): number | undefined {
+    const { depositOnly, isComplete } = this.#plan;
+    const untilLookMs = depositOnly || isComplete ? Infinity : this.#pricing.untilLookMs();
+    const idleMs = Math.min(untilLookMs, leftMs > 0 ? Math.min(untilMs, leftMs) : Infinity);
+    return idleMs === Infinity ? undefined : idleMs;
+  }
+
   #waitMs(untilSealMs: number, nowMs: number): number {
     const { flashblockMs, policy } = this.#deps;
     if (this.#plan.depositOnly || this.#plan.isComplete) return Infinity;
@@ -225,13 +231,24 @@ class BlockBuilding {
       untilSealMs,
       left: policy.document.maxFlashblocks - this.#assembly.count,
       max: policy.document.maxFlashblocks,
-      hasFast: this.#selection.hasFast(),
+      hasFast: this.#hasFast(),
       hasNormal: this.#selection.hasNormal(),
       isNormalLeft: this.#isNormalLeft,
       sinceOpenedMs: nowMs - this.#openedAtMs,
       sinceNormalMs: nowMs - this.#normalAtMs,
       flashblockMs,
     });
+  }
+
+  /** Whether an epoch is due, or a fast transaction waits. */
+  #hasFast(): boolean {
+    return this.#pricing.isDue(this.#nextTimeMs()) || this.#selection.hasFast();
+  }
+
+  /** Time of a flashblock that begins now. */
+  #nextTimeMs(): number {
+    const [last, nowMs] = [this.#timestampMs, this.#deps.clock.nowMs()];
+    return flashblockTime(nowMs, last, this.#tip.timestamp, this.#plan.timestamp);
   }
 
   #isScarce(): boolean {
@@ -242,15 +259,15 @@ class BlockBuilding {
   async #beginFlashblock(): Promise<void> {
     this.#endSlice();
     const { clock, engine, leaderEpoch } = this.#deps;
-    const nowMs = clock.nowMs();
-    this.#openedAtMs = nowMs;
-    const { timestamp } = this.#plan;
-    this.#timestampMs = flashblockTime(nowMs, this.#timestampMs, this.#tip.timestamp, timestamp);
-    const { prices, transaction: epoch } = this.#pricing.begin(this.#timestampMs);
+    this.#openedAtMs = clock.nowMs();
+    this.#timestampMs = this.#nextTimeMs();
+    const hasRoom: HasRoom = (prices, feeds) =>
+      !this.#plan.depositOnly && this.#room.fitsEpoch(prices, feeds);
+    const { prices, transaction: epoch } = this.#pricing.begin(this.#timestampMs, hasRoom);
     this.#assembly.begin(this.#timestampMs, leaderEpoch, prices);
     const attributes = this.#assembly.count === 1 ? this.#attributes.transaction : null;
-    for (const system of [attributes, epoch])
-      if (system !== null) await placeSystem(system, engine, this.#assembly);
+    if (attributes !== null) await placeSystem(attributes, engine, this.#assembly);
+    if (epoch !== null) this.#room.tookEpoch(await placeSystem(epoch, engine, this.#assembly));
   }
 
   async #endFlashblock(): Promise<void> {
@@ -303,8 +320,8 @@ class BlockBuilding {
     let turnMs = clock.monotonicMs();
     for (let item = this.#selection.nextFast(); item; item = this.#selection.nextFast()) {
       if (this.#isTurn()) return true;
-      // It needs another flashblock; nothing may overtake it.
-      if (item.rank < this.#assembly.rank) return false;
+      // It needs another flashblock, as prices do; nothing may overtake it.
+      if (item.rank < this.#assembly.rank || this.#pricing.isDue(this.#nextTimeMs())) return false;
       if ((await this.#build(item, { onlySuccess: true })) === "built")
         this.#selection.took(item.rank, item.transaction.gasLimit);
       if (clock.monotonicMs() - turnMs < TURN_MS) continue;
@@ -332,7 +349,7 @@ class BlockBuilding {
     this.#turns.reset();
     while (clock.nowMs() < this.#plan.sealAtMs && !this.#deps.stopping()) {
       // Also one that the last transaction has made executable must not be overtaken.
-      if (!isTurn && this.#selection.hasFast()) return;
+      if (!isTurn && this.#hasFast()) return;
       const item = isTurn ? this.#selection.nextInTurn() : this.#selection.nextNormal();
       if (item === undefined) {
         this.#isNormalLeft = false;
@@ -363,19 +380,6 @@ class BlockBuilding {
     if (typeof way === "object" && outcome === "stale")
       pool.spend(item.transaction.sender, way.elapsedMs);
     return outcome;
-  }
-
-  /** Of the block's time, what is left and all of it. */
-  #time(): { leftMs: number; totalMs: number } {
-    const { sealAtMs } = this.#plan;
-    const totalMs = Math.max(1, sealAtMs - this.#startedAtMs);
-    const leftMs = Math.min(totalMs, Math.max(0, sealAtMs - this.#deps.clock.nowMs()));
-    return { leftMs, totalMs };
-  }
-
-  #gasFree(): bigint {
-    const { chain, engine } = this.#deps;
-    return chain.gasLimit - engine.gasUsed();
   }
 
   /** Executes one candidate: in the block, parked for the next, aborted, or dropped. */

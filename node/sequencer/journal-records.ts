@@ -5,6 +5,7 @@
  *   flashblock   length u32 ‖ `encodeLanePrices` of `lanes/lane-data.ts`, of that length ‖
  *                `encodeFlashblock` of `lanes/signed-flashblock.ts`
  *   drop         accepted u72 ‖ timeMs u64 ‖ code, ASCII
+ *   report       timeMs u64 ‖ source u8 ‖ bytes of the report
  */
 import { bigintToBytes, bytesToBigint, concatBytes } from "../../lanes/bytes.ts";
 import { decodeLanePrices, encodeLanePrices, type LanePrices } from "../../lanes/lane-data.ts";
@@ -18,6 +19,7 @@ import { decodeTransaction, type DecodedTransaction } from "../primitives/transa
 import {
   JOURNAL_DROP,
   JOURNAL_FLASHBLOCK,
+  JOURNAL_REPORT,
   JOURNAL_TRANSACTION,
   type JournalRecord,
 } from "../storage/store.ts";
@@ -27,6 +29,7 @@ const U32_BYTES = 4;
 const U64_BYTES = 8;
 const TRANSACTION_HEAD_BYTES = 2 * U64_BYTES + 1;
 const DROP_HEAD_BYTES = NUMBER_BYTES + U64_BYTES;
+const REPORT_HEAD_BYTES = U64_BYTES + 1;
 
 /** What was promised of a transaction when it was taken in. */
 export interface Acceptance {
@@ -50,6 +53,14 @@ export interface DropRecord {
   readonly code: ErrorCode;
 }
 
+/** A report that was taken in. */
+export interface ReportRecord {
+  /** Unix milliseconds. */
+  readonly timeMs: number;
+  readonly source: number;
+  readonly bytes: Uint8Array;
+}
+
 /** A flashblock with what makes its prices: neither can be found anywhere else. */
 export interface FlashblockRecord extends ExecutedFlashblock {
   readonly prices: LanePrices;
@@ -62,6 +73,7 @@ export interface JournalContent {
   readonly transactions: readonly TransactionRecord[];
   readonly flashblocks: readonly FlashblockRecord[];
   readonly drops: readonly (DropRecord & { readonly record: bigint })[];
+  readonly reports: readonly (ReportRecord & { readonly accepted: bigint })[];
 }
 
 function u64(value: number): Uint8Array {
@@ -100,19 +112,29 @@ export function dropRecord(number: bigint, { accepted, timeMs, code }: DropRecor
   return { accepted: number, kind: JOURNAL_DROP, bytes };
 }
 
+export function reportRecord(
+  accepted: bigint,
+  { timeMs, source, bytes: report }: ReportRecord,
+): JournalRecord {
+  const bytes = concatBytes(u64(timeMs), Uint8Array.of(source), report);
+  return { accepted, kind: JOURNAL_REPORT, bytes };
+}
+
 /** Errors: `STORAGE_CORRUPT` for a record that is of no kind, or not as its kind must be. */
 export function readJournal(records: readonly JournalRecord[]): JournalContent {
   const transactions: TransactionRecord[] = [];
   const flashblocks: FlashblockRecord[] = [];
   const drops: (DropRecord & { record: bigint })[] = [];
+  const reports: (ReportRecord & { accepted: bigint })[] = [];
   for (const record of records) {
     const { kind, accepted } = record;
     if (kind === JOURNAL_TRANSACTION) transactions.push(readTransaction(record));
     else if (kind === JOURNAL_FLASHBLOCK) flashblocks.push(readFlashblock(record));
     else if (kind === JOURNAL_DROP) drops.push({ ...readDrop(record), record: accepted });
+    else if (kind === JOURNAL_REPORT) reports.push({ ...readReport(record), accepted });
     else throw damaged(record);
   }
-  return { transactions, flashblocks, drops };
+  return { transactions, flashblocks, drops, reports };
 }
 
 function readTransaction(record: JournalRecord): TransactionRecord {
@@ -147,6 +169,17 @@ function readDrop(record: JournalRecord): DropRecord {
   if (!isErrorCode(code)) throw damaged(record);
   const accepted = bytesToBigint(bytes.subarray(0, NUMBER_BYTES));
   return { accepted, timeMs: Number(view.getBigUint64(NUMBER_BYTES)), code };
+}
+
+function readReport(record: JournalRecord): ReportRecord {
+  const { bytes } = record;
+  if (bytes.length <= REPORT_HEAD_BYTES) throw damaged(record);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  return {
+    timeMs: Number(view.getBigUint64(0)),
+    source: view.getUint8(U64_BYTES),
+    bytes: bytes.slice(REPORT_HEAD_BYTES),
+  };
 }
 
 function damaged({ kind, accepted }: JournalRecord): NodeError {

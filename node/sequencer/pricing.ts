@@ -2,22 +2,40 @@
  * The prices of the block that is built: which epoch its next flashblock begins with, and the
  * transaction that applies it.
  *
- * Owns the way from reports that wait to an epoch in LaneData. Does not own the rules (`lanes/`),
- * execution, nor how reports come in.
+ * Owns the way from reports that wait to an epoch in LaneData, and when it is looked whether one is
+ * due. Does not own the rules (`lanes/`), execution, nor how reports come in.
  */
 import { BlockPrices } from "../../lanes/block-prices.ts";
+import { isFresh } from "../../lanes/epoch.ts";
 import { selectEpoch } from "../../lanes/epoch-selection.ts";
-import { type LanePrices, NO_LANE_PRICES } from "../../lanes/lane-data.ts";
+import {
+  CONFLICTS_MAX,
+  type LaneEpoch,
+  type LanePrices,
+  NO_LANE_PRICES,
+} from "../../lanes/lane-data.ts";
 import type { Policy } from "../../lanes/policy.ts";
 import type { VerifiedReport } from "../../lanes/report-rules.ts";
 import type { ChainTip } from "../chain/chain.ts";
+import type { Clock } from "../clock.ts";
 import { epochDeposit } from "../chain/epochs.ts";
 import { NodeError } from "../errors.ts";
 import { recoverSigner } from "../primitives/signature.ts";
 import type { DepositTransaction } from "../primitives/transaction.ts";
+import type { ReportBook } from "./report-book.ts";
+
+/**
+ * How often it is looked whether an epoch is due while reports keep coming, and while only time
+ * passes: milliseconds.
+ */
+const LOOK_MS = 2;
+const IDLE_LOOK_MS = 10;
 
 export interface PricingDeps {
   readonly policy: Policy;
+  readonly clock: Pick<Clock, "nowMs">;
+  /** What waits for an epoch. */
+  readonly reports: Pick<ReportBook, "version" | "reports" | "conflicts" | "prune">;
   /** The next admission number: an epoch is complete up to it. */
   nextNumber(): bigint;
 }
@@ -29,9 +47,16 @@ export interface Priced {
   readonly transaction: DepositTransaction | null;
 }
 
+/** Whether the block has room for an epoch of these reports that writes so many feeds. */
+export type HasRoom = (prices: LanePrices, feeds: number) => boolean;
+
 export class Pricing {
   readonly #deps: PricingDeps;
   readonly #block: BlockPrices;
+  /** What the last look was at, when, and what it found. */
+  #looked = { version: -1, atMs: -Infinity, isDue: false };
+  /** An epoch that was due did not fit: the next block will have it. */
+  #isFull = false;
 
   /** Of the block on `tip` with this timestamp. */
   constructor(timestamp: number, tip: ChainTip, deps: PricingDeps) {
@@ -56,14 +81,42 @@ export class Pricing {
     this.#block.takeBack();
   }
 
+  /** Whether a flashblock that begins now, with this time, has an epoch to begin with. */
+  isDue(timestampMs: number): boolean {
+    const { policy, reports, clock } = this.#deps;
+    if (this.untilLookMs() > 0) return this.#looked.isDue;
+    const selected = selectEpoch(policy, this.#block.state, reports.reports(), timestampMs);
+    const { version } = reports;
+    this.#looked = { version, atMs: clock.nowMs(), isDue: selected !== null };
+    return this.#looked.isDue;
+  }
+
+  /** Milliseconds until `isDue` may answer something else; infinite where only a report can do it. */
+  untilLookMs(): number {
+    const { reports, clock } = this.#deps;
+    const { version, atMs } = this.#looked;
+    const sinceMs = clock.nowMs() - atMs;
+    if (this.#isFull) return Infinity;
+    if (version !== reports.version) return Math.max(0, LOOK_MS - sinceMs);
+    if (sinceMs < IDLE_LOOK_MS) return IDLE_LOOK_MS - sinceMs;
+    return this.#isAnyHeard() ? 0 : Infinity;
+  }
+
   /** The next flashblock begins, at this time. */
-  begin(timestampMs: number): Priced {
+  begin(timestampMs: number, hasRoom: HasRoom): Priced {
+    const { policy, reports, clock } = this.#deps;
     const { isOwed, state } = this.#block;
-    const selected = selectEpoch(this.#deps.policy, state, NO_REPORTS, timestampMs);
-    if (selected === null && !isOwed) return this.again(NO_LANE_PRICES, timestampMs);
-    const reports = (selected?.reports ?? []).map(({ source, bytes }) => ({ source, bytes }));
-    const epoch = { cut: this.#deps.nextNumber(), reports };
-    return this.again({ conflicts: [], epoch }, timestampMs);
+    const conflicts = reports.conflicts(state.suspended).slice(0, CONFLICTS_MAX);
+    const { version } = reports;
+    this.#looked = { version, atMs: clock.nowMs(), isDue: false };
+    const selected = selectEpoch(policy, state, reports.reports(), timestampMs);
+    const prices: LanePrices = { ...NO_LANE_PRICES, conflicts };
+    if (selected !== null && !this.#isFull) {
+      const chosen = { conflicts, epoch: this.#epochOf(selected.reports) };
+      if (hasRoom(chosen, selected.updates.length)) return this.again(chosen, timestampMs);
+      this.#isFull = true;
+    }
+    return this.again(isOwed ? { conflicts, epoch: this.#epochOf([]) } : prices, timestampMs);
   }
 
   /** A flashblock that was promised begins again, with the prices that it had. */
@@ -72,9 +125,21 @@ export class Pricing {
     if (!priced.ok)
       throw new NodeError("VERIFICATION_FAILED", { part: "prices", reason: priced.code });
     const { transaction } = priced.value;
+    this.#deps.reports.prune(this.#block.state, timestampMs);
     return { prices, transaction: transaction === null ? null : epochDeposit(transaction) };
   }
-}
 
-/** This version takes no reports in: what it applies are outages. */
-const NO_REPORTS: readonly VerifiedReport[] = [];
+  #epochOf(reports: readonly VerifiedReport[]): LaneEpoch {
+    const listed = reports.map(({ source, bytes }) => ({ source, bytes }));
+    return { cut: this.#deps.nextNumber(), reports: listed };
+  }
+
+  /** Whether time alone may make a feed due. */
+  #isAnyHeard(): boolean {
+    const nowMs = this.#deps.clock.nowMs();
+    const { feeds } = this.#block.state;
+    return this.#deps.policy.document.feeds.some((feed) =>
+      feeds.get(feed.feedId)?.entries.some((entry) => isFresh(feed, entry.publishTimeMs, nowMs)),
+    );
+  }
+}

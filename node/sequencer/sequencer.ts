@@ -33,6 +33,7 @@ import { type BuiltBlock, tipOf } from "./built-block.ts";
 import { flashblockRecord } from "./journal-records.ts";
 import { promisedAgain, type PromisedBlock } from "./promised-blocks.ts";
 import type { PromiseLog } from "./promises.ts";
+import type { ReportDesk } from "./report-desk.ts";
 import type { SequencingEvents } from "./sequencing.ts";
 import type { Signer } from "./signer.ts";
 import { createPlanner, type Planner } from "./planner.ts";
@@ -51,6 +52,7 @@ export interface SequencerDeps {
   readonly store: Store;
   readonly l1: L1View;
   readonly admission: Admission;
+  readonly reports: Pick<ReportDesk, "takeSettled">;
   /** Flashblocks that were promised and are in no block of the chain. */
   readonly promised: readonly PromisedBlock[];
   readonly builder: Omit<
@@ -310,7 +312,7 @@ class SequencingLoop implements Sequencer {
     order: Verdict<LaneResult>,
     flashblockSignatures: readonly Uint8Array[],
   ): Promise<void> {
-    const { chain, admission, log } = this.#deps;
+    const { chain, admission, reports, log } = this.#deps;
     if (!order.ok) throw new NodeError("LANE_VIOLATION", { ...order.data, violation: order.code });
     if (order.value.orderHashes.at(-1) !== orderHash)
       throw new NodeError("VERIFICATION_FAILED", { part: "order", reason: "another orderHash" });
@@ -318,7 +320,12 @@ class SequencingLoop implements Sequencer {
     await chain.commit(executed, laneData, order.value, {
       signature: null,
       flashblockSignatures,
-      settled: [...laneData.numbers.map(({ accepted }) => accepted), ...records, ...dropped],
+      settled: [
+        ...laneData.numbers.map(({ accepted }) => accepted),
+        ...records,
+        ...dropped,
+        ...reports.takeSettled(),
+      ],
       admissions,
     });
     admission.pool.blockCommitted();

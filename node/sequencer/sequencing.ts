@@ -23,6 +23,7 @@ import { type Admission, createAdmission } from "./admission.ts";
 import { createArrivals } from "./arrivals.ts";
 import { promisedBlocks } from "./promised-blocks.ts";
 import { createPromiseLog } from "./promises.ts";
+import { ReportDesk, type ReportDeskDeps } from "./report-desk.ts";
 import { createSequencer, type Sequencer } from "./sequencer.ts";
 import { Speculation, type Speculators } from "./speculation.ts";
 import { checkSigner, createSigner, type Signer } from "./signer.ts";
@@ -74,6 +75,7 @@ export interface SequencingDeps {
 /** What only a sequencer has. */
 export interface Sequencing {
   readonly admission: Admission;
+  readonly reports: ReportDesk;
   readonly signer: Signer;
   readonly sequencer: Sequencer;
 }
@@ -93,6 +95,12 @@ export async function createSequencing(
   const known = chain.head().laneState.leaderEpoch;
   const leaderEpoch = await store.raiseLeaderEpoch(known, leaderEpochMin);
   const arrivals = createArrivals(clock);
+  const onReady = (): void => {
+    arrivals.notify();
+  };
+  const onFailed = (error: unknown): void => {
+    deps.fail(error);
+  };
   const signer = createSigner(key, domain, store);
   const promises = createPromiseLog(signer, {
     term: GENESIS_TERM,
@@ -107,30 +115,29 @@ export async function createSequencing(
       clock,
       account: (address) => engine.account(address),
       recoverSenders: (raws) => deps.recoverSenders(raws),
-      onReady: () => {
-        arrivals.notify();
-      },
+      onReady,
       onAccepted: (hash) => {
         events.onAccepted(hash);
       },
       onDropped: (drop) => {
         events.onDropped(drop);
       },
-      onFailed: (error) => {
-        deps.fail(error);
-      },
+      onFailed,
       log,
     },
   );
   const { pool } = admission;
   const speculation = new Speculation({ ...deps.speculators, engine, pool, clock, arrivals, log });
+  const reports = createReportDesk(deps, admission, { policy, promises, onReady, onFailed });
   const restored = await admission.restore(number);
+  reports.restore(restored, chain.head().laneState.prices);
   const sequencer = createSequencer({
     rollup,
     chain,
     store,
     l1,
     admission,
+    reports,
     promised: promisedBlocks(restored, number),
     promises,
     signer,
@@ -142,6 +149,7 @@ export async function createSequencing(
       engine,
       pool,
       policy,
+      reports: reports.book,
       nextNumber: () => admission.nextNumber(),
       clock,
       arrivals,
@@ -155,5 +163,20 @@ export async function createSequencing(
     },
     log,
   });
-  return { admission, signer, sequencer };
+  return { admission, reports, signer, sequencer };
+}
+
+/** Beside the desk of transactions, whose numbers it shares. */
+function createReportDesk(
+  { chain, clock }: Pick<SequencingDeps, "chain" | "clock">,
+  admission: Admission,
+  parts: Pick<ReportDeskDeps, "policy" | "promises" | "onReady" | "onFailed">,
+): ReportDesk {
+  return new ReportDesk({
+    ...parts,
+    clock,
+    nextNumber: () => admission.nextNumber(),
+    openBlock: () => admission.openNumber(),
+    suspended: () => chain.head().laneState.prices.suspended,
+  });
 }

@@ -95,6 +95,7 @@ export interface StoredDrop extends Omit<DropEntry, "hash" | "raw"> {
 export const JOURNAL_TRANSACTION = 1;
 export const JOURNAL_FLASHBLOCK = 2;
 export const JOURNAL_DROP = 3;
+export const JOURNAL_REPORT = 4;
 
 /**
  * PROTOCOL 10: `{leaderEpoch, seq, prevHash, kind, bytes}`; `accepted` is `leaderEpoch · 2^40 +

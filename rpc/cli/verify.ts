@@ -7,9 +7,9 @@
  */
 import { createReadStream } from "node:fs";
 import { Command } from "commander";
-import { checkAdmissionReceipt } from "../../lanes/admission.ts";
+import { type AdmissionLeaf, checkAdmissionReceipt } from "../../lanes/admission.ts";
 import { checkBlockJson } from "../../lanes/block-json.ts";
-import { NORMAL_RANK } from "../../lanes/classify.ts";
+import { NORMAL_RANK, SYSTEM_RANK } from "../../lanes/classify.ts";
 import { findEvidence } from "../../lanes/evidence.ts";
 import { checkInclusionReceipt } from "../../lanes/inclusion.ts";
 import { classOfRank, parsePolicy, type Policy } from "../../lanes/policy.ts";
@@ -110,7 +110,7 @@ function describe(receipt: Receipt, policy: Policy): string {
     const { leaf, group } = receipt.receipt;
     const until = leaf.lane === "fast" ? `, in or before block ${leaf.deadlineBlock}` : "";
     return (
-      `Holds: ${leaf.hash} was taken into the ${leaf.lane} lane (${className(leaf.rank, policy)}) ` +
+      `Holds: ${leaf.hash} was taken into the ${leaf.lane} lane (${kindOf(leaf, policy)}) ` +
       `as number ${leaf.accepted}${until}; signed ${new Date(group.issuedAtMs).toISOString()}.`
     );
   }
@@ -124,9 +124,14 @@ function describe(receipt: Receipt, policy: Policy): string {
   );
 }
 
+/** What was taken in: a report, which an epoch applies, or a transaction of a class. */
+function kindOf({ rank }: AdmissionLeaf, policy: Policy): string {
+  return rank === SYSTEM_RANK ? "report" : className(rank, policy);
+}
+
 function className(rank: number, policy: Policy): string {
   if (rank === NORMAL_RANK) return "normal";
-  return rank === 0 ? "system" : (classOfRank(policy, rank)?.name ?? `rank ${rank}`);
+  return rank === SYSTEM_RANK ? "system" : (classOfRank(policy, rank)?.name ?? `rank ${rank}`);
 }
 
 async function verifyBlock(what: string, options: Options): Promise<void> {

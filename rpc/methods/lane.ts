@@ -20,6 +20,7 @@ import { findBlock, resolveBlock, type RpcContext } from "../context.ts";
 import { method, type Methods } from "../method.ts";
 import { blockParam, hashParam } from "../params.ts";
 import { rawTransactionParam, sendTransaction } from "../send.ts";
+import { reportParam, submitReport, type SubmittedReport } from "../submit-report.ts";
 
 function laneBlock(
   context: RpcContext,
@@ -108,6 +109,20 @@ async function send(
   };
 }
 
+async function report(
+  context: RpcContext,
+  receipts: AdmissionReceipts,
+  submitted: SubmittedReport,
+): Promise<JsonObject> {
+  const { hash, accepted, deadlineBlock, admission } = await submitReport(context, submitted);
+  return {
+    hash,
+    accepted: quantity(accepted),
+    deadlineBlock: quantity(deadlineBlock),
+    receipt: admissionReceiptToJson(receipts.of(admission)),
+  };
+}
+
 /**
  * What has become of a transaction; `null` for one that this node does not know. Until its
  * flashblock is signed it is `queued`, executed or not: nothing is promised of its place.
@@ -159,6 +174,7 @@ export function createLaneMethods(context: RpcContext): Methods {
     lane_policy: method([], () => ({ hash: policy.hash, document: rollup.policy })),
     lane_status: method([], () => node.status()),
     lane_sendRawTransaction: method([rawTransactionParam], ([raw]) => send(context, receipts, raw)),
+    lane_submitReport: method([reportParam], ([submitted]) => report(context, receipts, submitted)),
     lane_receipt: method([hash], ([of]) => receipt(context, of)),
     lane_proof: method([hash], ([of]) => {
       const inclusion = preconfirmations.inclusion(of);

@@ -17,8 +17,8 @@ const AHEAD = 4;
 /** Then the pool is what it is: the least that was queued is reported. */
 const FILL_TIMEOUT_MS = 30_000;
 /**
- * Two blocks' gas in transactions that pay more, and how many lots of them may wait: while they take
- * the blocks, the pool fills.
+ * Two blocks' gas in transactions that pay more, and how many lots of them may wait: while they
+ * take the blocks, the pool fills.
  */
 const PLUG_SIZE = 6;
 const PLUGS_MAX = 2;

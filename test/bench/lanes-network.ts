@@ -1,8 +1,8 @@
 /**
  * What the benchmark of the lanes runs on: anvil as L1, the settlement contract, one sequencer
  * through the command an operator uses, in a folder of its own; and anvil as a peer. The sequencer
- * has its defaults but for a larger txpool: verifier on, every flashblock re-executed, a batch every
- * six seconds.
+ * has its defaults but for a larger txpool: verifier on, every flashblock re-executed, a batch
+ * every six seconds.
  */
 import { mkdirSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";

@@ -1,6 +1,13 @@
 /** Sequencing threads behind the NodeApi's shape: one that takes everything, one that is gone. */
 import { type Hex, ZERO_HASH } from "../../lanes/bytes.ts";
-import type { NodeApi, NodeStatus, PendingTransaction, SubmitAnswer } from "../../node/api.ts";
+import type { VerifiedReport } from "../../lanes/report-rules.ts";
+import type {
+  NodeApi,
+  NodeStatus,
+  PendingTransaction,
+  ReportAnswer,
+  SubmitAnswer,
+} from "../../node/api.ts";
 import { NodeError } from "../../node/errors.ts";
 import type { Remote } from "../../node/port.ts";
 import { PreemptionSignal } from "../../node/preemption-signal.ts";
@@ -16,6 +23,9 @@ export interface FakeNode {
   /** What `submit` answers; by default that it is taken. */
   answer: SubmitAnswer | null;
   readonly pool: Map<Hex, PendingTransaction>;
+  readonly reports: VerifiedReport[];
+  /** What `submitReport` answers; by default that none is taken. */
+  reportAnswer: ReportAnswer | null;
 }
 
 /** A sequencing thread that takes everything and remembers it. */
@@ -39,6 +49,8 @@ export function createFakeNode(): FakeNode {
   };
   const node: FakeNode = {
     submitted: [],
+    reports: [],
+    reportAnswer: null,
     answer: null,
     pool: new Map(),
     remote: {
@@ -55,6 +67,11 @@ export function createFakeNode(): FakeNode {
           deadlineBlock: 0,
           isGapped: false,
         };
+      },
+      async submitReport(report) {
+        if (node.reportAnswer !== null) return node.reportAnswer;
+        node.reports.push(report);
+        return { ok: false, code: "NOT_ACCEPTING", data: {} };
       },
       async poolNonce(address) {
         const own = [...node.pool.values()].filter(
@@ -96,6 +113,7 @@ export const withMaxTxGas =
 /** A thread that is gone. */
 export const deadNode: Remote<NodeApi> = {
   submit: async () => Promise.reject(new NodeError("WORKER_FAILED", { channel: "node" })),
+  submitReport: async () => Promise.reject(new NodeError("WORKER_FAILED", { channel: "node" })),
   poolNonce: async () => Promise.reject(new Error("internal detail 0xsecret")),
   pooled: async () => Promise.reject(new NodeError("TIMEOUT")),
   poolStatus: async () => Promise.reject(new NodeError("TIMEOUT")),

@@ -14,7 +14,7 @@ t.test("reports and conflicts take their bytes from the transactions", async (t)
   const large = deposit({ data: new Uint8Array(100_000) });
   const report = { source: 0, bytes: new Uint8Array(150_000) };
   const fitting = (prices: typeof NO_LANE_PRICES): boolean => {
-    const assembly = new BlockAssembly(CONTEXT, ZERO_HASH);
+    const assembly = new BlockAssembly(CONTEXT, ZERO_HASH, false);
     assembly.begin(1, 1, prices);
     return assembly.fitsBytes(large);
   };

@@ -2,12 +2,15 @@
  * An honest sequencer is never convicted: random workloads through the real txpool and the real
  * builder, every block judged by `verifyLanes`, over nonce gaps, fast nonces behind normal ones,
  * base fees that rise, funds that run out, caps that are too small, flashblocks that are too few,
- * time that runs out, and restarts in the middle of a block.
+ * time that runs out, reports of publishers of whom some lie, and restarts in the middle of a
+ * block.
  */
+import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import t from "tap";
 import type { Hex } from "../../lanes/bytes.ts";
 import { genesisLaneState, type LaneState } from "../../lanes/lane-state.ts";
+import { verifyReport } from "../../lanes/report-rules.ts";
 import { verifyLanes } from "../../lanes/verify.ts";
 import type { Chain, ChainTip } from "../../node/chain/chain.ts";
 import type { Speculated } from "../../node/execution/speculation.ts";
@@ -15,13 +18,15 @@ import { silentLogger } from "../../node/log.ts";
 import { PreemptionSignal } from "../../node/preemption-signal.ts";
 import type { L1Origin } from "../../node/primitives/l1-origin.ts";
 import { type DepositTransaction, laneTransaction } from "../../node/primitives/transaction.ts";
+import { ReportBook } from "../../node/sequencer/report-book.ts";
 import { createArrivals } from "../../node/sequencer/arrivals.ts";
 import { buildBlock, type BuilderDeps } from "../../node/sequencer/builder.ts";
 import { type BuiltBlock, tipOf } from "../../node/sequencer/built-block.ts";
 import { createPool } from "../../node/txpool/pool.ts";
 import type { Pool } from "../../node/txpool/pool-api.ts";
 import type { PooledTransaction } from "../../node/txpool/sender-queue.ts";
-import { loadPolicy, policyJson } from "../lanes/fixtures/policy.ts";
+import { loadPolicy } from "../lanes/fixtures/policy.ts";
+import { feedIdOf, feedPolicyJson, reportBytes, type Said } from "../lanes/fixtures/reports.ts";
 import { createRandom } from "../storage/fixtures/chain.ts";
 import { account, GWEI, PUBLISHER, transaction } from "../txpool/fixtures/pool.ts";
 import { createModelEngine, type ModelEngine } from "./fixtures/model-engine.ts";
@@ -29,6 +34,7 @@ import { virtualClock, type VirtualClock } from "./fixtures/rig.ts";
 import { recoverSigner } from "../../node/primitives/signature.ts";
 
 const CHAIN_ID = 901;
+const BTC = feedIdOf("BTC/USD");
 const START_S = 1_700_000_000;
 const GAS_LIMIT = 13_000_000n;
 const WORKLOADS = 2000;
@@ -50,7 +56,7 @@ type Random = (below: number) => number;
 /** What happened in all of the workloads: that the hard cases were met at all. */
 const met = {
   ...{ fast: 0, normal: 0, aside: 0, passedOver: 0, restarts: 0, replayed: 0, dropped: 0 },
-  ...{ shared: 0, epochs: 0 },
+  ...{ shared: 0, epochs: 0, reports: 0, prices: 0, refused: 0, suspended: 0 },
 };
 
 class Workload {
@@ -60,6 +66,8 @@ class Workload {
   readonly #arrivals = createArrivals(this.#clock);
   readonly #engine: ModelEngine;
   #pool: Pool;
+  #book: ReportBook;
+  #sequence = 0n;
   #seq = 0n;
   #leaderEpoch = 1;
   #block = 0;
@@ -69,12 +77,13 @@ class Workload {
   constructor(seed: number) {
     const random = createRandom(seed);
     this.#random = random;
-    const json = policyJson();
+    const json = feedPolicyJson([{}, { id: "BTC/USD", quorum: 4, jumpQuorum: 4, maxAgeMs: 500 }]);
     json.maxFlashblocks = [2, 3, 6, 40][random(4)] ?? 6;
     json.ttlBlocks = 1 + random(4);
     json.normal.maxTxGas = 6_000_000;
     json.normal.heavyGas = 6_000_000;
     this.#policy = loadPolicy(json);
+    this.#book = this.#createBook();
     this.#engine = createModelEngine({
       random,
       balance: BigInt(1 + random(60)) * 10n ** 16n,
@@ -140,6 +149,9 @@ class Workload {
     this.#seq = 0n;
     const journal = [...this.#journal.values()];
     this.#pool = this.#createPool();
+    const reports = this.#book.reports();
+    this.#book = this.#createBook();
+    for (const report of reports) this.#book.put(report, this.#nextNumber());
     this.#waiting = [];
     this.#aside.clear();
     for (const item of journal) {
@@ -173,7 +185,13 @@ class Workload {
     const { accepted, prices } = built.priced;
     if (accepted !== laneState.accepted || prices.cut !== laneState.prices.cut)
       throw new Error("the next block would stand on other prices");
+    if (!isDeepStrictEqual(prices, laneState.prices)) throw new Error("other prices were built");
     met.epochs += prices.epoch - state.prices.epoch;
+    met.suspended += prices.suspended.length - state.prices.suspended.length;
+    for (const { epoch } of built.laneData.flashblocks) {
+      met.reports += epoch?.reports.length ?? 0;
+      if (epoch !== null && epoch.reports.length > 0) met.prices += 1;
+    }
     for (const rank of ranks) if (rank > 0) met[rank === 255 ? "normal" : "fast"] += 1;
     for (const { executed, hasFast } of built.flashblocks)
       if (hasFast && executed.header.txCount > ranks.filter((rank) => rank < 255).length)
@@ -206,6 +224,7 @@ class Workload {
       engine: this.#engine,
       pool: this.#watched(this.#pool),
       policy: this.#policy,
+      reports: this.#book,
       clock: this.#clock,
       arrivals: {
         notify: () => {
@@ -309,9 +328,41 @@ class Workload {
     return (BigInt(this.#leaderEpoch) << 40n) + ++this.#seq;
   }
 
+  #createBook(): ReportBook {
+    return new ReportBook(this.#policy, () => this.#clock.monotonicMs());
+  }
+
+  /** All publishers, or one; now and then one is late, ahead, or says two things at once. */
+  #report(): void {
+    const random = this.#random;
+    const sequence = ++this.#sequence;
+    const only = random(2) === 0 ? 1 + random(5) : null;
+    const observations = [{ value: BigInt(1000 + random(60)) }, { feedId: BTC, value: 7n }];
+    for (const publisher of [1, 2, 3, 4, 5].filter((each) => only === null || each === only)) {
+      const said = {
+        ...{ sequence, hot: random(2), publishTimeMs: this.#clock.nowMs() - random(300) },
+        observations: observations.slice(random(2)),
+      };
+      if (random(20) === 0) said.publishTimeMs += random(2) === 0 ? 400 : -1500;
+      this.#take(publisher, said);
+      if (random(80) === 0)
+        this.#take(publisher, { ...said, publishTimeMs: said.publishTimeMs + 1 });
+    }
+  }
+
+  #take(publisher: number, said: Said): void {
+    const bytes = reportBytes(this.#policy, publisher, said);
+    const report = verifyReport(0, bytes, this.#policy, recoverSigner);
+    if (!report.ok) throw new Error(report.code);
+    const turn = this.#book.check(report.value, [], this.#clock.nowMs());
+    if (turn.ok) this.#book.put(report.value, this.#nextNumber())();
+    else met.refused += 1;
+  }
+
   /** Something from one of a few accounts: next in turn, behind a gap, or in place of another. */
   #arrive(): void {
     const random = this.#random;
+    if (random(16) === 0) this.#report();
     const lane = LANES[random(LANES.length)] ?? "normal";
     const sender = lane === "oracle" ? (PUBLISHER as Hex) : account(1 + random(4));
     const gas = [21_000n, 90_000n, 400_000n, 480_000n, lane === "normal" ? 5_900_000n : 50_000n];

@@ -3,6 +3,7 @@ import t from "tap";
 import { NO_LANE_PRICES } from "../../lanes/lane-data.ts";
 import { genesisLaneState } from "../../lanes/lane-state.ts";
 import type { ChainTip } from "../../node/chain/chain.ts";
+import { ReportBook } from "../../node/sequencer/report-book.ts";
 import { Pricing } from "../../node/sequencer/pricing.ts";
 import { listed } from "../lanes/fixtures/planted-epochs.ts";
 import { feedPolicy, reportBytes } from "../lanes/fixtures/reports.ts";
@@ -10,7 +11,9 @@ import { feedPolicy, reportBytes } from "../lanes/fixtures/reports.ts";
 const START_S = 1_700_000_000;
 const policy = feedPolicy();
 
-function pricingAfter(seconds: number): Pricing {
+const hasRoom = () => true;
+
+function pricingAfter(seconds: number, reports = new ReportBook(policy, () => 0)): Pricing {
   const { orderHash, prices, accepted } = genesisLaneState(START_S);
   const tip: ChainTip = {
     ...{ number: 7, timestamp: START_S, timestampMs: 1000 * START_S, orderHash, lastForced: 0 },
@@ -18,7 +21,9 @@ function pricingAfter(seconds: number): Pricing {
     isCommitted: true,
   };
   let number = 40n;
-  return new Pricing(START_S + seconds, tip, { policy, nextNumber: () => ++number });
+  const clock = { nowMs: () => 1000 * (START_S + seconds) };
+  const nextNumber = () => ++number;
+  return new Pricing(START_S + seconds, tip, { policy, clock, reports, nextNumber });
 }
 
 /** Five reports of one price. */
@@ -29,24 +34,24 @@ function pricesAt(timeMs: number) {
 
 t.test("only the first flashblock after more than 30 seconds has an epoch", async (t) => {
   const timeMs = 1000 * (START_S + 31);
-  t.same(pricingAfter(30).begin(timeMs), { prices: NO_LANE_PRICES, transaction: null });
+  t.same(pricingAfter(30).begin(timeMs, hasRoom), { prices: NO_LANE_PRICES, transaction: null });
   const late = pricingAfter(31);
-  const { prices, transaction } = late.begin(timeMs);
+  const { prices, transaction } = late.begin(timeMs, hasRoom);
   t.same(prices, { conflicts: [], epoch: { cut: 41n, reports: [] } });
   t.ok(transaction);
   t.match(late.tip, { accepted: 0n, prices: { epoch: 1, cut: 41n } });
-  t.same(late.begin(timeMs), { prices: NO_LANE_PRICES, transaction: null });
+  t.same(late.begin(timeMs, hasRoom), { prices: NO_LANE_PRICES, transaction: null });
 });
 
 t.test("what is executed again has the epoch that it had, or none of it holds", async (t) => {
   const timeMs = 1000 * (START_S + 31);
-  const promised = pricingAfter(31).begin(timeMs);
+  const promised = pricingAfter(31).begin(timeMs, hasRoom);
   t.same(pricingAfter(31).again(promised.prices, timeMs), promised);
   const code = { code: "VERIFICATION_FAILED" };
   t.throws(() => pricingAfter(31).again(NO_LANE_PRICES, timeMs), code);
   t.throws(() => pricingAfter(30).again(promised.prices, timeMs), code, "there was no outage");
   const later = pricingAfter(1);
-  later.begin(1000 * START_S + 1);
+  later.begin(1000 * START_S + 1, hasRoom);
   later.placed(51n);
   t.throws(() => later.again(pricesAt(1000 * START_S + 9), 1000 * START_S + 9), code, "the cut");
 });
@@ -55,9 +60,9 @@ t.test("a flashblock that nothing went into does not count", async (t) => {
   const timeMs = 1000 * START_S + 500;
   const applied = (isTakenBack: boolean) => {
     const pricing = pricingAfter(1);
-    pricing.begin(timeMs);
+    pricing.begin(timeMs, hasRoom);
     if (isTakenBack) {
-      pricing.begin(timeMs);
+      pricing.begin(timeMs, hasRoom);
       pricing.takeBack();
     }
     return pricing.again(pricesAt(timeMs), timeMs).transaction;

@@ -9,6 +9,7 @@ import type { PendingSlice } from "../../node/api.ts";
 import { decodeSignedBlock, type UnverifiedBlock } from "../../node/primitives/block.ts";
 import { laneTransaction, type UserTransaction } from "../../node/primitives/transaction.ts";
 import { checkSignedBlock } from "../../node/p2p/gossip.ts";
+import { ReportBook } from "../../node/sequencer/report-book.ts";
 import { buildBlock, type BuilderDeps } from "../../node/sequencer/builder.ts";
 import { listRoot } from "../../node/execution/embedded/list-root.ts";
 import {
@@ -355,6 +356,7 @@ t.test("what arrives does not cut a deposit-only block short", async (t) => {
       },
     },
     openPool: () => undefined,
+    reports: new ReportBook(rig.policy, () => clock.monotonicMs()),
     nextNumber: () => admission.nextNumber(),
     promise: () => Promise.resolve(new Uint8Array(65)),
     speculation: { has: () => false, offer: () => undefined, take: () => null },

@@ -18,7 +18,7 @@ const engine = (result: object) => ({ apply: () => Promise.resolve(result as App
 const executed = (status: number) => engine({ ok: true, receipt: { status, gasUsed: 5n } });
 
 function opened(): BlockAssembly {
-  const assembly = new BlockAssembly(CONTEXT, ZERO_HASH);
+  const assembly = new BlockAssembly(CONTEXT, ZERO_HASH, false);
   assembly.begin(1, 1, { conflicts: [], epoch: { cut: 77n, reports: [] } });
   return assembly;
 }

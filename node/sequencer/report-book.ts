@@ -1,0 +1,229 @@
+/**
+ * Reports that wait for an epoch: the newest of every publisher for every feed.
+ *
+ * Owns whose turn a report is (sequences of a key, a publisher's rate), that a key which signs two
+ * reports for one sequence is not heard again, and which reports are of no more use. Does not own
+ * numbers, the journal, nor what an epoch is made of. PROTOCOL 5.
+ *
+ * Bounded by the policy: one report a publisher and feed, `RECENT_MAX` a key, a pair of them for each
+ * key that has to be suspended; and by whoever takes in no more while `leftCount` is high.
+ */
+import type { Hex } from "../../lanes/bytes.ts";
+import { AHEAD_MAX_MS, improvements, isFresh } from "../../lanes/epoch.ts";
+import type { LaneReport } from "../../lanes/lane-data.ts";
+import type { Policy } from "../../lanes/policy.ts";
+import type { PolicyFeed } from "../../lanes/policy-feeds.ts";
+import { isNewer, type PriceState } from "../../lanes/price-state.ts";
+import { areConflicting, type VerifiedReport } from "../../lanes/report-rules.ts";
+import { accept, refuse, type Verdict } from "../../lanes/verdict.ts";
+import { SenderLimits } from "../txpool/sender-limits.ts";
+
+/** How far a sequence may be above the last of its key. */
+const SEQUENCE_AHEAD_MAX = 2n ** 32n;
+/** Reports of a key that another one for the same sequence is compared with. */
+const RECENT_MAX = 16;
+
+export type ReportTurn =
+  | "REPORT_KEY_SUSPENDED"
+  | "REPORT_CONFLICT"
+  | "REPORT_REPLAYED"
+  | "REPORT_SEQUENCE_TOO_HIGH"
+  | "REPORT_STALE"
+  | "REPORT_FROM_FUTURE"
+  | "RATE_LIMITED";
+
+/** Two reports that one key signed for one sequence. */
+export type ConflictPair = readonly [LaneReport, LaneReport];
+
+interface Key {
+  /** The highest sequence taken in. */
+  last: bigint;
+  /** By sequence, the oldest first. */
+  readonly recent: Map<bigint, VerifiedReport>;
+}
+
+interface Waiting {
+  readonly report: VerifiedReport;
+  readonly accepted: bigint;
+  /** Feeds that it is the newest for. */
+  feeds: number;
+  /** Whether the journal holds it. */
+  isDurable: boolean;
+}
+
+export class ReportBook {
+  readonly #policy: Policy;
+  readonly #limits: SenderLimits;
+  readonly #keys = new Map<Hex, Key>();
+  /** By publisher, then by feed. */
+  readonly #newest = new Map<number, Map<Hex, Waiting>>();
+  readonly #waiting = new Set<Waiting>();
+  readonly #conflicts = new Map<Hex, ConflictPair>();
+  /** Not waiting any more; the journal need not hold them. */
+  #left: Waiting[] = [];
+  #version = 0;
+
+  /** `nowMs` is monotonic. */
+  constructor(policy: Policy, nowMs: () => number) {
+    this.#policy = policy;
+    this.#limits = new SenderLimits(policy.document.fast.perSender, nowMs);
+  }
+
+  /** Changes whenever there is something new to make an epoch of. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** What an epoch may list, in no order. */
+  reports(): VerifiedReport[] {
+    return [...this.#waiting].map(({ report }) => report);
+  }
+
+  /** What suspends the keys that `suspended` does not hold yet. */
+  conflicts(suspended: readonly Hex[]): ConflictPair[] {
+    return [...this.#conflicts].filter(([key]) => !suspended.includes(key)).map(([, pair]) => pair);
+  }
+
+  /**
+   * Whether it is this report's turn at a time. A report that contradicts another of its key is
+   * kept as a proof, and refused.
+   */
+  check(
+    report: VerifiedReport,
+    suspended: readonly Hex[],
+    timeMs: number,
+  ): Verdict<null, ReportTurn> {
+    const { key, publisher } = report;
+    const { sequence, publishTimeMs } = report.report;
+    if (suspended.includes(key) || this.#conflicts.has(key))
+      return refuse("REPORT_KEY_SUSPENDED", { key });
+    const { last = 0n, recent } = this.#keys.get(key) ?? {};
+    const known = recent?.get(sequence);
+    if (known !== undefined && areConflicting(known, report)) {
+      this.#suspend(key, [laneReportOf(known), laneReportOf(report)]);
+      return refuse("REPORT_CONFLICT", { key, sequence: sequence.toString() });
+    }
+    if (sequence <= last) return refuse("REPORT_REPLAYED", { last: last.toString() });
+    if (sequence > last + SEQUENCE_AHEAD_MAX)
+      return refuse("REPORT_SEQUENCE_TOO_HIGH", { last: last.toString() });
+    if (publishTimeMs > timeMs + AHEAD_MAX_MS)
+      return refuse("REPORT_FROM_FUTURE", { timeMs, publishTimeMs });
+    if (!this.#feedsOf(report).some((feed) => isFresh(feed, publishTimeMs, timeMs)))
+      return refuse("REPORT_STALE", { timeMs, publishTimeMs });
+    if (!this.#limits.takeFast(this.#voiceOf(publisher, key)))
+      return refuse("RATE_LIMITED", { publisher });
+    return accept(null);
+  }
+
+  /** Reports that the journal still has to let go of. */
+  get leftCount(): number {
+    return this.#left.length;
+  }
+
+  /**
+   * A report taken in under this number; what it makes useless waits no more. Returns what to call
+   * when the journal holds it.
+   */
+  put(report: VerifiedReport, accepted: bigint): () => void {
+    const { publisher, hash } = report;
+    const { publishTimeMs, sequence, observations } = report.report;
+    this.#heard(report);
+    const waiting: Waiting = { report, accepted, feeds: 0, isDurable: false };
+    const own = this.#newest.get(publisher) ?? new Map<Hex, Waiting>();
+    this.#newest.set(publisher, own);
+    this.#waiting.add(waiting);
+    for (const { feedId } of observations) {
+      const before = own.get(feedId);
+      const entry = { publishTimeMs, sequence, reportHash: hash };
+      if (before !== undefined && !isNewer(entry, entryOf(before.report))) continue;
+      own.set(feedId, waiting);
+      waiting.feeds += 1;
+      if (before !== undefined) this.#lose(before);
+    }
+    if (waiting.feeds === 0) this.#leave(waiting);
+    else this.#version += 1;
+    return () => {
+      waiting.isDurable = true;
+    };
+  }
+
+  /** A key has used this sequence: lower ones are no news. */
+  used(key: Hex, sequence: bigint): void {
+    const known = this.#keys.get(key);
+    if (known === undefined) this.#keys.set(key, { last: sequence, recent: new Map() });
+    else if (sequence > known.last) known.last = sequence;
+  }
+
+  /** Lets go of what can be in no later epoch: stale, or not newer than what `prices` holds. */
+  prune(prices: PriceState, timeMs: number): void {
+    const { feeds, suspended } = prices;
+    for (const waiting of this.#waiting) {
+      const { report } = waiting;
+      const isUseful =
+        !suspended.includes(report.key) &&
+        (report.report.publishTimeMs > timeMs ||
+          improvements(this.#policy, feeds, report, timeMs).length > 0);
+      if (!isUseful) this.#forget(waiting);
+    }
+  }
+
+  /** Numbers of durable reports that wait no more, each once. */
+  takeLeft(): bigint[] {
+    const taken = this.#left.filter(({ isDurable }) => isDurable);
+    this.#left = this.#left.filter(({ isDurable }) => !isDurable);
+    return taken.map(({ accepted }) => accepted);
+  }
+
+  #heard(report: VerifiedReport): void {
+    const { key } = report;
+    const { sequence } = report.report;
+    this.used(key, sequence);
+    const recent = this.#keys.get(key)?.recent;
+    recent?.set(sequence, report);
+    const [oldest] = recent?.keys() ?? [];
+    if (recent !== undefined && recent.size > RECENT_MAX && oldest !== undefined)
+      recent.delete(oldest);
+  }
+
+  #suspend(key: Hex, pair: ConflictPair): void {
+    this.#conflicts.set(key, pair);
+    for (const waiting of this.#waiting) if (waiting.report.key === key) this.#forget(waiting);
+    this.#version += 1;
+  }
+
+  #forget(waiting: Waiting): void {
+    const own = this.#newest.get(waiting.report.publisher);
+    for (const { feedId } of waiting.report.report.observations)
+      if (own?.get(feedId) === waiting) own.delete(feedId);
+    this.#leave(waiting);
+  }
+
+  #lose(waiting: Waiting): void {
+    waiting.feeds -= 1;
+    if (waiting.feeds === 0) this.#leave(waiting);
+  }
+
+  #leave(waiting: Waiting): void {
+    this.#waiting.delete(waiting);
+    this.#left.push(waiting);
+  }
+
+  #feedsOf({ report }: VerifiedReport): PolicyFeed[] {
+    return report.observations.flatMap(({ feedId }) => this.#policy.feedsById.get(feedId) ?? []);
+  }
+
+  /** All keys of a publisher share one rate. */
+  #voiceOf(publisher: number, key: Hex): Hex {
+    const found = this.#policy.document.publishers.find(({ id }) => id === publisher);
+    return found?.keys[0] ?? key;
+  }
+}
+
+function entryOf({ report, hash }: VerifiedReport) {
+  const { publishTimeMs, sequence } = report;
+  return { publishTimeMs, sequence, reportHash: hash };
+}
+
+function laneReportOf({ source, bytes }: VerifiedReport): LaneReport {
+  return { source, bytes };
+}

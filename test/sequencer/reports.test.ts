@@ -1,0 +1,268 @@
+/**
+ * Reports from the desk to a price that contracts read: taken in, promised, followed, derived, and
+ * through a crash.
+ */
+import { join } from "node:path";
+import t, { type Test } from "tap";
+import { decodeFunctionResult, encodeFunctionData, parseAbi } from "viem";
+import { checkAdmissionReceipt } from "../../lanes/admission.ts";
+import { fromHex, toHex, ZERO_ADDRESS } from "../../lanes/bytes.ts";
+import { PRICE_FEEDS } from "../../lanes/epoch-transaction.ts";
+import { parsePolicy, type Policy } from "../../lanes/policy.ts";
+import { verifyReport } from "../../lanes/report-rules.ts";
+import { decodeSignedBlock, type UnverifiedBlock } from "../../node/primitives/block.ts";
+import { addressOf, recoverSigner } from "../../node/primitives/signature.ts";
+import { openReader } from "../../node/reader.ts";
+import { GENESIS_TERM } from "../../node/rollup-config.ts";
+import { JOURNAL_REPORT } from "../../node/storage/store.ts";
+import { AdmissionReceipts } from "../../rpc/admission-receipts.ts";
+import { batchHashOf, batchOf, signingDomain } from "../chain/fixtures/cheater.ts";
+import {
+  ETH,
+  feedPolicyJson,
+  publisherKey,
+  reportBytes,
+  type Said,
+} from "../lanes/fixtures/reports.ts";
+import {
+  FAST_SELECTOR,
+  FEED,
+  l1Block,
+  openRig,
+  openSequencer,
+  type Rig,
+  type SequencerRig,
+  signed,
+  testPolicyDocument,
+} from "./fixtures/rig.ts";
+
+const { publishers, feeds } = feedPolicyJson();
+const POLICY = { ...testPolicyDocument(), publishers, feeds };
+const ABI = parseAbi([
+  "struct Market { int128 value; uint128 confidence; uint64 timeMs; uint8 session; uint8 status; }",
+  "function getMarket(bytes32 feedId) view returns (Market)",
+]);
+
+const policy = (() => {
+  const parsed = parsePolicy(POLICY);
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed));
+  return parsed.value;
+})();
+
+async function open(t: Test, name: string): Promise<Rig> {
+  const rig = await openRig(join(t.testdirName, name), "follower", { policy: POLICY });
+  t.teardown(() => rig.close());
+  return rig;
+}
+
+const report = (of: Policy, publisher: number, said: Said) => {
+  const verified = verifyReport(0, reportBytes(of, publisher, said), of, recoverSigner);
+  if (!verified.ok) throw new Error(verified.code);
+  return verified.value;
+};
+
+/** All publishers say nearly this now. */
+async function sayAll(
+  { reports, clock }: SequencerRig,
+  value: bigint,
+  { sequence = 1n, publishTimeMs = clock.nowMs() } = {},
+) {
+  const answers = [1, 2, 3, 4, 5].map((publisher) =>
+    reports.submit(
+      report(policy, publisher, { value: value + BigInt(publisher), sequence, publishTimeMs }),
+    ),
+  );
+  return Promise.all(answers);
+}
+
+function blocksOf({ published }: SequencerRig): UnverifiedBlock[] {
+  return published.map((bytes) => {
+    const block = decodeSignedBlock(bytes);
+    if (!block.ok) throw new Error(block.code);
+    return block.value;
+  });
+}
+
+const reportsIn = async ({ store }: Rig) =>
+  (await store.loadJournal()).filter(({ kind }) => kind === JOURNAL_REPORT);
+
+const appliedIn = ({ chain }: Rig) => chain.head().laneState.prices.feeds.get(ETH)?.applied;
+
+/** What contracts read of ETH/USD. */
+async function marketOf({ rollup }: Rig, dataDir: string) {
+  const reader = await openReader({ dataDir, rollup, policy });
+  const data = fromHex(encodeFunctionData({ abi: ABI, functionName: "getMarket", args: [ETH] }));
+  const call = {
+    ...{ from: ZERO_ADDRESS, to: PRICE_FEEDS, data, value: 0n, gasLimit: 1_000_000n },
+    ...{ feeCap: 0n, tip: null, accessList: [], authorizationList: [] },
+  };
+  const overrides = { accounts: [], block: null };
+  const answer = await reader.call({ kind: "tag", tag: "latest" }, call, {
+    ...{ overrides, timeoutMs: 10_000 },
+  });
+  await reader.close();
+  if (!answer.ok) throw new Error(answer.code);
+  const output = toHex(answer.value.output);
+  return decodeFunctionResult({ abi: ABI, functionName: "getMarket", data: output });
+}
+
+t.test("five reports are one price, for contracts, followers and whoever derives", async (t) => {
+  t.testdir({ leader: {}, follower: {}, deriver: {} });
+  const leader = await open(t, "leader");
+  const others = { follower: await open(t, "follower"), deriver: await open(t, "deriver") };
+  const run = await openSequencer(leader);
+  await run.build(1);
+  const answers = await sayAll(run, 2000n);
+  const receipts = new AdmissionReceipts();
+  const trust = {
+    ...{ domain: signingDomain(leader), term: GENESIS_TERM, policy, recover: recoverSigner },
+    sequencer: leader.rollup.sequencer,
+  };
+  for (const answer of answers) {
+    if (!answer.ok) throw new Error(answer.code);
+    const receipt = receipts.of(answer.admission);
+    t.match(checkAdmissionReceipt(receipt, trust), { ok: true });
+    t.match(receipt.leaf, { hash: answer.hash, lane: "fast", rank: 0 });
+    const lie = { ...receipt, leaf: { ...receipt.leaf, deadlineBlock: 0 } };
+    t.match(checkAdmissionReceipt(lie, trust), { ok: false, data: { part: "deadlineBlock" } });
+  }
+  t.equal((await reportsIn(leader)).length, 5, "durable before it is acknowledged");
+  const fast = await signed(1, { nonce: 0, to: FEED, data: `${FAST_SELECTOR}00` });
+  await run.admission.submit(fast);
+  await run.build(2);
+  const blocks = blocksOf(run);
+  const [epoch, ...more] = blocks.flatMap(({ laneData }) =>
+    laneData.flashblocks.flatMap((flashblock) => flashblock.epoch ?? []),
+  );
+  t.equal(epoch?.reports.length, 5);
+  t.same(
+    more.map(({ reports }) => reports),
+    more.map(() => []),
+    "what nobody says again only repeats itself when its heartbeat asks for it",
+  );
+  const numbers = answers.map((answer) => (answer.ok ? answer.accepted : 0n));
+  t.ok(numbers.every((number) => number < (epoch?.cut ?? 0n)));
+  t.match(appliedIn(leader), { value: 2003n, session: 0, status: 0 });
+  const priced = blocks.find(({ laneData }) =>
+    laneData.flashblocks.some((flashblock) => flashblock.epoch === epoch),
+  );
+  const types = priced?.transactions.map(({ type }) => type) ?? [];
+  t.ok(types.indexOf(2) > types.lastIndexOf(0x7e), "the fast one stands behind the price");
+
+  for (const [index, block] of blocks.entries()) {
+    t.match(await others.follower.chain.importSigned(block), { ok: true });
+    const orderHashes = leader.store.blockByNumber(block.header.number)?.orderHashes ?? [];
+    const origin = l1Block(others.follower.chain.head().origin.number);
+    const place = { index, previousBatchHash: batchHashOf(index - 1) };
+    const batch = batchOf({ block, orderHashes, origin }, place);
+    t.same(await others.deriver.safe.applyBatch(batch), { valid: true });
+  }
+  for (const { chain } of Object.values(others)) {
+    t.equal(chain.head().hash, leader.chain.head().hash);
+    t.same(chain.head().laneState, leader.chain.head().laneState);
+  }
+
+  const market = await marketOf(leader, join(t.testdirName, "leader", "db"));
+  t.match(market, { value: 2003n, session: 0, status: 0 });
+
+  await run.build(3);
+  t.same(await reportsIn(leader), [], "the journal has let go of them");
+});
+
+t.test("what was acknowledged is there after a crash", async (t) => {
+  t.testdir({ leader: {} });
+  const rig = await open(t, "leader");
+  const run = await openSequencer(rig);
+  await run.build(1);
+  const publishTimeMs = run.clock.nowMs();
+  await sayAll(run, 3000n, { publishTimeMs });
+  await rig.close();
+  const again = await open(t, "leader");
+  const restarted = await openSequencer(again);
+  t.equal(restarted.reports.book.reports().length, 5);
+  const [first] = await sayAll(restarted, 3000n, { publishTimeMs });
+  t.match(first, { ok: false, code: "REPORT_REPLAYED" }, "and nobody says it twice");
+  await restarted.build(2);
+  t.match(appliedIn(again), { value: 3003n });
+  await again.close();
+  const third = await open(t, "leader");
+  const last = await openSequencer(third);
+  const [replayed] = await sayAll(last, 3000n, { publishTimeMs });
+  t.match(replayed, { ok: false, code: "REPORT_REPLAYED" }, "nor what an epoch has listed");
+});
+
+t.test("a promised price is promised after a crash too", async (t) => {
+  t.testdir({ leader: {} });
+  const rig = await open(t, "leader");
+  let isCrashed = false;
+  const run = await openSequencer(rig, {
+    onFlashblock({ leaves }) {
+      if (isCrashed || leaves.length === 0 || run.reports.book.reports().length > 0) return;
+      isCrashed = run.flashblocks.length > 2;
+      if (isCrashed) throw new Error("crash");
+    },
+  });
+  await run.build(1);
+  const publishTimeMs = run.clock.nowMs();
+  await sayAll(run, 4000n, { publishTimeMs });
+  await t.rejects(run.build(3), { message: "crash" });
+  const told = run.flashblocks.map(({ header, resultRoot }) => ({ header, resultRoot }));
+  await rig.chain.exclusive(() => Promise.resolve());
+  await rig.close();
+  const again = await open(t, "leader");
+  const restarted = await openSequencer(again);
+  const [replayed] = await sayAll(restarted, 4000n, { publishTimeMs });
+  t.match(replayed, { ok: false, code: "REPORT_REPLAYED" });
+  await restarted.build(2);
+  const rebuilt = restarted.flashblocks.map(({ header, resultRoot }) => ({ header, resultRoot }));
+  const last = told.at(-1);
+  t.same(
+    rebuilt.find(
+      ({ header }) =>
+        header.blockNumber === last?.header.blockNumber && header.index === last.header.index,
+    ),
+    last,
+  );
+  t.match(appliedIn(again), { value: 4003n });
+});
+
+t.test("who signs two reports for one sequence is out, for everybody", async (t) => {
+  t.testdir({ leader: {}, follower: {} });
+  const leader = await open(t, "leader");
+  const follower = await open(t, "follower");
+  const run = await openSequencer(leader);
+  await run.build(1);
+  await sayAll(run, 5000n);
+  await run.build(1);
+  const publishTimeMs = run.clock.nowMs();
+  const lie = (value: bigint) =>
+    run.reports.submit(report(policy, 2, { value, sequence: 2n, publishTimeMs }));
+  t.match(await lie(5001n), { ok: true });
+  t.match(await lie(9999n), { ok: false, code: "REPORT_CONFLICT" });
+  t.match(await lie(5002n), { ok: false, code: "REPORT_KEY_SUSPENDED" });
+  await run.build(2);
+  const liar = addressOf(publisherKey(2));
+  t.same(leader.chain.head().laneState.prices.suspended, [liar]);
+  await sayAll(run, 5100n, { sequence: 3n });
+  await run.build(2);
+  t.match(appliedIn(leader), { value: 5103n }, "the other four are enough: 1, 3, 4, 5");
+  for (const block of blocksOf(run))
+    t.match(await follower.chain.importSigned(block), { ok: true });
+  t.same(follower.chain.head().laneState, leader.chain.head().laneState);
+  await leader.close();
+  const again = await open(t, "leader");
+  const restarted = await openSequencer(again);
+  const answers = await sayAll(restarted, 5100n, { sequence: 9n });
+  t.same(
+    answers.map((answer) => (answer.ok ? "taken" : answer.code)),
+    ["taken", "REPORT_KEY_SUSPENDED", "taken", "taken", "taken"],
+  );
+});
+
+t.test("nothing is taken in by who has stopped", async (t) => {
+  t.testdir({ leader: {} });
+  const run = await openSequencer(await open(t, "leader"));
+  run.admission.close();
+  const [first] = await sayAll(run, 1n);
+  t.match(first, { ok: false, code: "NOT_ACCEPTING" });
+});
