@@ -23,7 +23,7 @@ const jobSchema = z.strictObject({
   intervalMs: z.int().positive(),
 });
 
-export type ClientJob = z.input<typeof jobSchema>;
+export type ClientJob = z.infer<typeof jobSchema>;
 
 const RETRY_DELAY_MS = 1_000;
 /** Transactions between two looks at the base fee. */
@@ -85,7 +85,7 @@ export function createSender(client: Client, account: PrivateKeyAccount): Sender
  * closes.
  */
 export async function runClient(
-  createStep: (seed: number) => (sender: Sender) => Promise<void>,
+  createStep: (job: ClientJob) => (sender: Sender) => Promise<void>,
 ): Promise<never> {
   process.stdin.on("end", () => process.exit(0));
   process.stdin.on("error", () => process.exit(0));
@@ -93,7 +93,7 @@ export async function runClient(
   const job = jobSchema.parse(JSON.parse(process.env[CLIENT_JOB_VARIABLE] ?? ""));
   const client = l2Client(job.rpcUrl);
   const senders = job.privateKeys.map((key) => createSender(client, privateKeyToAccount(key)));
-  const step = createStep(job.seed);
+  const step = createStep(job);
   let due = performance.now();
   for (let turn = 0; ; turn++) {
     const sender = senders[turn % senders.length];

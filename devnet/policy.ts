@@ -1,6 +1,6 @@
 /**
  * The devnet's lane policy: publishers of the demo feed are fast, rescues and liquidations are
- * empty.
+ * empty; the first publishers report three feeds.
  */
 import { encodeAbiParameters, keccak256 } from "viem";
 import type { Hex } from "../lanes/bytes.ts";
@@ -8,12 +8,17 @@ import { type Policy, parsePolicy } from "../lanes/policy.ts";
 import { L2_CHAIN_ID } from "./chains.ts";
 import { DEMO_FEED, PUBLISH_SELECTOR } from "./demo-feed.ts";
 import { DevnetError } from "./devnet-error.ts";
+import { MARKET_DECIMALS, MARKET_FEEDS } from "./market-path.ts";
 
 /** Above what a wallet's estimate of `publish` may come to. */
 const PUBLISH_GAS_MAX = 150_000;
 
+/** What a policy asks of a feed at least: all three have to say something (PROTOCOL 2). */
+export const REPORTERS = 3;
+
 /**
- * The policy document for this block time; `publishers` may write the demo feed in the fast lane.
+ * The policy document for this block time; `publishers` may write the demo feed in the fast lane,
+ * and the first of them report prices.
  */
 export function devnetPolicy(
   publishers: readonly Hex[],
@@ -52,8 +57,40 @@ export function devnetPolicy(
       perSender: { ratePerSecond: 200, burst: 400, maxPending: 64 },
     },
     normal: { order: "tip", maxTxGas: 16_777_216, heavyGas: 30_000_000 },
-    publishers: [],
-    feeds: [],
+    ...prices(publishers.slice(0, REPORTERS)),
+  };
+}
+
+/** Feeds, where there are enough to report them. */
+function prices(reporters: readonly Hex[]): Record<"publishers" | "feeds", unknown[]> {
+  if (reporters.length < REPORTERS) return { publishers: [], feeds: [] };
+  const ids = reporters.map((_, index) => index + 1);
+  return {
+    publishers: reporters.map((address, index) => ({
+      id: index + 1,
+      name: `publisher ${index + 1}`,
+      keys: [address.toLowerCase()],
+    })),
+    feeds: MARKET_FEEDS.map(({ id }) => ({
+      id,
+      kind: "price",
+      decimals: MARKET_DECIMALS,
+      publishers: ids,
+      quorum: REPORTERS,
+      group: 0,
+      maxAgeMs: 2_000,
+      heartbeatMs: 1_000,
+      deviationBps: 5,
+      deviationFloor: "0",
+      minEpochMs: 50,
+      maxJumpBps: 1_000,
+      jumpQuorum: REPORTERS,
+      jumpWindowMs: 5_000,
+      jumpHoldMs: 1_500,
+      min: "1",
+      max: "100000000000000000",
+      readableAgeMs: 3_000,
+    })),
   };
 }
 

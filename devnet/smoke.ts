@@ -12,6 +12,7 @@ import { DevnetError, firstLine } from "./devnet-error.ts";
 import type { Flags } from "./flags.ts";
 import type { AnvilResolver } from "./l1.ts";
 import { type DevnetNode, followerName, startFollower, startSequencer } from "./nodes.ts";
+import { REPORTERS } from "./policy.ts";
 import { findFreeBase, planPorts, type PortPlan } from "./ports.ts";
 import { headNumber, waitReady } from "./ready.ts";
 import { createDevnetRun, type DevnetRun } from "./run.ts";
@@ -27,6 +28,7 @@ import {
   checkUnchanged,
   waitIncluded,
 } from "./smoke-checks.ts";
+import { checkReports } from "./smoke-reports.ts";
 import {
   exampleStream,
   priceStreams,
@@ -118,6 +120,7 @@ async function runPhases(
   await sendLoad(transfers, prices, example);
   await checkTransfers(transfers, context);
   await checkPrices(prices, example, context);
+  if (flags.publishers >= REPORTERS) await checkReports(context);
 
   const all = [...transfers, ...prices, example];
   const { lastBlock, sequencer } = await crashSequencer(all, ports, context);

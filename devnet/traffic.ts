@@ -9,7 +9,7 @@ const TRANSFER_GAS = 21_000n;
 const VALUE_MAX_GWEI = 1_000_000;
 const GWEI = 1_000_000_000n;
 
-await runClient((seed) => {
+await runClient(({ seed }) => {
   const random = createRandom(seed);
   return async (sender) => {
     const to = toHex(Uint8Array.from({ length: 20 }, () => Math.floor(random() * 256)));

@@ -55,6 +55,13 @@ export type ReportAnswer =
     }
   | { readonly ok: false; readonly code: ErrorCode; readonly data: ErrorData };
 
+/** What a publisher must know of its key before it signs with it. */
+export interface KeyUse {
+  /** The highest sequence taken in; 0 before the first. */
+  readonly sequence: bigint;
+  readonly isSuspended: boolean;
+}
+
 /** A transaction that was acknowledged and will not stand in any block. */
 export interface DroppedTransaction {
   readonly hash: Hex;
@@ -108,6 +115,10 @@ export interface NodeApi {
   submit(transaction: UserTransaction, wantsReceipt?: boolean): Promise<SubmitAnswer>;
   /** Takes a report in. The caller has verified it. Only the sequencer does. */
   submitReport(report: VerifiedReport): Promise<ReportAnswer>;
+  /** The newest reports of every publisher and feed that no epoch has used; none on a follower. */
+  waitingReports(): Promise<readonly VerifiedReport[]>;
+  /** What the sequencer has heard from a publisher's key; `null` on a follower. */
+  keyUse(key: Hex): Promise<KeyUse | null>;
   /** Next nonce after the account's pooled transactions; `null` where the pool has none of it. */
   poolNonce(address: Hex): Promise<bigint | null>;
   pooled(hash: Hex): Promise<PendingTransaction | null>;

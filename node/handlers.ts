@@ -112,6 +112,8 @@ export function createApi(core: Core, late: Late): NodeApi {
       if (reports !== undefined) return reports.submit(report);
       return Promise.resolve({ ok: false, code: "NOT_ACCEPTING", data: { role: "follower" } });
     },
+    waitingReports: () => Promise.resolve(late.sequencing?.reports.book.reports() ?? []),
+    keyUse: (key) => Promise.resolve(late.sequencing?.reports.useOf(key) ?? null),
     poolNonce: (address) => Promise.resolve((pool() ?? late.forwarded)?.nextNonce(address) ?? null),
     pooled(hash) {
       const item = pool()?.get(hash);

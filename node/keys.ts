@@ -27,6 +27,11 @@ export const KEY_VARIABLES = {
     keystore: "PRICELANE_BATCHER_KEYSTORE",
     passwordFile: "PRICELANE_BATCHER_PASSWORD_FILE",
   },
+  publisher: {
+    key: "PRICELANE_PUBLISHER_KEY",
+    keystore: "PRICELANE_PUBLISHER_KEYSTORE",
+    passwordFile: "PRICELANE_PUBLISHER_PASSWORD_FILE",
+  },
 } as const satisfies Record<string, KeyVariables>;
 
 type Environment = Readonly<Record<string, string | undefined>>;

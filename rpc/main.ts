@@ -9,6 +9,7 @@ import { type ErrorCode, NodeError } from "../node/errors.ts";
 import { createDevnetCommand } from "./cli/devnet.ts";
 import { createGenesisCommand } from "./cli/genesis.ts";
 import { createKeysCommand } from "./cli/keys.ts";
+import { createPublishCommand } from "./cli/publish.ts";
 import { createReplayCommand } from "./cli/replay.ts";
 import { createStartCommand } from "./cli/start.ts";
 import { createVerifyCommand } from "./cli/verify.ts";
@@ -25,6 +26,7 @@ Examples:
   pricelane devnet                    everything on this machine, with funded accounts
   pricelane keys new --out key.json   a key for a sequencer or batcher
   pricelane start --help              how to run one node, and all its settings
+  pricelane publish --help            how to report prices as a publisher
 `;
 
 function createProgram(version: string): Command {
@@ -40,7 +42,8 @@ function createProgram(version: string): Command {
     .addCommand(createKeysCommand())
     .addCommand(createGenesisCommand())
     .addCommand(createVerifyCommand())
-    .addCommand(createReplayCommand());
+    .addCommand(createReplayCommand())
+    .addCommand(createPublishCommand());
   overrideExit(program);
   return program;
 }

@@ -84,6 +84,16 @@ export class ReportBook {
     return [...this.#conflicts].filter(([key]) => !suspended.includes(key)).map(([, pair]) => pair);
   }
 
+  /** The highest sequence that a key has used; 0 before the first. */
+  sequenceOf(key: Hex): bigint {
+    return this.#keys.get(key)?.last ?? 0n;
+  }
+
+  /** Whether the key has signed two reports for one sequence here. */
+  isSuspended(key: Hex): boolean {
+    return this.#conflicts.has(key);
+  }
+
   /**
    * Whether it is this report's turn at a time. A report that contradicts another of its key is
    * kept as a proof, and refused.
@@ -95,7 +105,7 @@ export class ReportBook {
   ): Verdict<null, ReportTurn> {
     const { key, publisher } = report;
     const { sequence, publishTimeMs } = report.report;
-    if (suspended.includes(key) || this.#conflicts.has(key))
+    if (suspended.includes(key) || this.isSuspended(key))
       return refuse("REPORT_KEY_SUSPENDED", { key });
     const { last = 0n, recent } = this.#keys.get(key) ?? {};
     const known = recent?.get(sequence);

@@ -10,7 +10,7 @@ import { SYSTEM_RANK } from "../../lanes/classify.ts";
 import type { Policy } from "../../lanes/policy.ts";
 import type { PriceState } from "../../lanes/price-state.ts";
 import { type VerifiedReport, verifyReport } from "../../lanes/report-rules.ts";
-import type { ReportAnswer } from "../api.ts";
+import type { KeyUse, ReportAnswer } from "../api.ts";
 import type { Clock } from "../clock.ts";
 import { recoverSigner } from "../primitives/signature.ts";
 import { type JournalContent, reportRecord } from "./journal-records.ts";
@@ -73,6 +73,12 @@ export class ReportDesk {
       this.#deps.onFailed(error);
       throw error;
     }
+  }
+
+  /** What was heard from a key. */
+  useOf(key: Hex): KeyUse {
+    const isSuspended = this.#deps.suspended().includes(key) || this.book.isSuspended(key);
+    return { sequence: this.book.sequenceOf(key), isSuspended };
   }
 
   /**

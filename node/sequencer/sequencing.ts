@@ -19,7 +19,7 @@ import type { PreemptionSignal } from "../preemption-signal.ts";
 import type { BlockRef } from "../primitives/block.ts";
 import { GENESIS_TERM, type RollupConfig } from "../rollup-config.ts";
 import type { Store } from "../storage/store.ts";
-import { type Admission, createAdmission } from "./admission.ts";
+import { type Admission, type AdmissionDeps, createAdmission } from "./admission.ts";
 import { createArrivals } from "./arrivals.ts";
 import { promisedBlocks } from "./promised-blocks.ts";
 import { createPromiseLog } from "./promises.ts";
@@ -90,10 +90,7 @@ export async function createSequencing(
   const { chainId, l1ChainId, settlement } = rollup;
   const domain: SigningDomain = { chainId, l1ChainId, settlement };
   const number = chain.head().header.number;
-  const isSigned = (store.blockByNumber(number)?.signature ?? null) !== null;
-  checkSigner(store, { number, isSigned });
-  const known = chain.head().laneState.leaderEpoch;
-  const leaderEpoch = await store.raiseLeaderEpoch(known, leaderEpochMin);
+  const leaderEpoch = await openLeaderEpoch(deps, leaderEpochMin);
   const arrivals = createArrivals(clock);
   const onReady = (): void => {
     arrivals.notify();
@@ -116,12 +113,7 @@ export async function createSequencing(
       account: (address) => engine.account(address),
       recoverSenders: (raws) => deps.recoverSenders(raws),
       onReady,
-      onAccepted: (hash) => {
-        events.onAccepted(hash);
-      },
-      onDropped: (drop) => {
-        events.onDropped(drop);
-      },
+      ...told(events),
       onFailed,
       log,
     },
@@ -164,6 +156,29 @@ export async function createSequencing(
     log,
   });
   return { admission, reports, signer, sequencer };
+}
+
+/** Nothing that this key has signed is behind the chain; from here on its numbers are new. */
+function openLeaderEpoch(
+  { store, chain }: Pick<SequencingDeps, "store" | "chain">,
+  leaderEpochMin: number | undefined,
+): Promise<number> {
+  const { header, laneState } = chain.head();
+  const isSigned = (store.blockByNumber(header.number)?.signature ?? null) !== null;
+  checkSigner(store, { number: header.number, isSigned });
+  return store.raiseLeaderEpoch(laneState.leaderEpoch, leaderEpochMin);
+}
+
+/** What the desk of transactions tells. */
+function told(events: SequencingEvents): Pick<AdmissionDeps, "onAccepted" | "onDropped"> {
+  return {
+    onAccepted: (hash) => {
+      events.onAccepted(hash);
+    },
+    onDropped: (drop) => {
+      events.onDropped(drop);
+    },
+  };
 }
 
 /** Beside the desk of transactions, whose numbers it shares. */

@@ -17,8 +17,9 @@ import type { StoredBlock } from "../../node/storage/store.ts";
 import { AdmissionReceipts } from "../admission-receipts.ts";
 import { type JsonObject, quantity } from "../codec.ts";
 import { findBlock, resolveBlock, type RpcContext } from "../context.ts";
+import { describeFeeds, describePublisher } from "../feeds.ts";
 import { method, type Methods } from "../method.ts";
-import { blockParam, hashParam } from "../params.ts";
+import { addressParam, blockParam, hashParam } from "../params.ts";
 import { rawTransactionParam, sendTransaction } from "../send.ts";
 import { reportParam, submitReport, type SubmittedReport } from "../submit-report.ts";
 
@@ -175,6 +176,8 @@ export function createLaneMethods(context: RpcContext): Methods {
     lane_status: method([], () => node.status()),
     lane_sendRawTransaction: method([rawTransactionParam], ([raw]) => send(context, receipts, raw)),
     lane_submitReport: method([reportParam], ([submitted]) => report(context, receipts, submitted)),
+    lane_feeds: method([], () => describeFeeds(context, Date.now())),
+    lane_publisher: method([addressParam("key")], ([key]) => describePublisher(context, key)),
     lane_receipt: method([hash], ([of]) => receipt(context, of)),
     lane_proof: method([hash], ([of]) => {
       const inclusion = preconfirmations.inclusion(of);

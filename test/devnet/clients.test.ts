@@ -39,7 +39,7 @@ interface Told {
 
 const FEED = stringToHex("TEST/USD", { size: 32 });
 const OTHER_FEED = stringToHex("OTHER/USD", { size: 32 });
-const { smoke, smokePublishers } = deriveAccounts();
+const { publishers, smoke, smokePublishers } = deriveAccounts();
 
 t.setTimeout(300_000);
 
@@ -233,6 +233,66 @@ t.test("clients", async (t) => {
   });
 
   const cast = castBinary();
+  await t.test("publishers: prices from lines to a contract, by the command line", async (t) => {
+    const socket = await connectRpc(devnet.file.sequencer.wsUrl);
+    t.teardown(() => {
+      socket.close();
+    });
+    // The devnet runs the first of the three itself.
+    const file = join(t.testdir(), "prices.csv");
+    await writeFile(file, "2500.5,0.1\nno price\n".padEnd(12 * 40, "2500.25,0.1\n"));
+    const publish = (index: number, url: string): Promise<{ stdout: string }> =>
+      promisify(execFile)(
+        process.execPath,
+        [
+          MAIN,
+          "publish",
+          "--url",
+          url,
+          "--feed",
+          "ETH/USD",
+          "--source",
+          file,
+          "--interval-ms",
+          "150",
+        ],
+        {
+          timeout: 60_000,
+          env: { ...process.env, PRICELANE_PUBLISHER_KEY: publishers[index]!.privateKey },
+        },
+      );
+    const both = [publish(1, devnet.file.sequencer.wsUrl), publish(2, sequencerUrl)];
+    interface Feeds {
+      readonly feeds: readonly {
+        id: string;
+        isStale: boolean;
+        applied: { value: string } | null;
+      }[];
+    }
+    const applied = await waitFor(
+      "a price",
+      async () => {
+        const { feeds } = (await socket.call("lane_feeds", [])) as Feeds;
+        const [eth] = feeds;
+        return eth?.isStale === false ? eth.applied : null;
+      },
+      { timeoutMs: 30_000, signal: new AbortController().signal },
+    );
+    t.ok(BigInt(applied.value) > 2400_00000000n && BigInt(applied.value) < 2600_00000000n);
+    for (const { stdout } of await Promise.all(both)) {
+      t.match(stdout, /^\d+ taken; \d+ overtaken; 1 lines skipped; none refused;/);
+      t.ok(Number(stdout.split(" ")[0]) > 10);
+    }
+    const stranger = publish(1, sequencerUrl);
+    const unknown = promisify(execFile)(
+      process.execPath,
+      [MAIN, "publish", "--url", sequencerUrl, "--feed", "ETH/USD", "--source", file],
+      { env: { ...process.env, PRICELANE_PUBLISHER_KEY: smoke[0]!.privateKey } },
+    );
+    await t.rejects(unknown, { code: 1, stderr: /REPORT_KEY_UNKNOWN/ });
+    t.match((await stranger).stdout, /none refused/, "it goes on above what it has used");
+  });
+
   await t.test("cast", { skip: cast === null ? "no cast binary here" : false }, async (t) => {
     const run = async (...args: string[]): Promise<string> => {
       const { stdout } = await promisify(execFile)(cast!, [...args, "--rpc-url", sequencerUrl], {

@@ -2,6 +2,7 @@
 import { type Hex, ZERO_HASH } from "../../lanes/bytes.ts";
 import type { VerifiedReport } from "../../lanes/report-rules.ts";
 import type {
+  KeyUse,
   NodeApi,
   NodeStatus,
   PendingTransaction,
@@ -26,6 +27,8 @@ export interface FakeNode {
   readonly reports: VerifiedReport[];
   /** What `submitReport` answers; by default that none is taken. */
   reportAnswer: ReportAnswer | null;
+  /** What was heard from any key; `null` as a follower's. */
+  use: KeyUse | null;
 }
 
 /** A sequencing thread that takes everything and remembers it. */
@@ -51,6 +54,7 @@ export function createFakeNode(): FakeNode {
     submitted: [],
     reports: [],
     reportAnswer: null,
+    use: { sequence: 5n, isSuspended: false },
     answer: null,
     pool: new Map(),
     remote: {
@@ -73,6 +77,8 @@ export function createFakeNode(): FakeNode {
         node.reports.push(report);
         return { ok: false, code: "NOT_ACCEPTING", data: {} };
       },
+      waitingReports: async () => node.reports,
+      keyUse: async () => node.use,
       async poolNonce(address) {
         const own = [...node.pool.values()].filter(
           ({ transaction }) => transaction.sender === address,
@@ -114,6 +120,8 @@ export const withMaxTxGas =
 export const deadNode: Remote<NodeApi> = {
   submit: async () => Promise.reject(new NodeError("WORKER_FAILED", { channel: "node" })),
   submitReport: async () => Promise.reject(new NodeError("WORKER_FAILED", { channel: "node" })),
+  waitingReports: async () => Promise.reject(new NodeError("TIMEOUT")),
+  keyUse: async () => Promise.reject(new NodeError("TIMEOUT")),
   poolNonce: async () => Promise.reject(new Error("internal detail 0xsecret")),
   pooled: async () => Promise.reject(new NodeError("TIMEOUT")),
   poolStatus: async () => Promise.reject(new NodeError("TIMEOUT")),

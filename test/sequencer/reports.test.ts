@@ -6,7 +6,7 @@ import { join } from "node:path";
 import t, { type Test } from "tap";
 import { decodeFunctionResult, encodeFunctionData, parseAbi } from "viem";
 import { checkAdmissionReceipt } from "../../lanes/admission.ts";
-import { fromHex, toHex, ZERO_ADDRESS } from "../../lanes/bytes.ts";
+import { fromHex, type Hex, toHex, ZERO_ADDRESS } from "../../lanes/bytes.ts";
 import { PRICE_FEEDS } from "../../lanes/epoch-transaction.ts";
 import { parsePolicy, type Policy } from "../../lanes/policy.ts";
 import { verifyReport } from "../../lanes/report-rules.ts";
@@ -15,6 +15,8 @@ import { addressOf, recoverSigner } from "../../node/primitives/signature.ts";
 import { openReader } from "../../node/reader.ts";
 import { GENESIS_TERM } from "../../node/rollup-config.ts";
 import { JOURNAL_REPORT } from "../../node/storage/store.ts";
+import type { RpcContext } from "../../rpc/context.ts";
+import { describeFeeds, describePublisher } from "../../rpc/feeds.ts";
 import { AdmissionReceipts } from "../../rpc/admission-receipts.ts";
 import { batchHashOf, batchOf, signingDomain } from "../chain/fixtures/cheater.ts";
 import {
@@ -167,6 +169,57 @@ t.test("five reports are one price, for contracts, followers and whoever derives
 
   await run.build(3);
   t.same(await reportsIn(leader), [], "the journal has let go of them");
+});
+
+t.test("a node says what it knows of feeds and keys, and how far they are apart", async (t) => {
+  t.testdir({ leader: {} });
+  const leader = await open(t, "leader");
+  const run = await openSequencer(leader);
+  await run.build(1);
+  const publishTimeMs = run.clock.nowMs();
+  await sayAll(run, 10_000n, { publishTimeMs });
+  await run.build(2);
+  const nowMs = publishTimeMs + 1_999;
+  const late = { value: 10_103n, sequence: 2n, publishTimeMs: publishTimeMs + 1_000 };
+  t.match(await run.reports.submit(report(policy, 5, late)), { ok: true });
+  const dataDir = join(t.testdirName, "leader", "db");
+  const reader = await openReader({ dataDir, rollup: leader.rollup, policy });
+  t.teardown(() => reader.close());
+  const node = {
+    waitingReports: () => Promise.resolve(run.reports.book.reports()),
+    keyUse: (key: Hex) => Promise.resolve(run.reports.useOf(key)),
+  };
+  const context = { reader, policy, node } as unknown as RpcContext;
+  const told = await describeFeeds(context, nowMs);
+  const entry = { value: "10001", isFresh: true };
+  t.match(told, {
+    epoch: "0x1",
+    suspended: [],
+    feeds: [
+      {
+        ...{ id: "ETH/USD", feedId: ETH, isStale: false, gapBps: 99.97, spreadBps: 101.98 },
+        applied: { value: "10003", status: 0 },
+        publishers: [
+          entry,
+          {},
+          {},
+          {},
+          { publisher: 5, value: "10103", publishTimeMs: late.publishTimeMs },
+        ],
+      },
+    ],
+  });
+  const later = (await describeFeeds(context, nowMs + 60_000)) as { feeds: readonly object[] };
+  t.match(later.feeds[0], { isStale: true, gapBps: null, spreadBps: null });
+  const key = addressOf(publisherKey(5));
+  t.match(await describePublisher(context, key), {
+    ...{ id: 5, sequence: "0x2", isSuspended: false, feedSet: policy.document.feedSet },
+    feeds: [{ id: "ETH/USD", feedId: ETH, decimals: 8 }],
+  });
+  t.equal(await describePublisher(context, ZERO_ADDRESS), null);
+  const follower = { ...context, node: { keyUse: () => Promise.resolve(null) } };
+  const asked = describePublisher(follower as unknown as RpcContext, key);
+  await t.rejects(asked, { code: "NOT_ACCEPTING", data: { role: "follower" } });
 });
 
 t.test("what was acknowledged is there after a crash", async (t) => {

@@ -12,10 +12,4 @@ const PROGRAM = "a program of its own, started by the tests beside it by its nam
 export const EXCEPTIONS: readonly Exception[] = [
   { rule: "dead-file", file: "test/storage/fixtures/hold-open.ts", reason: PROGRAM },
   { rule: "dead-file", file: "test/storage/fixtures/write-until-killed.ts", reason: PROGRAM },
-  {
-    rule: "dead-export",
-    file: "lanes/report.ts",
-    detail: "encodeReport",
-    reason: "for publishers: there is no intake of reports yet that they could send to",
-  },
 ];

@@ -1,0 +1,79 @@
+/**
+ * The lane's methods on a client of viem: `createClient({ transport }).extend(laneActions())`.
+ *
+ * Owns the answers' types, and how a refusal is read. Does not own signing (`reports.ts`).
+ */
+import { BaseError, type Client, RpcRequestError } from "viem";
+import type { Hex } from "../../lanes/bytes.ts";
+import type { SubmittableReport } from "./reports.ts";
+
+/** `lane_publisher`: whose key it is, and where to go on. */
+export interface PublisherInfo {
+  readonly id: number;
+  readonly name: string;
+  /** What its reports are signed for: 32 bytes. */
+  readonly feedSet: Hex;
+  readonly feeds: readonly {
+    readonly id: string;
+    readonly feedId: Hex;
+    readonly decimals: number;
+  }[];
+  /** The highest sequence taken in: a quantity. */
+  readonly sequence: Hex;
+  readonly isSuspended: boolean;
+}
+
+/** `lane_submitReport`: it was taken in. */
+export interface ReportAcknowledgement {
+  readonly hash: Hex;
+  /** Its admission number: a quantity. */
+  readonly accepted: Hex;
+  readonly deadlineBlock: Hex;
+  /** The admission receipt: `pricelane verify receipt` checks it. */
+  readonly receipt: unknown;
+}
+
+export interface LaneActions {
+  /** Who has a key, by its address; `null` for nobody of this policy. */
+  getPublisher(key: Hex): Promise<PublisherInfo | null>;
+  /** Resolves when the report is durable and its receipt signed. Errors: see `refusalOf`. */
+  submitReport(report: SubmittableReport): Promise<ReportAcknowledgement>;
+}
+
+/** For `client.extend`: an alias, because viem asks for a type with an index. */
+export function laneActions(): (client: Client) => Pick<LaneActions, keyof LaneActions> {
+  return (client) => {
+    // viem types the methods that it knows.
+    const request = client.request as (call: {
+      readonly method: string;
+      readonly params: readonly unknown[];
+    }) => Promise<unknown>;
+    return {
+      getPublisher: async (key) =>
+        (await request({ method: "lane_publisher", params: [key] })) as PublisherInfo | null,
+      submitReport: async ({ source, bytes, feedSet }) =>
+        (await request({
+          method: "lane_submitReport",
+          params: [{ source, bytes, feedSet }],
+        })) as ReportAcknowledgement,
+    };
+  };
+}
+
+/** What a node has said instead of an answer. */
+export interface Refusal {
+  /** As in ERRORS.md. */
+  readonly code: string;
+  readonly message: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** The node's refusal in an error of a call; `null` where no node has answered. */
+export function refusalOf(error: unknown): Refusal | null {
+  if (!(error instanceof BaseError)) return null;
+  const answered = error.walk((each) => each instanceof RpcRequestError);
+  if (!(answered instanceof RpcRequestError)) return null;
+  const { data, details } = answered as { data?: unknown; details: string };
+  if (typeof data !== "object" || data === null || !("code" in data)) return null;
+  return { code: String(data.code), message: details, data: { ...data } };
+}
