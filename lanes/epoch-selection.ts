@@ -7,9 +7,9 @@
  * with a list that is complete for every feed it applies.
  */
 import type { Hex } from "./bytes.ts";
-import { type ComputedEpoch, computeEpoch, improvements, mergeReports } from "./epoch.ts";
+import { type ComputedEpoch, computeEpoch, mergeReports } from "./epoch.ts";
 import type { Policy } from "./policy.ts";
-import type { PriceState } from "./price-state.ts";
+import type { FeedState, PriceState } from "./price-state.ts";
 import type { VerifiedReport } from "./report-rules.ts";
 
 export interface SelectedEpoch extends ComputedEpoch {
@@ -28,45 +28,49 @@ export function selectEpoch(
   timeMs: number,
 ): SelectedEpoch | null {
   const { suspended } = state;
-  const usable = newestOf(policy, state, waiting, timeMs);
-  const computeWith = (reports: readonly VerifiedReport[]): ComputedEpoch => {
-    const feeds = mergeReports(policy, state.feeds, reports, timeMs);
-    return computeEpoch(policy, { feeds, suspended }, timeMs);
-  };
+  const heard = waiting.filter(({ key }) => !suspended.includes(key));
+  const feeds = mergeReports(policy, state.feeds, heard, timeMs);
+  const ofAll = computeEpoch(policy, { feeds, suspended }, timeMs);
+  if (ofAll.updates.length === 0) return null;
+  const usable = feedsByReport(heard, state.feeds, feeds);
   const listed = new Set<VerifiedReport>();
-  let computed = computeWith([...usable.keys()]);
-  if (computed.updates.length === 0) return null;
-  for (let isOfListed = false; ; isOfListed = true) {
+  let computed = ofAll;
+  for (let isOfListed = false; ;) {
     const size = listed.size;
     const applied = new Set(computed.updates.map(({ feedId }) => feedId));
     for (const [report, feedIds] of usable)
       if (feedIds.some((feedId) => applied.has(feedId))) listed.add(report);
     if (isOfListed && listed.size === size) break;
-    computed = computeWith([...listed]);
+    if (listed.size === usable.size) {
+      computed = ofAll;
+      break;
+    }
+    const merged = mergeReports(policy, state.feeds, [...listed], timeMs);
+    computed = computeEpoch(policy, { feeds: merged, suspended }, timeMs);
+    isOfListed = true;
   }
   const reports = [...listed].sort((a, b) => (a.hash < b.hash ? -1 : 1));
   return computed.updates.length === 0 ? null : { ...computed, reports };
 }
 
 /** Reports that are the newest of their publisher for some feed, and for which. */
-function newestOf(
-  policy: Policy,
-  { feeds, suspended }: PriceState,
-  waiting: readonly VerifiedReport[],
-  timeMs: number,
+function feedsByReport(
+  reports: readonly VerifiedReport[],
+  before: ReadonlyMap<Hex, FeedState>,
+  after: ReadonlyMap<Hex, FeedState>,
 ): Map<VerifiedReport, Hex[]> {
-  const byHash = new Map(
-    waiting.filter(({ key }) => !suspended.includes(key)).map((report) => [report.hash, report]),
-  );
-  const merged = mergeReports(policy, feeds, [...byHash.values()], timeMs);
+  const byHash = new Map(reports.map((report) => [report.hash, report]));
   const usable = new Map<VerifiedReport, Hex[]>();
-  for (const report of byHash.values()) {
-    const own = improvements(policy, feeds, report, timeMs)
-      .filter(({ feedId, entry }) =>
-        merged.get(feedId)?.entries.some(({ reportHash }) => reportHash === entry.reportHash),
-      )
-      .map(({ feedId }) => feedId);
-    if (own.length > 0) usable.set(report, own);
+  for (const [feedId, feed] of after) {
+    const known = before.get(feedId)?.entries ?? [];
+    if (feed.entries === known) continue;
+    for (const entry of feed.entries) {
+      const report = known.includes(entry) ? undefined : byHash.get(entry.reportHash);
+      if (report === undefined) continue;
+      const feedIds = usable.get(report);
+      if (feedIds === undefined) usable.set(report, [feedId]);
+      else feedIds.push(feedId);
+    }
   }
   return usable;
 }

@@ -20,6 +20,7 @@ import {
   type PriceState,
   type PublisherEntry,
 } from "./price-state.ts";
+import type { Observation } from "./report.ts";
 import type { VerifiedReport } from "./report-rules.ts";
 
 /** How far a publisher's clock may be ahead: milliseconds. */
@@ -53,8 +54,8 @@ export function isFresh({ maxAgeMs }: PolicyFeed, publishTimeMs: number, timeMs:
 }
 
 /**
- * The feeds with these reports taken in, and for each report of which feeds it is now the newest.
- * What is not fresh, or out of the feed's range, is left out.
+ * The feeds with these reports taken in. What is not fresh, or out of the feed's range, is left out;
+ * entries that stay are the same objects.
  */
 export function mergeReports(
   policy: Policy,
@@ -62,38 +63,72 @@ export function mergeReports(
   reports: readonly VerifiedReport[],
   timeMs: number,
 ): ReadonlyMap<Hex, FeedState> {
-  const feeds = new Map(before);
+  const changed = new Map<Hex, PublisherEntry[]>();
   for (const report of reports)
-    for (const entry of improvements(policy, feeds, report, timeMs)) {
-      const feed = feeds.get(entry.feedId) ?? NO_FEED;
-      feeds.set(entry.feedId, { ...feed, entries: withEntry(feed.entries, entry.entry) });
+    for (const observation of report.report.observations) {
+      const { feedId } = observation;
+      if (!counts(policy, report, observation, timeMs)) continue;
+      const own = changed.get(feedId);
+      const entries = own ?? before.get(feedId)?.entries ?? [];
+      const at = entries.findIndex(({ publisher }) => publisher === report.publisher);
+      const known = entries[at];
+      if (known !== undefined && !isReportNewer(report, known)) continue;
+      const mine = own ?? [...entries];
+      if (own === undefined) changed.set(feedId, mine);
+      mine[known === undefined ? mine.length : at] = entryOf(report, observation);
     }
+  const feeds = new Map(before);
+  for (const [feedId, entries] of changed) {
+    entries.sort((a, b) => a.publisher - b.publisher);
+    feeds.set(feedId, { ...(before.get(feedId) ?? NO_FEED), entries });
+  }
   return feeds;
 }
 
-/** The entries that a report would take the place of, or add. */
-export function improvements(
+/** Whether a report would take the place of an entry, or add one. */
+export function isUseful(
   policy: Policy,
   feeds: ReadonlyMap<Hex, FeedState>,
   report: VerifiedReport,
   timeMs: number,
-): { readonly feedId: Hex; readonly entry: PublisherEntry }[] {
-  const { publisher, key, hash: reportHash } = report;
-  const { sequence, publishTimeMs, observations } = report.report;
-  return observations.flatMap(({ feedId, value, confidence, session }) => {
-    const feed = policy.feedsById.get(feedId);
-    if (feed === undefined || value < feed.min || value > feed.max) return [];
-    if (!isFresh(feed, publishTimeMs, timeMs)) return [];
-    const own = { publisher, key, publishTimeMs, sequence, reportHash };
-    const entry = { ...own, value, confidence, session };
-    const known = feeds.get(feedId)?.entries.find((each) => each.publisher === publisher);
-    return known === undefined || isNewer(entry, known) ? [{ feedId, entry }] : [];
+): boolean {
+  return report.report.observations.some((observation) => {
+    if (!counts(policy, report, observation, timeMs)) return false;
+    const entries = feeds.get(observation.feedId)?.entries ?? [];
+    const known = entries.find(({ publisher }) => publisher === report.publisher);
+    return known === undefined || isReportNewer(report, known);
   });
 }
 
-function withEntry(entries: readonly PublisherEntry[], entry: PublisherEntry): PublisherEntry[] {
-  const others = entries.filter(({ publisher }) => publisher !== entry.publisher);
-  return [...others, entry].sort((a, b) => a.publisher - b.publisher);
+/** Whether what is said of a feed is fresh, and can be. */
+function counts(
+  policy: Policy,
+  { report }: VerifiedReport,
+  { feedId, value }: Observation,
+  timeMs: number,
+): boolean {
+  const feed = policy.feedsById.get(feedId);
+  if (feed === undefined || value < feed.min || value > feed.max) return false;
+  return isFresh(feed, report.publishTimeMs, timeMs);
+}
+
+function isReportNewer({ report, hash }: VerifiedReport, known: PublisherEntry): boolean {
+  const { publishTimeMs, sequence } = report;
+  return isNewer({ publishTimeMs, sequence, reportHash: hash }, known);
+}
+
+/** Written out: this is done for every observation of every report, again and again. */
+function entryOf(by: VerifiedReport, observation: Observation): PublisherEntry {
+  return {
+    publisher: by.publisher,
+    key: by.key,
+    publishTimeMs: by.report.publishTimeMs,
+    sequence: by.report.sequence,
+    reportHash: by.hash,
+    value: observation.value,
+    confidence: observation.confidence,
+    session: observation.session,
+  };
 }
 
 /** What is due at a time, and the feeds after it. */

@@ -9,7 +9,7 @@
  * key that has to be suspended; and by whoever takes in no more while `leftCount` is high.
  */
 import type { Hex } from "../../lanes/bytes.ts";
-import { AHEAD_MAX_MS, improvements, isFresh } from "../../lanes/epoch.ts";
+import { AHEAD_MAX_MS, isFresh, isUseful } from "../../lanes/epoch.ts";
 import type { LaneReport } from "../../lanes/lane-data.ts";
 import type { Policy } from "../../lanes/policy.ts";
 import type { PolicyFeed } from "../../lanes/policy-feeds.ts";
@@ -169,11 +169,10 @@ export class ReportBook {
     const { feeds, suspended } = prices;
     for (const waiting of this.#waiting) {
       const { report } = waiting;
-      const isUseful =
+      const isKept =
         !suspended.includes(report.key) &&
-        (report.report.publishTimeMs > timeMs ||
-          improvements(this.#policy, feeds, report, timeMs).length > 0);
-      if (!isUseful) this.#forget(waiting);
+        (report.report.publishTimeMs > timeMs || isUseful(this.#policy, feeds, report, timeMs));
+      if (!isKept) this.#forget(waiting);
     }
   }
 
