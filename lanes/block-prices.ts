@@ -14,7 +14,7 @@ import type { LaneEpoch, LanePrices, LaneReport } from "./lane-data.ts";
 import type { LaneState } from "./lane-state.ts";
 import type { Policy } from "./policy.ts";
 import type { PriceState } from "./price-state.ts";
-import { areConflicting, type Recover, type VerifiedReport, verifyReport } from "./report-rules.ts";
+import { areConflicting, type ReportRefusal, type VerifiedReport } from "./report-rules.ts";
 import { accept, type Verdict } from "./verdict.ts";
 import { violation, type ViolationCode } from "./violation.ts";
 
@@ -34,7 +34,8 @@ export interface PriceFrame {
   /** Unix seconds. */
   readonly timestamp: number;
   readonly policy: Policy;
-  readonly recover: Recover;
+  /** Whose report that is, if it is one of this policy's (`report-rules.ts`). */
+  readonly verify: (report: LaneReport) => Verdict<VerifiedReport, ReportRefusal>;
 }
 
 /** What the block stands on. */
@@ -130,7 +131,7 @@ interface EpochPlace {
 }
 
 function applyEpoch(
-  { number, policy, recover }: PriceFrame,
+  { number, policy, verify }: PriceFrame,
   { index, timeMs, accepted, downSinceMs }: EpochPlace,
   { cut, reports: listed }: LaneEpoch,
   prices: PriceState,
@@ -139,7 +140,7 @@ function applyEpoch(
     return violation("EPOCH_CUT_TOO_LOW", { flashblock: index, cut: cut.toString() });
   const reports: VerifiedReport[] = [];
   for (const [report, each] of listed.entries()) {
-    const verified = verifyReport(each.source, each.bytes, policy, recover);
+    const verified = verify(each);
     const where = { flashblock: index, report };
     if (!verified.ok) return violation("EPOCH_REPORT_INVALID", { ...where, reason: verified.code });
     if (prices.suspended.includes(verified.value.key))
@@ -172,14 +173,14 @@ function applyEpoch(
 
 /** Keys that a flashblock proves to have signed twice are not heard from the next one on. */
 function suspend(
-  { policy, recover }: PriceFrame,
+  { verify }: PriceFrame,
   flashblock: number,
   { conflicts }: LanePrices,
   prices: PriceState,
 ): Verdict<PriceState, ViolationCode> {
   const suspended = new Set<Hex>(prices.suspended);
   for (const [conflict, pair] of conflicts.entries()) {
-    const key = conflictingKey(pair, policy, recover);
+    const key = conflictingKey(pair, verify);
     if (key === null || suspended.has(key))
       return violation("CONFLICT_INVALID", { flashblock, conflict });
     suspended.add(key);
@@ -190,10 +191,9 @@ function suspend(
 
 function conflictingKey(
   [one, other]: readonly [LaneReport, LaneReport],
-  policy: Policy,
-  recover: Recover,
+  verify: PriceFrame["verify"],
 ): Hex | null {
-  const a = verifyReport(one.source, one.bytes, policy, recover);
-  const b = verifyReport(other.source, other.bytes, policy, recover);
+  const a = verify(one);
+  const b = verify(other);
   return a.ok && b.ok && areConflicting(a.value, b.value) ? a.value.key : null;
 }

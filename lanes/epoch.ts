@@ -54,7 +54,7 @@ export function isFresh({ maxAgeMs }: PolicyFeed, publishTimeMs: number, timeMs:
 }
 
 /**
- * The feeds with these reports taken in. What is not fresh, or out of the feed's range, is left out;
+ * The feeds with these reports taken in. What is not fresh, or out of the range, is left out;
  * entries that stay are the same objects.
  */
 export function mergeReports(

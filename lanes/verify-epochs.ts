@@ -4,11 +4,11 @@
  * block. Does not own the rules of an epoch (`block-prices.ts`). LaneData is untrusted. PROTOCOL 4, 5.
  */
 import { BlockPrices, type PricedFlashblock } from "./block-prices.ts";
-import type { LaneData } from "./lane-data.ts";
+import type { LaneData, LaneReport } from "./lane-data.ts";
 import type { LaneState } from "./lane-state.ts";
 import type { Policy } from "./policy.ts";
 import type { PriceState } from "./price-state.ts";
-import type { Recover } from "./report-rules.ts";
+import { type Recover, verifyReport } from "./report-rules.ts";
 import { accept, type Verdict } from "./verdict.ts";
 import type { ViolationCode } from "./violation.ts";
 
@@ -35,7 +35,8 @@ export function deriveEpochs(
   laneState: LaneState,
   recover: Recover,
 ): Verdict<PricedFlashblocks, ViolationCode> {
-  const prices = new BlockPrices({ ...block, policy, recover }, laneState);
+  const verify = ({ source, bytes }: LaneReport) => verifyReport(source, bytes, policy, recover);
+  const prices = new BlockPrices({ ...block, policy, verify }, laneState);
   const flashblocks: PricedFlashblock[] = [];
   let user = 0;
   for (const [index, flashblock] of laneData.flashblocks.entries()) {

@@ -12,10 +12,12 @@ import {
   CONFLICTS_MAX,
   type LaneEpoch,
   type LanePrices,
+  type LaneReport,
   NO_LANE_PRICES,
 } from "../../lanes/lane-data.ts";
 import type { Policy } from "../../lanes/policy.ts";
-import type { VerifiedReport } from "../../lanes/report-rules.ts";
+import { type ReportRefusal, type VerifiedReport, verifyReport } from "../../lanes/report-rules.ts";
+import { accept, type Verdict } from "../../lanes/verdict.ts";
 import type { ChainTip } from "../chain/chain.ts";
 import type { Clock } from "../clock.ts";
 import { epochDeposit } from "../chain/epochs.ts";
@@ -28,7 +30,7 @@ import type { ReportBook } from "./report-book.ts";
  * How often it is looked whether an epoch is due while reports keep coming, and while only time
  * passes: milliseconds.
  */
-const LOOK_MS = 2;
+const LOOK_MS = 1;
 const IDLE_LOOK_MS = 10;
 
 export interface PricingDeps {
@@ -55,6 +57,8 @@ export class Pricing {
   readonly #block: BlockPrices;
   /** What the last look was at, when, and what it found. */
   #looked = { version: -1, atMs: -Infinity, isDue: false };
+  /** What was verified when it was taken in, by its bytes: of the epoch that begins. */
+  #known: ReadonlyMap<Uint8Array, VerifiedReport> = new Map();
   /** An epoch that was due did not fit: the next block will have it. */
   #isFull = false;
 
@@ -62,7 +66,8 @@ export class Pricing {
   constructor(timestamp: number, tip: ChainTip, deps: PricingDeps) {
     this.#deps = deps;
     const { policy } = deps;
-    const frame = { number: tip.number + 1, timestamp, policy, recover: recoverSigner };
+    const verify = (report: LaneReport) => this.#verify(report);
+    const frame = { number: tip.number + 1, timestamp, policy, verify };
     this.#block = new BlockPrices(frame, { ...tip, blockNumber: tip.number });
   }
 
@@ -113,6 +118,7 @@ export class Pricing {
     const prices: LanePrices = { ...NO_LANE_PRICES, conflicts };
     if (selected !== null && !this.#isFull) {
       const chosen = { conflicts, epoch: this.#epochOf(selected.reports) };
+      this.#known = new Map(selected.reports.map((report) => [report.bytes, report]));
       if (hasRoom(chosen, selected.updates.length)) return this.again(chosen, timestampMs);
       this.#isFull = true;
     }
@@ -132,6 +138,12 @@ export class Pricing {
   #epochOf(reports: readonly VerifiedReport[]): LaneEpoch {
     const listed = reports.map(({ source, bytes }) => ({ source, bytes }));
     return { cut: this.#deps.nextNumber(), reports: listed };
+  }
+
+  #verify({ source, bytes }: LaneReport): Verdict<VerifiedReport, ReportRefusal> {
+    const known = this.#known.get(bytes);
+    if (known?.source === source) return accept(known);
+    return verifyReport(source, bytes, this.#deps.policy, recoverSigner);
   }
 
   /** Whether time alone may make a feed due. */

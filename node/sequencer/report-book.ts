@@ -49,6 +49,8 @@ interface Waiting {
   feeds: number;
   /** Whether the journal holds it. */
   isDurable: boolean;
+  /** What it took the place of. The journal keeps that until it holds this one. */
+  readonly replaced: Waiting[];
 }
 
 export class ReportBook {
@@ -138,7 +140,7 @@ export class ReportBook {
     const { publisher, hash } = report;
     const { publishTimeMs, sequence, observations } = report.report;
     this.#heard(report);
-    const waiting: Waiting = { report, accepted, feeds: 0, isDurable: false };
+    const waiting: Waiting = { report, accepted, feeds: 0, isDurable: false, replaced: [] };
     const own = this.#newest.get(publisher) ?? new Map<Hex, Waiting>();
     this.#newest.set(publisher, own);
     this.#waiting.add(waiting);
@@ -148,12 +150,13 @@ export class ReportBook {
       if (before !== undefined && !isNewer(entry, entryOf(before.report))) continue;
       own.set(feedId, waiting);
       waiting.feeds += 1;
-      if (before !== undefined) this.#lose(before);
+      if (before !== undefined) this.#lose(before, waiting);
     }
     if (waiting.feeds === 0) this.#leave(waiting);
     else this.#version += 1;
     return () => {
       waiting.isDurable = true;
+      this.#left.push(...waiting.replaced.splice(0));
     };
   }
 
@@ -207,9 +210,12 @@ export class ReportBook {
     this.#leave(waiting);
   }
 
-  #lose(waiting: Waiting): void {
+  /** It is not the newest of a feed any more; a newer one is, which may not be durable yet. */
+  #lose(waiting: Waiting, by: Waiting): void {
     waiting.feeds -= 1;
-    if (waiting.feeds === 0) this.#leave(waiting);
+    if (waiting.feeds > 0) return;
+    this.#waiting.delete(waiting);
+    by.replaced.push(waiting);
   }
 
   #leave(waiting: Waiting): void {

@@ -103,7 +103,10 @@ export class ReportDesk {
     }
   }
 
-  /** Numbers of reports that the journal need not hold any more, each once. */
+  /**
+   * Numbers of reports that the journal need not hold any more, each once; to be called when a
+   * block is sealed, and settled when everything in it is durable: an epoch may have listed them.
+   */
   takeSettled(): bigint[] {
     const taken = [...this.#settled, ...this.book.takeLeft()];
     this.#settled = [];

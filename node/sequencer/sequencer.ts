@@ -85,6 +85,8 @@ export function createSequencer(deps: SequencerDeps): Sequencer {
 interface SealedBlock extends BuiltBlock {
   /** Journal records of its flashblocks. */
   readonly records: readonly bigint[];
+  /** Those of reports that were of no more use when it was sealed: its flashblocks hold them. */
+  readonly reports: readonly bigint[];
   readonly isCorrection: boolean;
 }
 
@@ -185,7 +187,8 @@ class SequencingLoop implements Sequencer {
     if (!isCorrection) admission.pool.blockSealed();
     this.#tip = tipOf(built, this.#tip);
     this.#isFinishing = true;
-    this.#finishing = this.#finish({ ...built, records, isCorrection }, check, sealing);
+    const reports = this.#deps.reports.takeSettled();
+    this.#finishing = this.#finish({ ...built, records, reports, isCorrection }, check, sealing);
     void this.#finishing
       .catch((error: unknown) => {
         this.#failure ??= error;
@@ -307,12 +310,12 @@ class SequencingLoop implements Sequencer {
   }
 
   async #commit(
-    { laneData, records, orderHash }: SealedBlock,
+    { laneData, records, reports, orderHash }: SealedBlock,
     executed: ExecutedBlock,
     order: Verdict<LaneResult>,
     flashblockSignatures: readonly Uint8Array[],
   ): Promise<void> {
-    const { chain, admission, reports, log } = this.#deps;
+    const { chain, admission, log } = this.#deps;
     if (!order.ok) throw new NodeError("LANE_VIOLATION", { ...order.data, violation: order.code });
     if (order.value.orderHashes.at(-1) !== orderHash)
       throw new NodeError("VERIFICATION_FAILED", { part: "order", reason: "another orderHash" });
@@ -324,7 +327,7 @@ class SequencingLoop implements Sequencer {
         ...laneData.numbers.map(({ accepted }) => accepted),
         ...records,
         ...dropped,
-        ...reports.takeSettled(),
+        ...reports,
       ],
       admissions,
     });

@@ -18,6 +18,7 @@ import { createProcesses, type Processes } from "../../devnet/processes.ts";
 import { ensureSettlement, type Topology, writeByRename } from "../../devnet/topology.ts";
 import { waitFor } from "../../devnet/wait.ts";
 import type { Hex } from "../../lanes/bytes.ts";
+import { parsePolicy } from "../../lanes/policy.ts";
 import { predeployAlloc } from "../../node/chain/genesis.ts";
 import { loadArtifact } from "../../node/contracts/artifact.ts";
 import { rollupConfigSchema } from "../../node/rollup-config.ts";
@@ -26,7 +27,7 @@ import type { LoadJob } from "./lanes-load.ts";
 import { genesisAlloc, lanesEntries } from "./lanes-population.ts";
 import { spawnAnvil } from "./peer-anvil.ts";
 import { CHAIN_ID } from "./accounts.ts";
-import { BLOCK_GAS_LIMIT, POLICY, policyDocument } from "./rollup.ts";
+import { BLOCK_GAS_LIMIT, policyDocument } from "./rollup.ts";
 
 const START_TIMEOUT_MS = 30_000;
 /** Room for a flood that lasts as long as a measurement: what has none leaves gaps in nonces. */
@@ -36,8 +37,8 @@ export interface Network extends Pick<LoadJob, "target" | "trust"> {
   stop(): Promise<void>;
 }
 
-/** Starts L1 and a sequencer on a new chain. */
-export async function startNetwork(): Promise<Network> {
+/** Starts L1 and a sequencer on a new chain with this policy. */
+export async function startNetwork(document = policyDocument()): Promise<Network> {
   const root = await mkdtemp(join(tmpdir(), "pricelane-bench-lanes-"));
   const processes = createProcesses();
   const stop = async (): Promise<void> => {
@@ -45,14 +46,18 @@ export async function startNetwork(): Promise<Network> {
     await rm(root, { recursive: true, force: true });
   };
   try {
-    return { ...(await start(folderAt(root), processes)), stop };
+    return { ...(await start(folderAt(root), processes, document)), stop };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-async function start(folder: Folder, processes: Processes): Promise<Omit<Network, "stop">> {
+async function start(
+  folder: Folder,
+  processes: Processes,
+  document: Record<string, unknown>,
+): Promise<Omit<Network, "stop">> {
   const accounts = deriveAccounts();
   const ports = planPorts(await findFreeBase(0), 0);
   const { signal } = new AbortController();
@@ -61,7 +66,7 @@ async function start(folder: Folder, processes: Processes): Promise<Omit<Network
   await startL1({ folder, port: ports.l1, binary, signal }, processes);
   const l1Url = httpUrl(ports.l1);
   const l1 = l1Client(l1Url);
-  const topology = await makeTopology(l1, folder, accounts);
+  const topology = await makeTopology(l1, folder, accounts, document);
   await ensureSettlement(l1, topology, { folder, accounts, signal });
   const context = { folder, accounts, l1Url, processes };
   const node = await startSequencer(context, ports.sequencer, { txpool: { globalMax: POOL_MAX } });
@@ -81,7 +86,10 @@ async function makeTopology(
   l1: Client,
   folder: Folder,
   accounts: ReturnType<typeof deriveAccounts>,
+  document: Record<string, unknown>,
 ): Promise<Topology> {
+  const policy = parsePolicy(document);
+  if (!policy.ok) throw new Error(JSON.stringify(policy));
   const mined = async () => {
     const block = await l1.getBlock({ blockTag: "latest" });
     return block.number > 0n ? block : null;
@@ -115,14 +123,14 @@ async function makeTopology(
       operatorFeeConstant: "0",
     },
     sequencer: lower(accounts.sequencer.address),
-    policy: policyDocument(),
+    policy: document,
     originConfirmations: 0,
     sequencingWindow: 60,
     challengeWindow: 60,
     l1BlobSchedule: [{ timestamp: 0, baseFeeUpdateFraction: 5_007_716 }],
   };
   writeByRename(folder.rollupFile, `${JSON.stringify(file)}\n`);
-  return { rollup: rollupConfigSchema.parse(file), policy: POLICY };
+  return { rollup: rollupConfigSchema.parse(file), policy: policy.value };
 }
 
 export type AnvilMode = "automine" | "block-time 1";

@@ -40,7 +40,12 @@ const FULL: LanesOptions = {
   peers: true,
   json: null,
 };
-const QUICK: LanesOptions = { ...FULL, repeats: 1, seconds: 3, rates: [25], waitMs: 3_000 };
+const QUICK: LanesOptions = {
+  ...FULL,
+  ...{ repeats: 1, seconds: 3, rates: [25], waitMs: 3_000 },
+  // Signing the flood of a full run takes longer than a quick one may.
+  queued: { transfers: 500, heavy: 12 },
+};
 
 /** Options from what follows `lanes` on the command line. Throws `UsageError`. */
 export function parseLanesOptions(args: readonly string[]): LanesOptions {

@@ -1,6 +1,7 @@
 /**
  * `npm run bench -- execution`: what the embedded engine does in a second, on a large state in the
  * real store. `npm run bench -- lanes`: how soon a sequencer process promises, idle and flooded.
+ * `npm run bench -- prices`: how soon a report can be read.
  * Prints a table, and JSON where asked. A missed target is printed as missed; nothing fails by
  * being slow.
  */
@@ -9,6 +10,7 @@ import { runLanes } from "./lanes.ts";
 import { parseLanesOptions } from "./lanes-options.ts";
 import { parseOptions, UsageError } from "./options.ts";
 import { describeMachine, formatRows } from "./report.ts";
+import { parsePricesOptions, runPrices } from "./prices.ts";
 import { runSuite } from "./suite.ts";
 
 function print(text: string): void {
@@ -42,7 +44,8 @@ async function runExecution(args: readonly string[]): Promise<void> {
 
 try {
   const [suite, ...args] = process.argv.slice(2);
-  if (suite === "lanes") await runLanes(parseLanesOptions(args), print, progress);
+  if (suite === "prices") await runPrices(parsePricesOptions(args), print, progress);
+  else if (suite === "lanes") await runLanes(parseLanesOptions(args), print, progress);
   else await runExecution(process.argv.slice(2));
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;

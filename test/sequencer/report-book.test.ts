@@ -141,13 +141,23 @@ t.test("the newest of each publisher and feed waits, until it is of no more use"
   t.same(waiting(), [early.hash], "its time will come");
 });
 
-t.test("the journal holds a report until it is durable there", async (t) => {
+t.test("the journal keeps a report until it holds the newer one", async (t) => {
   const { book } = open();
-  const onDurable = book.put(said(1, 1), 1n);
-  book.put(said(1, 2), 2n);
-  t.equal(book.leftCount, 1);
+  const onDurable = [1, 2, 3].map((number) => book.put(said(1, number), BigInt(number)));
+  onDurable[0]?.();
+  t.same(book.takeLeft(), [], "acknowledged, and only an unacknowledged one is newer");
+  onDurable[1]?.();
+  t.same(book.takeLeft(), [1n]);
+  onDurable[2]?.();
+  t.same(book.takeLeft(), [2n]);
+  t.equal(book.leftCount, 0);
+});
+
+t.test("what is no news is let go of when the journal holds it", async (t) => {
+  const { book } = open();
+  book.put(said(1, 2), 1n)();
+  const onDurable = book.put(said(1, 3, { publishTimeMs: NOW_MS - 1 }), 2n);
   t.same(book.takeLeft(), []);
   onDurable();
-  t.same(book.takeLeft(), [1n]);
-  t.equal(book.leftCount, 0);
+  t.same(book.takeLeft(), [2n]);
 });
