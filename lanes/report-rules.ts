@@ -46,6 +46,9 @@ export function verifyReport(
   const decoded = decodeReport(bytes);
   if (!decoded.ok) return decoded;
   const report = decoded.value;
+  // Before anything is hashed: a stranger's report costs no more than one of this policy's.
+  const strange = report.observations.find(({ feedId }) => !policy.feedsById.has(feedId));
+  if (strange !== undefined) return refuse("REPORT_FEED_UNKNOWN", { feedId: strange.feedId });
   const key = recover(reportDigest(policy.document.feedSet, report), report.signature);
   if (key === null) return refuse("REPORT_SIGNATURE_INVALID");
   const publisher = policy.publisherOfKey.get(key);

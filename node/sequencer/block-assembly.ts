@@ -59,6 +59,8 @@ interface OpenFlashblock {
   readonly prices: LanePrices;
   readonly leaves: FlashblockLeaves;
   readonly transactions: Transaction[];
+  /** Bytes of the block before it, and of those that were held back for prices. */
+  readonly before: { readonly bytes: number; readonly priceBytes: number };
   /** The highest rank in it. */
   rank: number;
   hasFast: boolean;
@@ -126,7 +128,8 @@ export class BlockAssembly {
 
   begin(timestampMs: number, leaderEpoch: number, prices: LanePrices): void {
     const leaves = new FlashblockLeaves();
-    const head = { timestampMs, leaderEpoch, prices };
+    const before = { bytes: this.#bytes, priceBytes: this.#priceBytes };
+    const head = { timestampMs, leaderEpoch, prices, before };
     this.#open = { ...head, leaves, transactions: [], rank: SYSTEM_RANK, hasFast: false };
     this.#price(encodeLanePrices(prices).length);
   }
@@ -157,7 +160,12 @@ export class BlockAssembly {
   end(): AssembledFlashblock | null {
     const open = this.#open;
     this.#open = null;
-    if (open === null || open.leaves.count === 0) return null;
+    if (open === null) return null;
+    if (open.leaves.count === 0) {
+      this.#bytes = open.before.bytes;
+      this.#priceBytes = open.before.priceBytes;
+      return null;
+    }
     const { timestampMs, leaderEpoch, prices, leaves, transactions, hasFast } = open;
     const executed: ExecutedFlashblock = {
       header: {

@@ -9,7 +9,6 @@ import { BlockPrices } from "../../lanes/block-prices.ts";
 import { isFresh } from "../../lanes/epoch.ts";
 import { selectEpoch } from "../../lanes/epoch-selection.ts";
 import {
-  CONFLICTS_MAX,
   type LaneEpoch,
   type LanePrices,
   type LaneReport,
@@ -35,7 +34,7 @@ const IDLE_LOOK_MS = 10;
 
 export interface PricingDeps {
   readonly policy: Policy;
-  readonly clock: Pick<Clock, "nowMs">;
+  readonly clock: Pick<Clock, "monotonicMs">;
   /** What waits for an epoch. */
   readonly reports: Pick<ReportBook, "version" | "reports" | "conflicts" | "prune">;
   /** The next admission number: an epoch is complete up to it. */
@@ -57,6 +56,8 @@ export class Pricing {
   readonly #block: BlockPrices;
   /** What the last look was at, when, and what it found. */
   #looked = { version: -1, atMs: -Infinity, isDue: false };
+  /** Of the flashblock that was asked about last, Unix milliseconds. */
+  #timestampMs: number;
   /** What was verified when it was taken in, by its bytes: of the epoch that begins. */
   #known: ReadonlyMap<Uint8Array, VerifiedReport> = new Map();
   /** An epoch that was due did not fit: the next block will have it. */
@@ -65,6 +66,7 @@ export class Pricing {
   /** Of the block on `tip` with this timestamp. */
   constructor(timestamp: number, tip: ChainTip, deps: PricingDeps) {
     this.#deps = deps;
+    this.#timestampMs = tip.timestampMs;
     const { policy } = deps;
     const verify = (report: LaneReport) => this.#verify(report);
     const frame = { number: tip.number + 1, timestamp, policy, verify };
@@ -89,10 +91,11 @@ export class Pricing {
   /** Whether a flashblock that begins now, with this time, has an epoch to begin with. */
   isDue(timestampMs: number): boolean {
     const { policy, reports, clock } = this.#deps;
+    this.#timestampMs = timestampMs;
     if (this.untilLookMs() > 0) return this.#looked.isDue;
     const selected = selectEpoch(policy, this.#block.state, reports.reports(), timestampMs);
     const { version } = reports;
-    this.#looked = { version, atMs: clock.nowMs(), isDue: selected !== null };
+    this.#looked = { version, atMs: clock.monotonicMs(), isDue: selected !== null };
     return this.#looked.isDue;
   }
 
@@ -100,7 +103,7 @@ export class Pricing {
   untilLookMs(): number {
     const { reports, clock } = this.#deps;
     const { version, atMs } = this.#looked;
-    const sinceMs = clock.nowMs() - atMs;
+    const sinceMs = clock.monotonicMs() - atMs;
     if (this.#isFull) return Infinity;
     if (version !== reports.version) return Math.max(0, LOOK_MS - sinceMs);
     if (sinceMs < IDLE_LOOK_MS) return IDLE_LOOK_MS - sinceMs;
@@ -111,9 +114,11 @@ export class Pricing {
   begin(timestampMs: number, hasRoom: HasRoom): Priced {
     const { policy, reports, clock } = this.#deps;
     const { isOwed, state } = this.#block;
-    const conflicts = reports.conflicts(state.suspended).slice(0, CONFLICTS_MAX);
+    // One at a time: two reports may be long, and the next flashblock is not far.
+    const pair = reports.conflicts(state.suspended).slice(0, 1);
+    const conflicts = hasRoom({ ...NO_LANE_PRICES, conflicts: pair }, 0) ? pair : [];
     const { version } = reports;
-    this.#looked = { version, atMs: clock.nowMs(), isDue: false };
+    this.#looked = { version, atMs: clock.monotonicMs(), isDue: false };
     const selected = selectEpoch(policy, state, reports.reports(), timestampMs);
     const prices: LanePrices = { ...NO_LANE_PRICES, conflicts };
     if (selected !== null && !this.#isFull) {
@@ -146,12 +151,13 @@ export class Pricing {
     return verifyReport(source, bytes, this.#deps.policy, recoverSigner);
   }
 
-  /** Whether time alone may make a feed due. */
+  /** Whether time alone may make a feed due: somebody was heard lately. */
   #isAnyHeard(): boolean {
-    const nowMs = this.#deps.clock.nowMs();
     const { feeds } = this.#block.state;
     return this.#deps.policy.document.feeds.some((feed) =>
-      feeds.get(feed.feedId)?.entries.some((entry) => isFresh(feed, entry.publishTimeMs, nowMs)),
+      feeds
+        .get(feed.feedId)
+        ?.entries.some(({ publishTimeMs }) => isFresh(feed, publishTimeMs, this.#timestampMs)),
     );
   }
 }

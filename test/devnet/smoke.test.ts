@@ -10,6 +10,7 @@ const CHECKS: readonly (readonly [label: string, figures: RegExp])[] = [
   ["devnet ready", /block, price, gossip and batch seen/],
   ["transfers included once", /200 of 200; recipients hold (\d+) wei of \1 sent/],
   ["price updates included once", /50 of 50; 2 of 2 feeds/],
+  ["signed reports become prices", /3 feeds of 3 publishers in PriceFeeds at every node/],
   ["kill -9 of the sequencer, restart", /0 lost, 0 repeated/],
   ["no height with two hashes", /2 followers kept all of/],
   ["price updates in the fast lane", /rank 1/],

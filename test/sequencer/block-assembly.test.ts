@@ -2,6 +2,7 @@
 import t from "tap";
 import { ZERO_HASH } from "../../lanes/bytes.ts";
 import { NO_LANE_PRICES } from "../../lanes/lane-data.ts";
+import type { Receipt } from "../../node/primitives/receipt.ts";
 import { BlockAssembly } from "../../node/sequencer/block-assembly.ts";
 import { deposit } from "../execution/fixtures/chain.ts";
 
@@ -25,3 +26,37 @@ t.test("reports and conflicts take their bytes from the transactions", async (t)
   const pair = [report, report] as const;
   t.notOk(fitting({ conflicts: [pair, pair], epoch: null }));
 });
+
+t.test(
+  "in a chain with feeds some bytes are kept for prices, and what was not used is free",
+  async (t) => {
+    const large = deposit({ data: new Uint8Array(100_000) });
+    const report = { source: 0, bytes: new Uint8Array(150_000) };
+    const prices = { conflicts: [[report, report] as const], epoch: null };
+    const assembly = new BlockAssembly(CONTEXT, ZERO_HASH, true);
+    const rooms = (): boolean[] => [
+      assembly.fitsBytes(large),
+      assembly.fitsPrices(prices, 20),
+      assembly.fitsPrices(
+        { conflicts: [...prices.conflicts, ...prices.conflicts], epoch: null },
+        20,
+      ),
+    ];
+    t.same(rooms(), [true, true, true]);
+    for (let times = 0; times < 3; times++) {
+      assembly.begin(1, 1, prices);
+      t.equal(assembly.end(), null);
+    }
+    t.same(rooms(), [true, true, true], "flashblocks that were none took nothing");
+    assembly.begin(1, 1, prices);
+    t.same(rooms(), [true, true, false]);
+    const users = new BlockAssembly(CONTEXT, ZERO_HASH, true);
+    users.begin(1, 1, NO_LANE_PRICES);
+    const receipt = { status: 1, gasUsed: 5n } as Receipt;
+    for (let count = 0; users.fitsBytes(large); count++) {
+      t.ok(count < 5, `${count} of users`);
+      users.add(large, receipt, { rank: 255, rule: 65_535, accepted: 1n, ready: 2n });
+    }
+    t.ok(users.fitsPrices({ conflicts: [], epoch: { cut: 1n, reports: [report] } }, 20));
+  },
+);

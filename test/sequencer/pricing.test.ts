@@ -3,6 +3,8 @@ import t from "tap";
 import { NO_LANE_PRICES } from "../../lanes/lane-data.ts";
 import { genesisLaneState } from "../../lanes/lane-state.ts";
 import type { ChainTip } from "../../node/chain/chain.ts";
+import { verifyReport } from "../../lanes/report-rules.ts";
+import { recoverSigner } from "../../node/primitives/signature.ts";
 import { ReportBook } from "../../node/sequencer/report-book.ts";
 import { Pricing } from "../../node/sequencer/pricing.ts";
 import { listed } from "../lanes/fixtures/planted-epochs.ts";
@@ -21,7 +23,7 @@ function pricingAfter(seconds: number, reports = new ReportBook(policy, () => 0)
     isCommitted: true,
   };
   let number = 40n;
-  const clock = { nowMs: () => 1000 * (START_S + seconds) };
+  const clock = { monotonicMs: () => 1000 * seconds };
   const nextNumber = () => ++number;
   return new Pricing(START_S + seconds, tip, { policy, clock, reports, nextNumber });
 }
@@ -70,3 +72,60 @@ t.test("a flashblock that nothing went into does not count", async (t) => {
   t.ok(applied(false));
   t.same(applied(true), applied(false));
 });
+
+t.test("one conflict a flashblock, where there is room, until the chain knows of it", async (t) => {
+  const timeMs = 1000 * START_S + 500;
+  const reports = new ReportBook(policy, () => 0);
+  for (const by of [1, 2])
+    for (const value of [1n, 2n]) {
+      const bytes = reportBytes(policy, by, { publishTimeMs: timeMs, value });
+      const report = verifyReport(0, bytes, policy, recoverSigner);
+      if (!report.ok) throw new Error(report.code);
+      if (reports.check(report.value, [], timeMs).ok) reports.put(report.value, 1n);
+    }
+  const pricing = pricingAfter(1, reports);
+  const told = (room: () => boolean) => pricing.begin(timeMs, room).prices.conflicts.length;
+  t.equal(
+    told(() => false),
+    0,
+  );
+  t.equal(told(hasRoom), 1);
+  t.equal(pricing.tip.prices.suspended.length, 1);
+  pricing.takeBack();
+  t.same(pricing.tip.prices.suspended, [], "nobody was told");
+  t.equal(told(hasRoom), 1);
+  t.equal(told(hasRoom), 1);
+  t.equal(told(hasRoom), 0);
+  t.equal(pricing.tip.prices.suspended.length, 2);
+});
+
+t.test(
+  "an epoch without room waits for the next block; a look costs nothing meanwhile",
+  async (t) => {
+    const timeMs = 1000 * START_S + 500;
+    const reports = new ReportBook(policy, () => 0);
+    for (const by of [1, 2, 3, 4, 5]) {
+      const bytes = reportBytes(policy, by, { publishTimeMs: timeMs });
+      const report = verifyReport(0, bytes, policy, recoverSigner);
+      if (!report.ok) throw new Error(report.code);
+      reports.put(report.value, BigInt(by));
+    }
+    const full = pricingAfter(1, reports);
+    t.ok(full.isDue(timeMs));
+    t.equal(full.untilLookMs(), 10, "what was found holds for a while");
+    t.same(
+      full.begin(timeMs, () => false),
+      { prices: NO_LANE_PRICES, transaction: null },
+    );
+    t.equal(full.untilLookMs(), Infinity);
+    t.notOk(full.isDue(timeMs));
+    const next = pricingAfter(1, reports);
+    const { prices, transaction } = next.begin(timeMs, (asked, feeds) => {
+      t.ok(asked.epoch === null || feeds === 1);
+      return true;
+    });
+    t.equal(prices.epoch?.reports.length, 5);
+    t.ok(transaction);
+    t.same(reports.reports(), [], "the chain has them");
+  },
+);
