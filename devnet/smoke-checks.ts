@@ -167,7 +167,8 @@ export async function checkSameHashes(context: CheckContext): Promise<void> {
   );
 }
 
-async function reach(
+/** Waits until a node has this height, at most so long as a follower may take. */
+export async function reach(
   client: Client,
   height: number,
   what: string,

@@ -2,22 +2,17 @@
  * The check of signed reports: prices that publishers have signed stand in PriceFeeds, the same at
  * every node, and the node says so itself.
  */
-import { parseAbi } from "viem";
 import type { Hex } from "../lanes/bytes.ts";
 import { PRICE_FEEDS } from "../lanes/epoch-transaction.ts";
+import { priceFeedsAbi } from "../rpc/sdk/price-feeds.ts";
 import { type Client, l2Client } from "./chains.ts";
 import { feedId } from "./demo-feed.ts";
 import { MARKET_FEEDS } from "./market-path.ts";
 import { headNumber } from "./ready.ts";
-import type { CheckContext } from "./smoke-checks.ts";
+import { type CheckContext, reach } from "./smoke-checks.ts";
 import { waitFor } from "./wait.ts";
 
-const ABI = parseAbi([
-  "struct Market { int128 value; uint128 confidence; uint64 timeMs; uint8 session; uint8 status; }",
-  "function getMarket(bytes32 feedId) view returns (Market)",
-]);
 const PRICED_TIMEOUT_MS = 30_000;
-const FOLLOW_TIMEOUT_MS = 30_000;
 
 /** Every feed has a fresh price, and every node reads the same one at the same block. */
 export async function checkReports({ devnet, report, signal }: CheckContext): Promise<void> {
@@ -32,9 +27,7 @@ export async function checkReports({ devnet, report, signal }: CheckContext): Pr
   const different: string[] = [];
   for (const { name, rpcUrl } of devnet.followers) {
     const follower = l2Client(rpcUrl);
-    const reached = async () => ((await headNumber(follower)) >= height ? true : null);
-    const what = `${name} at block ${height}`;
-    await waitFor(what, reached, { timeoutMs: FOLLOW_TIMEOUT_MS, signal });
+    await reach(follower, height, `${name} at block ${height}`, signal);
     if ((await marketsAt(follower, ids, height)) !== expected) different.push(name);
   }
   report.check(
@@ -72,7 +65,7 @@ async function marketsAt(client: Client, ids: readonly Hex[], height: number): P
   const markets = await Promise.all(
     ids.map((id) =>
       client.readContract({
-        ...{ address: PRICE_FEEDS, abi: ABI, functionName: "getMarket", args: [id] },
+        ...{ address: PRICE_FEEDS, abi: priceFeedsAbi, functionName: "getMarket", args: [id] },
         blockNumber: BigInt(height),
       }),
     ),

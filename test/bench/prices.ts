@@ -12,6 +12,7 @@ import { writeFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { decodeFunctionResult, encodeFunctionData, type Hex, parseAbi } from "viem";
+import { priceFeedsAbi } from "../../rpc/sdk/price-feeds.ts";
 import { fromHex, toHex } from "../../lanes/bytes.ts";
 import { PRICE_FEEDS } from "../../lanes/epoch-transaction.ts";
 import { parsePolicy } from "../../lanes/policy.ts";
@@ -124,10 +125,6 @@ export interface Measured {
   readonly refused: number;
 }
 
-const MARKET_ABI = parseAbi([
-  "struct Market { int128 value; uint128 confidence; uint64 timeMs; uint8 session; uint8 status; }",
-  "function getMarket(bytes32 feedId) view returns (Market)",
-]);
 const ORACLE_ABI = parseAbi([
   "function latest(bytes32) view returns (int128, uint64, uint48, uint16)",
 ]);
@@ -139,7 +136,7 @@ async function reporting(url: string, feedSet: Hex, onRefused: () => void): Prom
   const reader = await openSocket(url);
   const ids = Array.from({ length: FEEDS }, (_, at) => toHex(keccakText(feedName(at))));
   const [first = "0x"] = ids;
-  const data = encodeFunctionData({ abi: MARKET_ABI, functionName: "getMarket", args: [first] });
+  const data = encodeFunctionData({ abi: priceFeedsAbi, functionName: "getMarket", args: [first] });
   return {
     send(round, publishTimeMs) {
       const value = 1_000_000n + (round % 2 === 0 ? 2_000n : 0n);
@@ -156,8 +153,8 @@ async function reporting(url: string, feedSet: Hex, onRefused: () => void): Prom
       reader
         .call<Hex>("eth_call", [{ to: PRICE_FEEDS, data }, "pending"])
         .then(({ value }) => {
-          const market = { abi: MARKET_ABI, functionName: "getMarket", data: value } as const;
-          return Number(decodeFunctionResult(market).timeMs);
+          const market = { abi: priceFeedsAbi, functionName: "getMarket", data: value } as const;
+          return decodeFunctionResult(market).timeMs;
         })
         .catch(() => 0),
     close: () => {

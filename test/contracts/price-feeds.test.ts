@@ -1,6 +1,7 @@
 /** What PriceFeeds lets in, what it keeps of it, and what an epoch costs. */
 import t from "tap";
-import { decodeFunctionResult, encodeFunctionData, parseAbi, toFunctionSelector } from "viem";
+import { decodeFunctionResult, encodeFunctionData, toFunctionSelector } from "viem";
+import { priceFeedsAbi } from "../../rpc/sdk/price-feeds.ts";
 import { fromHex, type Hex, toHex } from "../../lanes/bytes.ts";
 import type { FeedUpdate } from "../../lanes/epoch.ts";
 import {
@@ -23,13 +24,6 @@ import {
   type TestChain,
 } from "../execution/fixtures/chain.ts";
 
-/** As readers spell it. */
-const ABI = parseAbi([
-  "struct Market { int128 value; uint64 confidence; uint48 timeMs; uint8 session; uint8 status; }",
-  "struct Epoch { uint64 number; uint64 timeMs; uint64 downSinceMs; uint64 upSinceMs; }",
-  "function getMarket(bytes32 feedId) view returns (Market)",
-  "function newestEpoch() view returns (Epoch)",
-]);
 const TIME_MS = 1_700_000_000_123;
 const INTRINSIC_GAS = 21_000n;
 const MIN_INT128 = -(2n ** 127n);
@@ -68,7 +62,9 @@ async function apply(chain: TestChain, transaction: ReturnType<typeof epochOf>) 
 type Question = "getMarket" | "newestEpoch";
 
 async function ask(chain: TestChain, functionName: Question, ...args: Hex[]) {
-  const request = { abi: ABI, functionName, args } as Parameters<typeof encodeFunctionData>[0];
+  const request = { abi: priceFeedsAbi, functionName, args } as Parameters<
+    typeof encodeFunctionData
+  >[0];
   const data = fromHex(encodeFunctionData(request));
   return callOn(chain, { to: PRICE_FEEDS, data });
 }
@@ -76,7 +72,7 @@ async function ask(chain: TestChain, functionName: Question, ...args: Hex[]) {
 async function read(chain: TestChain, functionName: Question, ...args: Hex[]) {
   const { success, output } = await ask(chain, functionName, ...args);
   if (!success) throw new Error(`${functionName} reverts with ${toHex(output)}`);
-  const answer = { abi: ABI, functionName, data: toHex(output) };
+  const answer = { abi: priceFeedsAbi, functionName, data: toHex(output) };
   return decodeFunctionResult(answer as Parameters<typeof decodeFunctionResult>[0]);
 }
 

@@ -13,12 +13,13 @@ import type {
 } from "../../node/execution/speculation.ts";
 import { silentLogger } from "../../node/log.ts";
 import type { Remote } from "../../node/port.ts";
-import { decodeSignedBlock, type UnverifiedBlock } from "../../node/primitives/block.ts";
+import type { UnverifiedBlock } from "../../node/primitives/block.ts";
 import type { UserTransaction } from "../../node/primitives/transaction.ts";
 import { HeavySlot } from "../../node/sequencer/heavy-slot.ts";
 import { Speculation, type SpeculationDeps } from "../../node/sequencer/speculation.ts";
 import { createVerifier } from "../../node/sequencer/verifier.ts";
 import type { PooledTransaction } from "../../node/txpool/sender-queue.ts";
+import { decoded } from "./fixtures/decoded.ts";
 import {
   localSpeculator,
   localVerifier,
@@ -31,12 +32,6 @@ import {
 
 const heavy = (from: number): Promise<UserTransaction> =>
   signed(from, { nonce: 0, to: LOOPER, gas: 16_000_000n });
-
-function decoded(bytes: Uint8Array): UnverifiedBlock {
-  const block = decodeSignedBlock(bytes);
-  if (!block.ok) throw new Error(block.code);
-  return block.value;
-}
 
 const has = (block: UnverifiedBlock, { hash }: UserTransaction): boolean =>
   block.transactions.some((transaction) => transaction.hash === hash);

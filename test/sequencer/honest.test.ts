@@ -10,7 +10,6 @@ import fc from "fast-check";
 import t from "tap";
 import type { Hex } from "../../lanes/bytes.ts";
 import { genesisLaneState, type LaneState } from "../../lanes/lane-state.ts";
-import { verifyReport } from "../../lanes/report-rules.ts";
 import { verifyLanes } from "../../lanes/verify.ts";
 import type { Chain, ChainTip } from "../../node/chain/chain.ts";
 import type { Speculated } from "../../node/execution/speculation.ts";
@@ -26,7 +25,7 @@ import { createPool } from "../../node/txpool/pool.ts";
 import type { Pool } from "../../node/txpool/pool-api.ts";
 import type { PooledTransaction } from "../../node/txpool/sender-queue.ts";
 import { loadPolicy } from "../lanes/fixtures/policy.ts";
-import { feedIdOf, feedPolicyJson, reportBytes, type Said } from "../lanes/fixtures/reports.ts";
+import { feedIdOf, feedPolicyJson, type Said, signedReport } from "../lanes/fixtures/reports.ts";
 import { createRandom } from "../storage/fixtures/chain.ts";
 import { account, GWEI, PUBLISHER, transaction } from "../txpool/fixtures/pool.ts";
 import { createModelEngine, type ModelEngine } from "./fixtures/model-engine.ts";
@@ -351,11 +350,9 @@ class Workload {
   }
 
   #take(publisher: number, said: Said): void {
-    const bytes = reportBytes(this.#policy, publisher, said);
-    const report = verifyReport(0, bytes, this.#policy, recoverSigner);
-    if (!report.ok) throw new Error(report.code);
-    const turn = this.#book.check(report.value, [], this.#clock.nowMs());
-    if (turn.ok) this.#book.put(report.value, this.#nextNumber())();
+    const report = signedReport(this.#policy, publisher, said);
+    const turn = this.#book.check(report, [], this.#clock.nowMs());
+    if (turn.ok) this.#book.put(report, this.#nextNumber())();
     else met.refused += 1;
   }
 

@@ -4,16 +4,14 @@
  */
 import { join } from "node:path";
 import t, { type Test } from "tap";
-import { decodeFunctionResult, encodeFunctionData, parseAbi } from "viem";
 import { checkBlockJson } from "../../lanes/block-json.ts";
-import { fromHex, toHex, ZERO_ADDRESS } from "../../lanes/bytes.ts";
 import { EPOCH_SENDER, PRICE_FEEDS } from "../../lanes/epoch-transaction.ts";
 import { decodeLeaves } from "../../lanes/flashblock-leaves.ts";
 import { encodeFlashblock, type SignedFlashblock } from "../../lanes/signed-flashblock.ts";
 import { readAdmissionLog } from "../../node/admission-log.ts";
-import { decodeSignedBlock, type UnverifiedBlock } from "../../node/primitives/block.ts";
+import type { UnverifiedBlock } from "../../node/primitives/block.ts";
 import { recoverSigner } from "../../node/primitives/signature.ts";
-import { openReader, type Reader } from "../../node/reader.ts";
+import { openReader } from "../../node/reader.ts";
 import { GENESIS_TERM } from "../../node/rollup-config.ts";
 import type { RpcContext } from "../../rpc/context.ts";
 import { createLaneMethods } from "../../rpc/methods/lane.ts";
@@ -25,6 +23,8 @@ import {
   type SignedDraft,
   signingDomain,
 } from "../chain/fixtures/cheater.ts";
+import { decoded } from "./fixtures/decoded.ts";
+import { readPriceFeeds } from "./fixtures/price-feeds.ts";
 import {
   FAST_SELECTOR,
   FEED,
@@ -36,10 +36,6 @@ import {
   signed,
 } from "./fixtures/rig.ts";
 
-const ABI = parseAbi([
-  "struct Epoch { uint64 number; uint64 timeMs; uint64 downSinceMs; uint64 upSinceMs; }",
-  "function newestEpoch() view returns (Epoch)",
-]);
 const OUTAGE_MS = 31_000;
 
 const fast = (from: number, nonce: number) =>
@@ -50,27 +46,6 @@ async function open(t: Test, name: string): Promise<{ rig: Rig; dir: string }> {
   const rig = await openRig(dir);
   t.teardown(() => rig.close());
   return { rig, dir };
-}
-
-function decoded(bytes: Uint8Array): UnverifiedBlock {
-  const block = decodeSignedBlock(bytes);
-  if (!block.ok) throw new Error(block.code);
-  return block.value;
-}
-
-async function newestEpoch(reader: Reader) {
-  const data = fromHex(encodeFunctionData({ abi: ABI, functionName: "newestEpoch" }));
-  const result = await reader.call(
-    { kind: "tag", tag: "latest" },
-    {
-      ...{ from: ZERO_ADDRESS, to: PRICE_FEEDS, data, value: 0n, gasLimit: 1_000_000n },
-      ...{ feeCap: 0n, tip: null, accessList: [], authorizationList: [] },
-    },
-    { overrides: { accounts: [], block: null }, timeoutMs: 10_000 },
-  );
-  if (!result.ok || !result.value.success) throw new Error(JSON.stringify(result));
-  const answer = toHex(result.value.output);
-  return decodeFunctionResult({ abi: ABI, functionName: "newestEpoch", data: answer });
 }
 
 /** Whether a flashblock holds an epoch. */
@@ -143,7 +118,7 @@ t.test("the first block after 31 seconds begins with an epoch, for everybody", a
   const { rollup, policy } = leader;
   const reader = await openReader({ dataDir: join(dir, "db"), rollup, policy });
   t.teardown(() => reader.close());
-  t.same(await newestEpoch(reader), {
+  t.same(await readPriceFeeds(reader, "newestEpoch", []), {
     number: 1n,
     timeMs: BigInt(first?.timestampMs ?? 0),
     downSinceMs: 1000n * BigInt(before.header.timestamp),

@@ -3,12 +3,10 @@ import t from "tap";
 import { NO_LANE_PRICES } from "../../lanes/lane-data.ts";
 import { genesisLaneState } from "../../lanes/lane-state.ts";
 import type { ChainTip } from "../../node/chain/chain.ts";
-import { verifyReport } from "../../lanes/report-rules.ts";
-import { recoverSigner } from "../../node/primitives/signature.ts";
 import { ReportBook } from "../../node/sequencer/report-book.ts";
 import { Pricing } from "../../node/sequencer/pricing.ts";
 import { listed } from "../lanes/fixtures/planted-epochs.ts";
-import { feedPolicy, reportBytes } from "../lanes/fixtures/reports.ts";
+import { feedPolicy, reportBytes, signedReport } from "../lanes/fixtures/reports.ts";
 
 const START_S = 1_700_000_000;
 const policy = feedPolicy();
@@ -78,10 +76,8 @@ t.test("one conflict a flashblock, where there is room, until the chain knows of
   const reports = new ReportBook(policy, () => 0);
   for (const by of [1, 2])
     for (const value of [1n, 2n]) {
-      const bytes = reportBytes(policy, by, { publishTimeMs: timeMs, value });
-      const report = verifyReport(0, bytes, policy, recoverSigner);
-      if (!report.ok) throw new Error(report.code);
-      if (reports.check(report.value, [], timeMs).ok) reports.put(report.value, 1n);
+      const report = signedReport(policy, by, { publishTimeMs: timeMs, value });
+      if (reports.check(report, [], timeMs).ok) reports.put(report, 1n);
     }
   const pricing = pricingAfter(1, reports);
   const told = (room: () => boolean) => pricing.begin(timeMs, room).prices.conflicts.length;
@@ -104,12 +100,8 @@ t.test(
   async (t) => {
     const timeMs = 1000 * START_S + 500;
     const reports = new ReportBook(policy, () => 0);
-    for (const by of [1, 2, 3, 4, 5]) {
-      const bytes = reportBytes(policy, by, { publishTimeMs: timeMs });
-      const report = verifyReport(0, bytes, policy, recoverSigner);
-      if (!report.ok) throw new Error(report.code);
-      reports.put(report.value, BigInt(by));
-    }
+    for (const by of [1, 2, 3, 4, 5])
+      reports.put(signedReport(policy, by, { publishTimeMs: timeMs }), BigInt(by));
     const full = pricingAfter(1, reports);
     t.ok(full.isDue(timeMs));
     t.equal(full.untilLookMs(), 10, "what was found holds for a while");

@@ -4,13 +4,8 @@
  */
 import { join } from "node:path";
 import t, { type Test } from "tap";
-import { decodeFunctionResult, encodeFunctionData, parseAbi } from "viem";
 import { checkAdmissionReceipt } from "../../lanes/admission.ts";
-import { fromHex, type Hex, toHex, ZERO_ADDRESS } from "../../lanes/bytes.ts";
-import { PRICE_FEEDS } from "../../lanes/epoch-transaction.ts";
-import { parsePolicy, type Policy } from "../../lanes/policy.ts";
-import { verifyReport } from "../../lanes/report-rules.ts";
-import { decodeSignedBlock, type UnverifiedBlock } from "../../node/primitives/block.ts";
+import { type Hex, ZERO_ADDRESS } from "../../lanes/bytes.ts";
 import { addressOf, recoverSigner } from "../../node/primitives/signature.ts";
 import { openReader } from "../../node/reader.ts";
 import { GENESIS_TERM } from "../../node/rollup-config.ts";
@@ -19,13 +14,10 @@ import type { RpcContext } from "../../rpc/context.ts";
 import { describeFeeds, describePublisher } from "../../rpc/feeds.ts";
 import { AdmissionReceipts } from "../../rpc/admission-receipts.ts";
 import { batchHashOf, batchOf, signingDomain } from "../chain/fixtures/cheater.ts";
-import {
-  ETH,
-  feedPolicyJson,
-  publisherKey,
-  reportBytes,
-  type Said,
-} from "../lanes/fixtures/reports.ts";
+import { loadPolicy } from "../lanes/fixtures/policy.ts";
+import { ETH, feedPolicyJson, publisherKey, signedReport } from "../lanes/fixtures/reports.ts";
+import { decoded } from "./fixtures/decoded.ts";
+import { readPriceFeeds } from "./fixtures/price-feeds.ts";
 import {
   FAST_SELECTOR,
   FEED,
@@ -40,28 +32,13 @@ import {
 
 const { publishers, feeds } = feedPolicyJson();
 const POLICY = { ...testPolicyDocument(), publishers, feeds };
-const ABI = parseAbi([
-  "struct Market { int128 value; uint128 confidence; uint64 timeMs; uint8 session; uint8 status; }",
-  "function getMarket(bytes32 feedId) view returns (Market)",
-]);
-
-const policy = (() => {
-  const parsed = parsePolicy(POLICY);
-  if (!parsed.ok) throw new Error(JSON.stringify(parsed));
-  return parsed.value;
-})();
+const policy = loadPolicy(POLICY);
 
 async function open(t: Test, name: string): Promise<Rig> {
   const rig = await openRig(join(t.testdirName, name), "follower", { policy: POLICY });
   t.teardown(() => rig.close());
   return rig;
 }
-
-const report = (of: Policy, publisher: number, said: Said) => {
-  const verified = verifyReport(0, reportBytes(of, publisher, said), of, recoverSigner);
-  if (!verified.ok) throw new Error(verified.code);
-  return verified.value;
-};
 
 /** All publishers say nearly this now. */
 async function sayAll(
@@ -71,42 +48,22 @@ async function sayAll(
 ) {
   const answers = [1, 2, 3, 4, 5].map((publisher) =>
     reports.submit(
-      report(policy, publisher, { value: value + BigInt(publisher), sequence, publishTimeMs }),
+      signedReport(policy, publisher, {
+        value: value + BigInt(publisher),
+        sequence,
+        publishTimeMs,
+      }),
     ),
   );
   return Promise.all(answers);
 }
 
-function blocksOf({ published }: SequencerRig): UnverifiedBlock[] {
-  return published.map((bytes) => {
-    const block = decodeSignedBlock(bytes);
-    if (!block.ok) throw new Error(block.code);
-    return block.value;
-  });
-}
+const blocksOf = ({ published }: SequencerRig) => published.map((bytes) => decoded(bytes));
 
 const reportsIn = async ({ store }: Rig) =>
   (await store.loadJournal()).filter(({ kind }) => kind === JOURNAL_REPORT);
 
 const appliedIn = ({ chain }: Rig) => chain.head().laneState.prices.feeds.get(ETH)?.applied;
-
-/** What contracts read of ETH/USD. */
-async function marketOf({ rollup }: Rig, dataDir: string) {
-  const reader = await openReader({ dataDir, rollup, policy });
-  const data = fromHex(encodeFunctionData({ abi: ABI, functionName: "getMarket", args: [ETH] }));
-  const call = {
-    ...{ from: ZERO_ADDRESS, to: PRICE_FEEDS, data, value: 0n, gasLimit: 1_000_000n },
-    ...{ feeCap: 0n, tip: null, accessList: [], authorizationList: [] },
-  };
-  const overrides = { accounts: [], block: null };
-  const answer = await reader.call({ kind: "tag", tag: "latest" }, call, {
-    ...{ overrides, timeoutMs: 10_000 },
-  });
-  await reader.close();
-  if (!answer.ok) throw new Error(answer.code);
-  const output = toHex(answer.value.output);
-  return decodeFunctionResult({ abi: ABI, functionName: "getMarket", data: output });
-}
 
 t.test("five reports are one price, for contracts, followers and whoever derives", async (t) => {
   t.testdir({ leader: {}, follower: {}, deriver: {} });
@@ -164,7 +121,10 @@ t.test("five reports are one price, for contracts, followers and whoever derives
     t.same(chain.head().laneState, leader.chain.head().laneState);
   }
 
-  const market = await marketOf(leader, join(t.testdirName, "leader", "db"));
+  const dataDir = join(t.testdirName, "leader", "db");
+  const reader = await openReader({ dataDir, rollup: leader.rollup, policy });
+  t.teardown(() => reader.close());
+  const market = await readPriceFeeds(reader, "getMarket", [ETH]);
   t.match(market, { value: 2003n, session: 0, status: 0 });
 
   await run.build(3);
@@ -186,7 +146,7 @@ t.test("a node says what it knows of feeds and keys, and how far they are apart"
     [5, 10_203n],
   ] as const) {
     const late = { value, sequence: 2n, publishTimeMs: nowMs };
-    t.match(await run.reports.submit(report(policy, publisher, late)), { ok: true });
+    t.match(await run.reports.submit(signedReport(policy, publisher, late)), { ok: true });
   }
   const dataDir = join(t.testdirName, "leader", "db");
   const reader = await openReader({ dataDir, rollup: leader.rollup, policy });
@@ -298,7 +258,7 @@ t.test("who signs two reports for one sequence is out, for everybody", async (t)
   await run.build(1);
   const publishTimeMs = run.clock.nowMs();
   const lie = (value: bigint) =>
-    run.reports.submit(report(policy, 2, { value, sequence: 2n, publishTimeMs }));
+    run.reports.submit(signedReport(policy, 2, { value, sequence: 2n, publishTimeMs }));
   t.match(await lie(5001n), { ok: true });
   t.match(await lie(9999n), { ok: false, code: "REPORT_CONFLICT" });
   t.match(await lie(5002n), { ok: false, code: "REPORT_KEY_SUSPENDED" });

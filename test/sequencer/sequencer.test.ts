@@ -6,12 +6,12 @@ import { setImmediate as turn } from "node:timers/promises";
 import t from "tap";
 import { classify } from "../../lanes/classify.ts";
 import type { PendingSlice } from "../../node/api.ts";
-import { decodeSignedBlock, type UnverifiedBlock } from "../../node/primitives/block.ts";
 import { laneTransaction, type UserTransaction } from "../../node/primitives/transaction.ts";
 import { checkSignedBlock } from "../../node/p2p/gossip.ts";
 import { ReportBook } from "../../node/sequencer/report-book.ts";
 import { buildBlock, type BuilderDeps } from "../../node/sequencer/builder.ts";
 import { listRoot } from "../../node/execution/embedded/list-root.ts";
+import { decoded } from "./fixtures/decoded.ts";
 import {
   CHAIN_ID,
   FAST_SELECTOR,
@@ -23,12 +23,6 @@ import {
   signed,
   journaled,
 } from "./fixtures/rig.ts";
-
-function decoded(bytes: Uint8Array | undefined): UnverifiedBlock {
-  const block = decodeSignedBlock(bytes ?? new Uint8Array(0));
-  if (!block.ok) throw new Error(block.code);
-  return block.value;
-}
 
 const fast = (from: number, nonce: number): Promise<UserTransaction> =>
   signed(from, { nonce, to: FEED, data: `${FAST_SELECTOR}00` });

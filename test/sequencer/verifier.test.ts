@@ -8,9 +8,9 @@ import t, { type Test } from "tap";
 import { type Hex } from "../../lanes/bytes.ts";
 import { unpackSlice } from "../../node/execution/slice-codec.ts";
 import { type Logger, silentLogger } from "../../node/log.ts";
-import { decodeSignedBlock, type UnverifiedBlock } from "../../node/primitives/block.ts";
 import { createVerifier, type Verifier } from "../../node/sequencer/verifier.ts";
 import type { StateReader } from "../../node/storage/state.ts";
+import { decoded } from "./fixtures/decoded.ts";
 import {
   ACCOUNTS,
   FAST_SELECTOR,
@@ -26,12 +26,6 @@ import {
 
 const RECIPIENT: Hex = `0x${"77".repeat(20)}`;
 const sender = (index: number): Hex => ACCOUNTS[index]!.address.toLowerCase() as Hex;
-
-function decoded(bytes: Uint8Array | undefined): UnverifiedBlock {
-  const block = decodeSignedBlock(bytes ?? new Uint8Array(0));
-  if (!block.ok) throw new Error(block.code);
-  return block.value;
-}
 
 interface Fault {
   readonly plant: (state: StateReader) => StateReader;
