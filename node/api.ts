@@ -151,8 +151,8 @@ export interface PackedSlice {
 /** A flashblock of the open block. */
 export interface PendingSlice {
   readonly environment: PendingEnvironment;
-  /** `null` while the block before is sealed and has no hash yet: `pendingSealed` will tell. */
-  readonly parentHash: Hex | null;
+  /** The block before may be on its way to the store. */
+  readonly parentHash: Hex;
   /** Counts the slices of the block from 0; from 0 again where it is built anew. */
   readonly index: number;
   readonly slice: PackedSlice;
@@ -169,6 +169,4 @@ export interface NodeEvents {
   dropped(drop: DroppedTransaction): void;
   /** A flashblock was executed, in order; whoever misses one has no `pending` until the next block. */
   pendingSlice(slice: PendingSlice): void;
-  /** The open block of this number is sealed and has this hash; the next one stands on it. */
-  pendingSealed(block: BlockRef): void;
 }

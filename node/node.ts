@@ -149,9 +149,6 @@ function sequencingEvents(publish: (bytes: Uint8Array) => void, tell: Tell): Seq
     onPendingSlice: (slice) => {
       tell((events) => events.pendingSlice(slice));
     },
-    onPendingSealed: (block) => {
-      tell((events) => events.pendingSealed(block));
-    },
     onFlashblock: (flashblock) => {
       const bytes = toShared(encodeSignedFlashblock(flashblock));
       tell((events) => events.flashblock(bytes));

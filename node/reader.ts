@@ -73,7 +73,7 @@ export interface Reader {
   /** Each call by itself is consistent; two calls may see different heads. */
   readonly chain: ChainReader;
   /** Told what the sequencing thread tells of its open block. */
-  readonly pending: Pick<PendingBlocks, "add" | "sealed">;
+  readonly pending: Pick<PendingBlocks, "add">;
   /** What was executed and is not in the store, block by block, the open one last. */
   pendingBodies(): readonly PendingBody[];
   /**

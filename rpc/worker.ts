@@ -67,9 +67,6 @@ async function open(options: RpcThreadOptions, node: NodeClient): Promise<Runnin
         reader.pending.add(slice);
         preconfirmations.moved();
       },
-      pendingSealed: (block) => {
-        reader.pending.sealed(block);
-      },
       flashblock: (bytes) => {
         // First who watches: what waits for a result may have to look for it.
         subscriptions.events.flashblock(preconfirmations.add(bytes));
@@ -98,7 +95,6 @@ if (parentPort !== null) {
     newPendingTransactions: (hashes) => running?.events.newPendingTransactions(hashes),
     // Slices missed until then are of a block that has no `pending`.
     pendingSlice: (slice) => running?.events.pendingSlice(slice),
-    pendingSealed: (block) => running?.events.pendingSealed(block),
     flashblock: (bytes) => running?.events.flashblock(bytes),
     dropped: (drop) => running?.events.dropped(drop),
   };

@@ -95,6 +95,8 @@ export interface Engine {
   baseFee(): bigint;
   /** Gas used so far in the open block. */
   gasUsed(): bigint;
+  /** Hash of what the open block stands on: known once `endSlice` has had a slice. */
+  parentHash(): Hex | null;
   account(address: Hex): AccountView;
   /**
    * Ends a slice of the open block, a flashblock: hashing what it wrote begins at once. `null` while

@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import type { Hex } from "../../lanes/bytes.ts";
 import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
 import type { PackedSlice } from "../api.ts";
+import { keccakHex } from "../primitives/hash.ts";
 import { EMPTY_TRIE_ROOT } from "../primitives/header.ts";
 import { BLOOM_BYTES, type Log, type Receipt } from "../primitives/receipt.ts";
 import { decodeDeposit, decodeTransaction, type Transaction } from "../primitives/transaction.ts";
@@ -31,10 +32,7 @@ export function packSlice({ writes, codes, transactions, receipts }: BlockSlice)
   const state = new ByteWriter();
   putWrites(state, writes);
   state.u32(codes.length);
-  for (const { hash, code } of codes) {
-    state.hex(hash);
-    state.bytes(code);
-  }
+  for (const { code } of codes) state.bytes(code);
   const results = new ByteWriter();
   results.u32(transactions.length);
   for (const { sender, raw } of transactions) {
@@ -151,9 +149,10 @@ function readAccount(read: ByteReader): AccountRecord {
   return { nonce, balance, codeHash, storageRoot };
 }
 
+/** Hashed again: who checks what the builder did takes no code under another name. */
 function readCode(read: ByteReader): StateDiff["codes"][number] {
-  const hash = read.hex(HASH_BYTES);
-  return { hash, code: read.bytes() };
+  const code = read.bytes();
+  return { hash: keccakHex(code), code };
 }
 
 /** Senders are not recovered again: that they signed was found when they were taken in. */

@@ -8,8 +8,7 @@
  * Control" (1981); Block-STM (2022). DESIGN 4.
  */
 import type { Hex } from "../../lanes/bytes.ts";
-import type { PendingSlice } from "../api.ts";
-import type { BlockRef } from "../primitives/block.ts";
+import type { PendingEnvironment, PendingSlice } from "../api.ts";
 import type { Log } from "../primitives/receipt.ts";
 import type { UserTransaction } from "../primitives/transaction.ts";
 import type { AccountRecord, StateDiff } from "../storage/state.ts";
@@ -53,13 +52,20 @@ export interface ReadSet {
   readonly slots: ReadonlyMap<Hex, ReadonlyMap<Hex, bigint>>;
 }
 
+/** The block as opcodes see it. */
+export interface SeenBlock extends PendingEnvironment {
+  readonly parentHash: Hex;
+}
+
 export interface Speculated extends SpeculationRequest {
+  /** What it was told of the block; whoever takes the result compares that with what it knows. */
+  readonly seen: SeenBlock;
   readonly outcome: Outcome;
   readonly reads: ReadSet;
   /** Without the fees, but for `charge`. */
   readonly writes: StateSlice;
   readonly codes: StateDiff["codes"];
-  /** It looked at the block or at a price: it holds in the block of `base` only. */
+  /** It looked at the block or at a price: it holds where these are the same only. */
   readonly readsBlock: boolean;
   /** It looked at its sender's balance, from which `charge` was taken. */
   readonly readsSender: boolean;
@@ -69,7 +75,6 @@ export interface Speculated extends SpeculationRequest {
 export type SpeculationService = {
   /** As the RPC threads are told; what is missing only makes `run` refuse. */
   add(slice: PendingSlice): void;
-  sealed(block: BlockRef): void;
   /** `null` where the base cannot be read any more, or execution took too long. */
   run(request: SpeculationRequest): Promise<Speculated | null>;
 };

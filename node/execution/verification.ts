@@ -40,7 +40,8 @@ export type VerifierService = {
   begin(block: VerifiedBlock): Promise<void>;
   /**
    * Re-executes the next slice, or takes its word where it can. Witnesses are executions aside of
-   * its transactions, in a thread that the builder has nothing from.
+   * its transactions, by a thread that the builder takes nothing from; what they were told of block
+   * and state counts only where it is what this thread knows by itself.
    */
   check(
     slice: PackedSlice,

@@ -55,7 +55,7 @@ export interface BuilderDeps extends PricingDeps {
   /** Makes a long normal transaction give way; raised by whoever hands a fast one in. */
   readonly preemption: PreemptionSignal;
   /** Where long normal transactions are executed aside. */
-  readonly speculation: Pick<Speculation, "has" | "offer" | "take">;
+  readonly speculation: Pick<Speculation, "has" | "offer" | "take" | "wasted">;
   /** A block opens: what waited is looked at again, what has waited too long goes. */
   openPool(baseFee: bigint, blockNumber: number): void;
   /** Gives the event loop one turn, so that arrivals are taken in. */
@@ -369,7 +369,7 @@ class BlockBuilding {
   }
 
   async #buildNormal(item: PooledTransaction): Promise<Outcome> {
-    const { pool } = this.#deps;
+    const { pool, speculation } = this.#deps;
     const way = this.#heavy.wayOf(item);
     if (way === null) {
       pool.park(item);
@@ -377,8 +377,7 @@ class BlockBuilding {
     }
     const outcome = await this.#build(item, optionsOf(way));
     if (way === "whole" && outcome === "built") this.#heavy.took(item);
-    if (typeof way === "object" && outcome === "stale")
-      pool.spend(item.transaction.sender, way.elapsedMs);
+    if (typeof way === "object" && outcome !== "built") speculation.wasted(item, way);
     return outcome;
   }
 

@@ -63,10 +63,7 @@ export interface SequencerDeps {
   readonly verifier: Verifier;
   readonly speculation: Speculation;
   readonly signer: Signer;
-  readonly events: Pick<
-    SequencingEvents,
-    "onPendingSlice" | "onPendingSealed" | "onFlashblock" | "publish"
-  >;
+  readonly events: Pick<SequencingEvents, "onPendingSlice" | "onFlashblock" | "publish">;
   readonly log: Logger;
 }
 
@@ -248,17 +245,18 @@ class SequencingLoop implements Sequencer {
   /** Tells the RPC threads of the next slice of the open block. */
   #announce({ timestamp, origin }: BlockPlan, index: number, slice: PackedSlice): void {
     const { chain, builder } = this.#deps;
-    const { number, isCommitted } = this.#tip;
+    const parentHash = builder.engine.parentHash();
+    if (parentHash === null) throw new NodeError("INTERNAL", { slice: "without a parent" });
     const told: PendingSlice = {
       environment: {
-        number: number + 1,
+        number: this.#tip.number + 1,
         timestamp,
         gasLimit: chain.gasLimit,
         baseFee: builder.engine.baseFee(),
         beneficiary: SEQUENCER_FEE_VAULT,
         prevRandao: origin.prevRandao,
       },
-      parentHash: isCommitted ? chain.head().hash : null,
+      parentHash,
       index,
       slice,
     };
@@ -290,12 +288,7 @@ class SequencingLoop implements Sequencer {
   ): Promise<void> {
     const { log, builder } = this.#deps;
     const [executed, { mismatch, order }, signatures] = await Promise.all([
-      sealing.then((sealed) => {
-        const { header, hash } = sealed.block;
-        this.#deps.speculation.onSealed({ number: header.number, hash });
-        this.#deps.events.onPendingSealed({ number: header.number, hash });
-        return sealed;
-      }),
+      sealing,
       check.finish(built.laneData),
       Promise.all(built.signatures),
     ]);

@@ -16,7 +16,6 @@ import type { Clock } from "../clock.ts";
 import type { Engine } from "../execution/engine.ts";
 import type { Logger } from "../log.ts";
 import type { PreemptionSignal } from "../preemption-signal.ts";
-import type { BlockRef } from "../primitives/block.ts";
 import { GENESIS_TERM, type RollupConfig } from "../rollup-config.ts";
 import type { Store } from "../storage/store.ts";
 import { type Admission, type AdmissionDeps, createAdmission } from "./admission.ts";
@@ -47,7 +46,6 @@ export interface SequencingEvents {
   onAccepted(hash: Hex): void;
   onDropped(drop: DroppedTransaction): void;
   onPendingSlice(slice: PendingSlice): void;
-  onPendingSealed(block: BlockRef): void;
   onFlashblock(flashblock: SignedFlashblock): void;
   /** Hands an encoded signed block to the network; does not wait for it. */
   publish(bytes: Uint8Array): void;

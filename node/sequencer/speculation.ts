@@ -20,7 +20,6 @@ import type {
 import { keepNewest } from "../keep-newest.ts";
 import type { Logger } from "../log.ts";
 import type { Remote } from "../port.ts";
-import type { BlockRef } from "../primitives/block.ts";
 import type { Pool } from "../txpool/pool-api.ts";
 import type { PooledTransaction } from "../txpool/sender-queue.ts";
 import type { Arrivals } from "./arrivals.ts";
@@ -50,9 +49,6 @@ export interface SpeculationDeps extends Speculators {
   readonly log: Logger;
 }
 
-/** Told where somebody waits for the thread. */
-type News = { readonly slice: PendingSlice } | { readonly sealed: BlockRef };
-
 /** What was executed aside, and how long that took. */
 export interface Aside {
   readonly speculated: Speculated;
@@ -64,10 +60,6 @@ interface Done extends Aside {
   readonly witness: Speculated | null;
   /** The block that was open when it came. */
   readonly block: number;
-}
-
-function numberOf(news: News): number {
-  return "slice" in news ? news.slice.environment.number : news.sealed.number;
 }
 
 /** Of one run of the sequencer. */
@@ -84,7 +76,7 @@ export class Speculation {
    * What the thread does not know yet, of the blocks that may not be in the store: it is not woken
    * for each flashblock when nothing is heavy.
    */
-  #untold: News[] = [];
+  #untold: PendingSlice[] = [];
 
   constructor(deps: SpeculationDeps) {
     this.#deps = deps;
@@ -125,38 +117,37 @@ export class Speculation {
   onSlice(slice: PendingSlice): void {
     const { number } = slice.environment;
     if (slice.index === 0)
-      this.#untold = this.#untold.filter((news) => numberOf(news) > number - BLOCKS_KEPT);
-    this.#untold.push({ slice });
+      this.#untold = this.#untold.filter((each) => each.environment.number > number - BLOCKS_KEPT);
+    this.#untold.push(slice);
     this.#openBlock = number;
     this.#dropUnclaimed();
     if (this.#running !== null || this.#done !== null) return;
     this.#waiting = this.#waiting.filter((item) => this.#isPooled(item));
     const next = this.#waiting.shift();
     if (next === undefined) return;
-    for (const news of this.#untold) this.#tell(news);
+    for (const each of this.#untold) this.#tell(each);
     this.#untold = [];
     void this.#run(next, slice);
-  }
-
-  onSealed(block: BlockRef): void {
-    this.#untold.push({ sealed: block });
   }
 
   async #run(item: PooledTransaction, { environment, index }: PendingSlice): Promise<void> {
     const { engine, pool, clock, arrivals } = this.#deps;
     const { transaction } = item;
     const price = engine.price(transaction);
+    if (price === null) {
+      // Nothing has run: the engine itself says what is wrong with it, or lets it run again.
+      item.aborts = 0;
+      pool.unpark(item);
+      arrivals.notify();
+      return;
+    }
     const startedMs = clock.monotonicMs();
     this.#running = item;
-    let results: readonly (Speculated | null)[] = [];
-    if (price !== null) {
-      engine.beginSpeculation();
-      const base = { block: environment.number, index };
-      results = await this.#execute({ base, transaction, ...price });
-    }
+    engine.beginSpeculation();
+    const base = { block: environment.number, index };
+    const [speculated, witness] = await this.#execute({ base, transaction, ...price });
     this.#running = null;
     const elapsedMs = clock.monotonicMs() - startedMs;
-    const [speculated = null, witness = null] = results;
     const block = this.#openBlock;
     if (speculated !== null) this.#done = { item, speculated, witness, elapsedMs, block };
     else {
@@ -168,17 +159,24 @@ export class Speculation {
   }
 
   /** In both threads; `null` where it came to nothing. */
-  #execute(request: SpeculationRequest): Promise<readonly (Speculated | null)[]> {
+  #execute(request: SpeculationRequest): Promise<[Speculated | null, Speculated | null]> {
     const { service, witness, log } = this.#deps;
     const { hash } = request.transaction;
-    return Promise.all(
-      [service, witness].map((thread) =>
-        thread.run(request).catch((error: unknown) => {
-          log.warn("execution aside failed", { hash, error: messageOf(error) });
-          return null;
-        }),
-      ),
-    );
+    const onThread = (thread: Remote<SpeculationService>): Promise<Speculated | null> =>
+      thread.run(request).catch((error: unknown) => {
+        log.warn("execution aside failed", { hash, error: messageOf(error) });
+        return null;
+      });
+    return Promise.all([onThread(service), onThread(witness)]);
+  }
+
+  /**
+   * What the builder took is not in its block: nobody is to hear a witness of it, and its sender
+   * has spent the time.
+   */
+  wasted({ transaction: { hash, sender } }: PooledTransaction, { elapsedMs }: Aside): void {
+    this.#witnesses.delete(hash);
+    this.#deps.pool.spend(sender, elapsedMs);
   }
 
   /** A result that nobody takes, because its transaction has gone or cannot be selected now. */
@@ -186,7 +184,9 @@ export class Speculation {
     if (this.#done === null) return;
     const { item, block } = this.#done;
     const isOld = this.#openBlock > block + BLOCKS_TO_CLAIM;
-    if (isOld || !this.#isPooled(item)) this.#done = null;
+    if (!isOld && this.#isPooled(item)) return;
+    this.wasted(item, this.#done);
+    this.#done = null;
   }
 
   #isPooled(item: PooledTransaction): boolean {
@@ -194,11 +194,10 @@ export class Speculation {
   }
 
   /** What a thread misses makes it refuse: nothing wrong comes of it. */
-  #tell(news: News): void {
+  #tell(slice: PendingSlice): void {
     const { service, witness, log } = this.#deps;
     for (const thread of [service, witness]) {
-      const told = "slice" in news ? thread.add(news.slice) : thread.sealed(news.sealed);
-      told.catch((error: unknown) => {
+      thread.add(slice).catch((error: unknown) => {
         log.warn("execution aside was not told", { error: messageOf(error) });
       });
     }

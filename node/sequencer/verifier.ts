@@ -68,8 +68,8 @@ export function createVerifier(
         const turn = slices % sampleEvery === 0 ? (slices / sampleEvery) % threads.length : null;
         slices += 1;
         threads.forEach((thread, index) => {
-          // Who takes the slice's word has no use for a witness.
-          keep(thread.check(slice, index === turn, index === turn ? witnesses : []));
+          // All of them: also one whose turn it is not may have to execute the slice.
+          keep(thread.check(slice, index === turn, witnesses));
         });
       };
       return {

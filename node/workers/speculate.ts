@@ -3,12 +3,14 @@
  * for them. It reads the store and what it is told of the blocks that are not there yet, as the RPC
  * threads do. `node/sequencer/speculation.ts` is the other side.
  */
+import assert from "node:assert/strict";
 import { systemClock } from "../clock.ts";
 import { NodeError } from "../errors.ts";
 import { createDeadline } from "../execution/embedded/deadline.ts";
 import { contextOfPending, createPendingBlocks } from "../execution/embedded/pending.ts";
 import { speculate } from "../execution/embedded/speculation.ts";
-import type { SpeculationService } from "../execution/speculation.ts";
+import type { SpeculationRequest, SpeculationService } from "../execution/speculation.ts";
+import { decodeTransaction, type UserTransaction } from "../primitives/transaction.ts";
 import type { RollupConfig } from "../rollup-config.ts";
 import type { SharedChainReader } from "../storage/chain-reader.ts";
 
@@ -17,6 +19,13 @@ import type { SharedChainReader } from "../storage/chain-reader.ts";
  * alone on its processor, and has a share of one.
  */
 const EXECUTION_MS_MAX = 24_000;
+
+/** Decoded here: a witness has nothing from the builder but what was signed. */
+function asSigned({ transaction: { raw, sender } }: SpeculationRequest): UserTransaction {
+  const decoded = decodeTransaction(raw);
+  assert(decoded.ok, "a transaction of the pool");
+  return { ...decoded.value, sender };
+}
 
 /** Executes on what `chain` reads and on the slices that are added. */
 export function createSpeculationService(
@@ -28,9 +37,6 @@ export function createSpeculationService(
     add: (slice) => {
       pending.add(slice);
     },
-    sealed: (block) => {
-      pending.sealed(block);
-    },
     async run(request) {
       const snapshot = chain.snapshot();
       try {
@@ -39,7 +45,7 @@ export function createSpeculationService(
         if (view?.environment.number !== block || view.slices !== index + 1) return null;
         const poll = createDeadline(EXECUTION_MS_MAX, () => systemClock.monotonicMs());
         const base = { state: view.state, context: contextOfPending(view), poll };
-        return await speculate(rollup, base, request);
+        return await speculate(rollup, base, { ...request, transaction: asSigned(request) });
       } catch (error) {
         if (error instanceof NodeError && error.code === "TIMEOUT") return null;
         throw error;

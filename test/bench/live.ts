@@ -101,7 +101,6 @@ export async function openLive(bench: BenchChain): Promise<LiveSequencer> {
         },
         onDropped: () => undefined,
         onPendingSlice: () => undefined,
-        onPendingSealed: () => undefined,
         onFlashblock: () => undefined,
         publish() {
           publishedMs.push(processMs());

@@ -1,4 +1,5 @@
 /** Slices as threads send them to each other: what comes out is what went in, in shared memory. */
+import { keccakHex } from "../../node/primitives/hash.ts";
 import fc from "fast-check";
 import t from "tap";
 import { MessageChannel, receiveMessageOnPort } from "node:worker_threads";
@@ -98,7 +99,10 @@ const TRANSACTIONS: readonly Transaction[] = [
 ];
 const slice: fc.Arbitrary<BlockSlice> = fc.record({
   writes: fc.array(write, { maxLength: 8 }),
-  codes: fc.array(fc.record({ hash: hex(32), code: bytes }), { maxLength: 2 }),
+  codes: fc.array(
+    bytes.map((code) => ({ hash: keccakHex(code), code })),
+    { maxLength: 2 },
+  ),
   transactions: fc.array(fc.constantFrom(...TRANSACTIONS), { maxLength: 5 }),
   receipts: fc.array(receipt, { maxLength: 5 }),
 });

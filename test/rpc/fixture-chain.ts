@@ -407,7 +407,7 @@ export async function createFakeChain(): Promise<FakeChain> {
     reader: {
       chain: makeChainReader(entries),
       logs: (filter) => findLogs(entries, filter),
-      pending: { add: absent, sealed: absent },
+      pending: { add: absent },
       pendingBodies: () => chain.open,
       flashblock: () => null,
       blockPosition: () => ({

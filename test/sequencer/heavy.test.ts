@@ -27,6 +27,7 @@ import {
   openRig,
   openSequencer,
   signed,
+  type VirtualClock,
   virtualClock,
 } from "./fixtures/rig.ts";
 
@@ -121,8 +122,8 @@ t.test("what is void is tried again", async (t) => {
       if (name === "witness") return speculated;
       tries += 1;
       if (speculated === null || tries > 1) return speculated;
-      // As if it had read what the block's first transaction has written meanwhile.
-      return { ...speculated, readsBlock: true, base: { ...speculated.base, block: 0 } };
+      // As if it had read the number of another block.
+      return { ...speculated, readsBlock: true, seen: { ...speculated.seen, number: 0 } };
     },
   }));
   t.equal(tries, 2);
@@ -137,7 +138,7 @@ for (const isHeard of [true, false])
       const { outcome } = witness;
       const told = { ...witness, outcome: { ...outcome, gasUsed: outcome.gasUsed + 1n } };
       // As if it had read the time in another block.
-      return isHeard ? told : { ...told, readsBlock: true, base: { ...told.base, block: 0 } };
+      return isHeard ? told : { ...told, readsBlock: true, seen: { ...told.seen, timestamp: 0 } };
     };
     const onDifference = (mismatch: unknown): void => void differences.push(mismatch);
     const wrap = (thread: Remote<SpeculationService>, name: string) => ({
@@ -156,11 +157,32 @@ for (const isHeard of [true, false])
     t.equal(differences.length, isHeard ? 1 : 0);
   });
 
+t.test("both threads are told what each block stands on", async (t) => {
+  const told: PendingSlice[] = [];
+  const blocks = await interrupted(t, [await heavy(0)], (service) => ({
+    ...service,
+    add(slice) {
+      told.push(slice);
+      return service.add(slice);
+    },
+  }));
+  const parents = new Map(blocks.map(({ header }) => [header.number, header.parentHash]));
+  const known = told.filter(({ environment }) => parents.has(environment.number));
+  t.ok(known.length > 0);
+  for (const { environment, parentHash } of known)
+    t.equal(parentHash, parents.get(environment.number), `block ${environment.number}`);
+});
+
 interface Bench {
   readonly speculation: Speculation;
   readonly pooled: Set<PooledTransaction>;
   readonly asked: SpeculationRequest[];
   readonly unparked: PooledTransaction[];
+  /** Milliseconds that senders have spent, in order. */
+  readonly spent: number[];
+  readonly clock: VirtualClock;
+  /** What the engine says of the next ones. */
+  price: ReturnType<SpeculationDeps["engine"]["price"]>;
   answer(speculated: Speculated | null): Promise<void>;
 }
 
@@ -169,7 +191,9 @@ function openBench(): Bench {
   const asked: SpeculationRequest[] = [];
   const unparked: PooledTransaction[] = [];
   let answer: (speculated: Speculated | null) => void = () => undefined;
-  const silent = { add: () => Promise.resolve(), sealed: () => Promise.resolve() };
+  const spent: number[] = [];
+  const clock = virtualClock(0);
+  const silent = { add: () => Promise.resolve() };
   const deps: SpeculationDeps = {
     service: {
       ...silent,
@@ -180,24 +204,26 @@ function openBench(): Bench {
         });
       },
     },
-    witness: { ...silent, run: () => Promise.resolve(null) },
-    engine: { beginSpeculation: () => undefined, price: () => ({ gasPrice: 1n, charge: 2n }) },
+    witness: { ...silent, run: () => Promise.resolve(WITNESS) },
+    engine: { beginSpeculation: () => undefined, price: () => bench.price },
     pool: {
       get: (hash) => [...pooled].find(({ transaction }) => transaction.hash === hash),
       unpark: (item) => void unparked.push(item),
-      spend: () => undefined,
+      spend: (_, elapsedMs) => void spent.push(elapsedMs),
     },
-    clock: virtualClock(0),
+    clock,
     arrivals: { notify: () => undefined },
     log: silentLogger,
   };
-  return {
-    ...{ speculation: new Speculation(deps), pooled, asked, unparked },
+  const bench: Bench = {
+    ...{ speculation: new Speculation(deps), pooled, asked, unparked, spent, clock },
+    price: { gasPrice: 1n, charge: 2n },
     async answer(speculated) {
       answer(speculated);
       await new Promise((resolve) => setImmediate(resolve));
     },
   };
+  return bench;
 }
 
 function item(id: number, aborts = 3): PooledTransaction {
@@ -207,6 +233,8 @@ function item(id: number, aborts = 3): PooledTransaction {
 
 const slice = (number: number, index: number): PendingSlice =>
   ({ environment: { number }, index }) as PendingSlice;
+
+const WITNESS = { transaction: { hash: "0x1" } } as unknown as Speculated;
 
 const RESULT = { base: { block: 7, index: 2 } } as Speculated;
 
@@ -268,6 +296,47 @@ t.test("nor does one whose transaction cannot be selected", async (t) => {
   t.match(asked[2], { transaction: { hash: "0x1" } });
   t.equal(speculation.take(second), null);
   t.end();
+});
+
+t.test("where it cannot stand in the block nothing runs, and no conflict is counted", (t) => {
+  const bench = openBench();
+  const { speculation, pooled, asked, unparked, spent } = bench;
+  const one = item(1);
+  pooled.add(one);
+  bench.price = null;
+  speculation.offer(one);
+  speculation.onSlice(slice(1, 0));
+  t.same([asked, spent], [[], []]);
+  t.same(unparked, [one]);
+  t.match(one, { conflicts: 0, aborts: 0 }, "execution in place says why");
+  t.end();
+});
+
+t.test("work that came to nothing is its sender's, and nobody hears a witness of it", async (t) => {
+  const { speculation, pooled, spent, clock, answer } = openBench();
+  const one = item(1);
+  pooled.add(one);
+  const run = async (block: number): Promise<void> => {
+    speculation.offer(one);
+    speculation.onSlice(slice(block, 0));
+    clock.advance(40);
+    await answer(RESULT);
+  };
+  await run(1);
+  const taken = speculation.take(one);
+  if (taken === null) throw new Error("there is a result");
+  t.same(speculation.witnessesOf([one.transaction]), [WITNESS]);
+  await run(2);
+  const refused = speculation.take(one);
+  if (refused === null) throw new Error("there is a result");
+  t.same(spent, [], "not yet");
+  speculation.wasted(one, refused);
+  t.same(spent, [40]);
+  t.same(speculation.witnessesOf([one.transaction]), []);
+  await run(3);
+  pooled.delete(one);
+  speculation.onSlice(slice(3, 1));
+  t.same(spent, [40, 40], "nor is it free where the transaction has gone");
 });
 
 t.test("no more than sixteen wait", (t) => {

@@ -211,6 +211,9 @@ class Workload {
       met.aside += 1;
       return { speculated: {} as Speculated, elapsedMs: 1 };
     },
+    wasted: ({ transaction }, { elapsedMs }) => {
+      this.#pool.spend(transaction.sender, elapsedMs);
+    },
   };
 
   #turns = 0;

@@ -35,9 +35,6 @@ t.test("pending follows every flashblock, over heads that come late", async (t) 
         looks += 1;
         if (slice.environment.number > head.number + 1) aheadOfHead += 1;
       },
-      sealed: (block) => {
-        blocks.sealed(block);
-      },
     },
   };
   const { admission, build, published } = await openSequencer(rig, pending);

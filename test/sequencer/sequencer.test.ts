@@ -77,7 +77,6 @@ t.test("the block before may become the head while the next one is planned", asy
     add: (slice: PendingSlice) => {
       built = slice.environment.number;
     },
-    sealed: () => undefined,
   };
   const { build, published } = await openSequencer(rig, { askingL1, pending });
   await build(8);
@@ -353,7 +352,12 @@ t.test("what arrives does not cut a deposit-only block short", async (t) => {
     reports: new ReportBook(rig.policy, () => clock.monotonicMs()),
     nextNumber: () => admission.nextNumber(),
     promise: () => Promise.resolve(new Uint8Array(65)),
-    speculation: { has: () => false, offer: () => undefined, take: () => null },
+    speculation: {
+      has: () => false,
+      offer: () => undefined,
+      take: () => null,
+      wasted: () => undefined,
+    },
     yieldTurn: () => Promise.resolve(),
     stopping: () => false,
     maySeal: () => true,

@@ -183,6 +183,10 @@ class EmbeddedEngine implements Engine {
     return this.#opened().progress.gasUsed;
   }
 
+  parentHash(): Hex | null {
+    return this.#opened().parent.hash;
+  }
+
   account(address: Hex): { nonce: bigint; balance: bigint } {
     const account = this.#state.account(address);
     return { nonce: account?.nonce ?? 0n, balance: account?.balance ?? 0n };

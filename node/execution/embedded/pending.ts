@@ -6,7 +6,7 @@
  * on what is kept. Where a slice is missing or too much, `pending` is the newest state that is
  * whole, and `latest` at worst, until the next block begins. Does not own where slices come from.
  */
-import { type Hex, ZERO_HASH } from "../../../lanes/bytes.ts";
+import type { Hex } from "../../../lanes/bytes.ts";
 import type { PackedSlice, PendingEnvironment, PendingSlice } from "../../api.ts";
 import type { BlockRef } from "../../primitives/block.ts";
 import { EMPTY_TRIE_ROOT } from "../../primitives/header.ts";
@@ -29,7 +29,6 @@ const CODE_BYTES_MAX = 16 * 1024 * 1024;
 /** The newest state there is, and the block that it is the state of. */
 export interface PendingView {
   readonly environment: PendingEnvironment;
-  /** The zero hash while it is not known. */
   readonly parentHash: Hex;
   /** Slices of its block so far. */
   readonly slices: number;
@@ -40,7 +39,6 @@ export interface PendingView {
 /** What was executed of a block that is not in the store, in order. */
 export interface PendingBody {
   readonly environment: PendingEnvironment;
-  /** The zero hash while it is not known. */
   readonly parentHash: Hex;
   readonly transactions: readonly Transaction[];
   readonly receipts: readonly Receipt[];
@@ -53,7 +51,6 @@ export function contextOfPending({ environment, parentHash }: PendingView): Bloc
 
 export interface PendingBlocks {
   add(slice: PendingSlice): void;
-  sealed(block: BlockRef): void;
   /** What stands on `head`, whose state `state` reads; `null` where nothing does. */
   over(head: BlockRef, state: StateReader): PendingView | null;
   /** The blocks that stand on `head`, newest last. */
@@ -62,8 +59,7 @@ export interface PendingBlocks {
 
 interface PendingBlock {
   environment: PendingEnvironment;
-  parentHash: Hex | null;
-  hash: Hex | null;
+  readonly parentHash: Hex;
   readonly layer: StateLayer;
   nextIndex: number;
   writes: number;
@@ -81,7 +77,6 @@ function createBlock({ environment, parentHash }: PendingSlice): PendingBlock {
   return {
     environment,
     parentHash,
-    hash: null,
     layer: createLayer(),
     nextIndex: 0,
     writes: 0,
@@ -105,13 +100,7 @@ export function createPendingBlocks(): PendingBlocks {
     const below = blocks.filter(({ environment }) => environment.number < number);
     const follows = below.at(-1)?.environment.number === number - 1;
     blocks = [...(follows ? below.slice(1 - BLOCKS_MAX) : []), block];
-    block.parentHash ??= blocks.at(-2)?.hash ?? null;
     return block;
-  };
-  const link = (block: PendingBlock, parentHash: Hex | null): void => {
-    block.parentHash ??= parentHash;
-    const below = blocks.at(-2);
-    if (below !== undefined) below.hash ??= block.parentHash;
   };
 
   return {
@@ -125,18 +114,10 @@ export function createPendingBlocks(): PendingBlocks {
       if (slice.index !== block.nextIndex) block.broken = true;
       block.nextIndex = slice.index + 1;
       block.environment = slice.environment;
-      link(block, slice.parentHash);
       if (block.broken) return;
       block.packed.push(slice.slice);
       block.resultBytes += slice.slice.results.length;
       extend(block, unpackState(slice.slice));
-    },
-
-    sealed({ number, hash }) {
-      for (const block of blocks) {
-        if (block.environment.number === number) block.hash = hash;
-        if (block.environment.number === number + 1) block.parentHash ??= hash;
-      }
     },
 
     over(head, state) {
@@ -147,27 +128,23 @@ export function createPendingBlocks(): PendingBlocks {
       for (const { layer } of standing) reader = readOver(layer, reader);
       const { environment, parentHash } = newest;
       const slices = newest.nextIndex;
-      return { environment, parentHash: parentHash ?? ZERO_HASH, slices, state: reader };
+      return { environment, parentHash, slices, state: reader };
     },
 
     bodies: (head) => standingOn(blocks, head).map(bodyOf),
   };
 }
 
-/** The blocks that can be read over `head`, oldest first. */
+/** The blocks that can be read over `head`, oldest first: each was built on the one before it. */
 function standingOn(blocks: readonly PendingBlock[], head: BlockRef): PendingBlock[] {
-  const standing: PendingBlock[] = [];
-  let on: { readonly number: number; readonly hash: Hex | null } = head;
-  for (const block of blocks) {
-    const { number } = block.environment;
-    if (number !== on.number + 1) continue;
-    // A hash that nobody knows yet is that of the block before in the list.
-    const fits = block.parentHash === on.hash && (on.hash !== null || standing.length > 0);
-    if (block.broken || !fits) break;
-    standing.push(block);
-    on = { number, hash: block.hash };
-  }
-  return standing;
+  const first = blocks.findIndex(
+    ({ environment, parentHash }) =>
+      environment.number === head.number + 1 && parentHash === head.hash,
+  );
+  if (first < 0) return [];
+  const standing = blocks.slice(first);
+  const end = standing.findIndex(({ broken }) => broken);
+  return end < 0 ? standing : standing.slice(0, end);
 }
 
 function bodyOf(block: PendingBlock): PendingBody {
@@ -178,7 +155,7 @@ function bodyOf(block: PendingBlock): PendingBody {
   }
   block.packed = [];
   const { environment, parentHash, transactions, receipts } = block;
-  return { environment, parentHash: parentHash ?? ZERO_HASH, transactions, receipts };
+  return { environment, parentHash, transactions, receipts };
 }
 
 function extend(

@@ -16,7 +16,7 @@ import { EMPTY_TRIE_ROOT } from "../../primitives/header.ts";
 import type { RollupConfig } from "../../rollup-config.ts";
 import type { AccountRecord, StateReader } from "../../storage/state.ts";
 import type { Poll } from "../poll.ts";
-import type { Speculated, SpeculationRequest } from "../speculation.ts";
+import type { SeenBlock, Speculated, SpeculationRequest } from "../speculation.ts";
 import { createMachine } from "./evm.ts";
 import { gasCost } from "./gas.ts";
 import type { RunState } from "./interpreter.ts";
@@ -32,7 +32,7 @@ const NUMBER = 0x43;
 const PREVRANDAO = 0x44;
 const BASEFEE = 0x48;
 
-/** What differs from block to block; COINBASE, GASLIMIT and BLOBBASEFEE do not. */
+/** What differs from block to block; COINBASE, GASLIMIT and BLOBBASEFEE hardly ever do. */
 const OF_THE_BLOCK: ReadonlySet<number> = new Set([
   ...[GASPRICE, BLOCKHASH, TIMESTAMP, NUMBER, PREVRANDAO, BASEFEE],
 ]);
@@ -59,6 +59,7 @@ export async function speculate(
       readsSender = true;
   };
   const { context, poll } = base;
+  const seen = seenOf(context);
   const watched = { opcodes: WATCHED, watch };
   const machine = await createMachine(rollup.chainId, state, context, ISTHMUS, poll, watched);
   state.beginTransaction();
@@ -67,9 +68,14 @@ export async function speculate(
   await finishMessage(machine, outcome);
   const { accounts, storage } = reads;
   return {
-    ...{ ...request, outcome, reads: { accounts, slots: storage } },
+    ...{ ...request, seen, outcome, reads: { accounts, slots: storage } },
     ...{ ...state.takeSlice(), readsBlock, readsSender },
   };
+}
+
+function seenOf(context: BlockContext): SeenBlock {
+  const { number, timestamp, gasLimit, baseFee, beneficiary, prevRandao, parentHash } = context;
+  return { number, timestamp, gasLimit, baseFee, beneficiary, prevRandao, parentHash };
 }
 
 /** Keeps what is read of `below`, with what it said. */
@@ -114,7 +120,10 @@ class Reads implements StateReader {
 
 /** What execution would find at the beginning of a transaction now. */
 export interface Now {
-  readonly block: number;
+  /** Its parent's hash may be unknown yet: then whoever asks waits for it. */
+  readonly context: BlockContext;
+  /** wei per gas. */
+  readonly gasPrice: bigint;
   /** wei that the sender would pay before execution. */
   readonly charge: bigint;
   readonly state: WorkingState;
@@ -155,11 +164,13 @@ interface Changes {
 }
 
 function holds(
-  { transaction, base, reads, readsBlock, readsSender, charge: charged }: Speculated,
-  { block, charge, state }: Now,
+  speculated: Speculated,
+  now: Now,
   { mayDiffer, mayDifferAt, hasNewStorage }: Changes,
 ): boolean {
-  if (readsBlock && base.block !== block) return false;
+  const { transaction, reads, readsSender, charge: charged } = speculated;
+  const { charge, state } = now;
+  if (!isSameBlock(speculated, now)) return false;
   if (readsSender && charged !== charge) return false;
   for (const [address, was] of reads.accounts) {
     if (!mayDiffer(address)) continue;
@@ -172,6 +183,21 @@ function holds(
     for (const [slot, value] of values)
       if (mayDifferAt(address, slot) && state.slot(address, slot) !== value) return false;
   return true;
+}
+
+/** Coinbase and gas limit are compared in any case: opcodes that show them are not watched. */
+function isSameBlock({ seen, gasPrice, readsBlock }: Speculated, now: Now): boolean {
+  const { context } = now;
+  if (seen.beneficiary !== context.beneficiary || seen.gasLimit !== context.gasLimit) return false;
+  if (!readsBlock) return true;
+  return (
+    gasPrice === now.gasPrice &&
+    seen.number === context.number &&
+    seen.timestamp === context.timestamp &&
+    seen.baseFee === context.baseFee &&
+    seen.prevRandao === context.prevRandao &&
+    seen.parentHash === context.parentHash
+  );
 }
 
 function hadNoStorage(account: AccountRecord | null): boolean {

@@ -113,7 +113,7 @@ async function applyUserTransaction(
 
   const { gasPrice, cost, l1Fee, charge } = checked;
   const { sender, gasLimit } = transaction;
-  const now = { block: machine.context.number, charge, state };
+  const now = { context: machine.context, gasPrice, charge, state };
   if (speculated !== null && !isCurrent(speculated, now)) return { ok: false, code: "STALE" };
   const aside = speculated ?? (witness !== null && isCurrentByValue(witness, now) ? witness : null);
   assert(aside === null || aside.transaction.hash === transaction.hash, "its own result");

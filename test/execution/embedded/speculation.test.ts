@@ -3,20 +3,21 @@
  * parity chain block by block; and each kind of read that does not hold any more makes it void.
  */
 import t from "tap";
-import type { Hex } from "../../../lanes/bytes.ts";
+import { type Hex, ZERO_ADDRESS, ZERO_HASH } from "../../../lanes/bytes.ts";
 import { DEPOSIT_TYPE } from "../../../lanes/transaction.ts";
 import { createPendingBlocks, contextOfPending } from "../../../node/execution/embedded/pending.ts";
 import { startReexecution } from "../../../node/execution/embedded/reexecution.ts";
 import {
   isCurrent,
   isCurrentByValue,
+  type Now,
   speculate,
 } from "../../../node/execution/embedded/speculation.ts";
 import { NEVER } from "../../../node/execution/poll.ts";
 import { SEQUENCER_FEE_VAULT } from "../../../node/execution/predeploys.ts";
 import { createWorkingState } from "../../../node/execution/embedded/state.ts";
 import { packSlice } from "../../../node/execution/slice-codec.ts";
-import type { Speculated } from "../../../node/execution/speculation.ts";
+import type { SeenBlock, Speculated } from "../../../node/execution/speculation.ts";
 import type { Block } from "../../../node/primitives/block.ts";
 import type { Transaction, UserTransaction } from "../../../node/primitives/transaction.ts";
 import { parityChain, parityRollup } from "../../parity/chain.ts";
@@ -34,6 +35,7 @@ import {
   type TestChain,
   words,
 } from "../fixtures/chain.ts";
+import { SOME_BLOCK } from "../fixtures/block-context.ts";
 import { createMemoryState } from "../fixtures/state.ts";
 
 /** The open block of a chain, with what a thread of its own would know of it. */
@@ -163,6 +165,11 @@ const PRICER = {
   address: "0xc100000000000000000000000000000000000003",
   code: "0x3a60005500",
 } as const;
+/** `slot[0] = blockhash(number - 1)`. */
+const HASHER = {
+  address: "0xc100000000000000000000000000000000000005",
+  code: "0x600143034060005500",
+} as const;
 /** `slot[0] = timestamp`. */
 const TIMER = {
   address: "0xc100000000000000000000000000000000000004",
@@ -170,7 +177,10 @@ const TIMER = {
 } as const;
 
 const ALLOC = Object.fromEntries(
-  [COUNTER, WATCHER, PRICER, TIMER].map(({ address, code }) => [address, { nonce: 1, code }]),
+  [COUNTER, WATCHER, PRICER, TIMER, HASHER].map(({ address, code }) => [
+    address,
+    { nonce: 1, code },
+  ]),
 );
 
 interface Case {
@@ -190,6 +200,13 @@ const alice = words(BigInt(ALICE.address));
 const carol = words(BigInt(CAROL.address));
 
 const CASES: readonly Case[] = [
+  {
+    what: "another block, and it read the hash of the one before",
+    aside: () => call(HASHER),
+    before: [],
+    nextBlock: true,
+    isStale: true,
+  },
   { what: "nothing happened", aside: () => call(COUNTER), before: [], isStale: false },
   {
     what: "a slot that it read was written",
@@ -296,6 +313,51 @@ for (const { what, aside, before, isStale, nextBlock = false } of CASES)
     t.equal((await chain.close()).block.hash, theirs.block.hash);
   });
 
+const TOLD: readonly (Partial<SeenBlock> & { readonly gasPrice?: bigint })[] = [
+  { parentHash: ZERO_HASH },
+  { timestamp: 1 },
+  { number: 77 },
+  { baseFee: 3n },
+  { prevRandao: `0x${"78".repeat(32)}` },
+  { gasPrice: 5n },
+];
+
+for (const told of TOLD)
+  t.test(`void: it was told wrong of ${Object.keys(told).join()}`, async (t) => {
+    const chain = createChain(makeConfig({ alloc: ALLOC }));
+    const bench = new Bench(chain);
+    const endSlice = await bench.open({ ...chain.head().header, ...chain.environment() });
+    await endSlice();
+    const transaction = await call(HASHER);
+    const good = await bench.begin(transaction);
+    if (good === null) throw new Error("it can stand there");
+    t.equal(good.seen.parentHash, chain.head().hash);
+    const { gasPrice = good.gasPrice, ...seen } = told;
+    const wrong = { ...good, gasPrice, seen: { ...good.seen, ...seen } };
+    const stale = await chain.engine.apply(transaction, { speculated: wrong });
+    t.same(stale, { ok: false, code: "STALE" });
+    receiptOf(await chain.engine.apply(transaction, { speculated: good }));
+    const { outcome } = wrong;
+    const lie = { ...wrong, outcome: { ...outcome, gasUsed: outcome.gasUsed + 1n } };
+    t.equal(await endSlice([lie]), null, "nor is it heard as a witness");
+  });
+
+t.test("void, whatever it read: it was told of another coinbase or gas limit", async (t) => {
+  const chain = createChain(makeConfig({ alloc: ALLOC }));
+  const bench = new Bench(chain);
+  const endSlice = await bench.open({ ...chain.head().header, ...chain.environment() });
+  await endSlice();
+  const transaction = await call(COUNTER);
+  const good = await bench.begin(transaction);
+  if (good === null) throw new Error("it can stand there");
+  for (const told of [{ beneficiary: ZERO_ADDRESS }, { gasLimit: 1n }]) {
+    const wrong = { ...good, seen: { ...good.seen, ...told } };
+    const result = await chain.engine.apply(transaction, { speculated: wrong });
+    t.same(result, { ok: false, code: "STALE" }, Object.keys(told).join());
+  }
+  receiptOf(await chain.engine.apply(transaction, { speculated: good }));
+});
+
 t.test("what the engine has forgotten since is void", async (t) => {
   const chain = createChain(makeConfig({ alloc: ALLOC }));
   const bench = new Bench(chain);
@@ -324,8 +386,12 @@ t.test("a log of writes that is full is believed no more", (t) => {
   for (let at = 1; at < 10; at++) state.setSlot(WATCHER.address, slotAt(at), 1n);
   state.beginTransaction();
   t.equal(state.writeLog()?.hasSlot(WATCHER.address, slotAt(9)), false, "and grows no more");
-  const speculated = { reads: { accounts: new Map(), slots: new Map() }, transaction: {} };
-  const now = { block: 1, charge: 0n, state };
+  const speculated = {
+    reads: { accounts: new Map(), slots: new Map() },
+    transaction: {},
+    seen: SOME_BLOCK,
+  };
+  const now: Now = { context: SOME_BLOCK, gasPrice: 0n, charge: 0n, state };
   for (const judge of [isCurrent, isCurrentByValue])
     t.equal(judge(speculated as unknown as Speculated, now), false);
   state.logWrites();
