@@ -6,6 +6,7 @@
  * and sequences, which only who takes reports in can know.
  */
 import type { Hex } from "./bytes.ts";
+import type { LaneReport } from "./lane-data.ts";
 import type { Policy } from "./policy.ts";
 import { decodeReport, OWN_SOURCE, reportDigest, reportHash, type SignedReport } from "./report.ts";
 import { accept, refuse, type Verdict } from "./verdict.ts";
@@ -61,6 +62,11 @@ export function verifyReport(
       return refuse("REPORT_VALUE_OUT_OF_RANGE", { feedId, value: value.toString() });
   }
   return accept({ report, source, bytes, hash: reportHash(source, bytes), key, publisher });
+}
+
+/** As LaneData lists it. */
+export function laneReportOf({ source, bytes }: VerifiedReport): LaneReport {
+  return { source, bytes };
 }
 
 /** Whether one key signed both for one sequence: whoever has them can have it suspended. */

@@ -15,7 +15,12 @@ import {
   NO_LANE_PRICES,
 } from "../../lanes/lane-data.ts";
 import type { Policy } from "../../lanes/policy.ts";
-import { type ReportRefusal, type VerifiedReport, verifyReport } from "../../lanes/report-rules.ts";
+import {
+  laneReportOf,
+  type ReportRefusal,
+  type VerifiedReport,
+  verifyReport,
+} from "../../lanes/report-rules.ts";
 import { accept, type Verdict } from "../../lanes/verdict.ts";
 import type { ChainTip } from "../chain/chain.ts";
 import type { Clock } from "../clock.ts";
@@ -54,10 +59,8 @@ export type HasRoom = (prices: LanePrices, feeds: number) => boolean;
 export class Pricing {
   readonly #deps: PricingDeps;
   readonly #block: BlockPrices;
-  /** What the last look was at, when, and what it found. */
-  #looked = { version: -1, atMs: -Infinity, isDue: false };
-  /** Of the flashblock that was asked about last, Unix milliseconds. */
-  #timestampMs: number;
+  /** What the last look was at, when, what it found, and whether time alone may change that. */
+  #looked = { version: -1, atMs: -Infinity, isDue: false, isHeard: false };
   /** What was verified when it was taken in, by its bytes: of the epoch that begins. */
   #known: ReadonlyMap<Uint8Array, VerifiedReport> = new Map();
   /** An epoch that was due did not fit: the next block will have it. */
@@ -66,7 +69,6 @@ export class Pricing {
   /** Of the block on `tip` with this timestamp. */
   constructor(timestamp: number, tip: ChainTip, deps: PricingDeps) {
     this.#deps = deps;
-    this.#timestampMs = tip.timestampMs;
     const { policy } = deps;
     const verify = (report: LaneReport) => this.#verify(report);
     const frame = { number: tip.number + 1, timestamp, policy, verify };
@@ -90,13 +92,10 @@ export class Pricing {
 
   /** Whether a flashblock that begins now, with this time, has an epoch to begin with. */
   isDue(timestampMs: number): boolean {
-    const { policy, reports, clock } = this.#deps;
-    this.#timestampMs = timestampMs;
+    const { policy, reports } = this.#deps;
     if (this.untilLookMs() > 0) return this.#looked.isDue;
     const selected = selectEpoch(policy, this.#block.state, reports.reports(), timestampMs);
-    const { version } = reports;
-    this.#looked = { version, atMs: clock.monotonicMs(), isDue: selected !== null };
-    return this.#looked.isDue;
+    return this.#look(selected !== null, timestampMs);
   }
 
   /** Milliseconds until `isDue` may answer something else; infinite where only a report can do it. */
@@ -107,18 +106,22 @@ export class Pricing {
     if (this.#isFull) return Infinity;
     if (version !== reports.version) return Math.max(0, LOOK_MS - sinceMs);
     if (sinceMs < IDLE_LOOK_MS) return IDLE_LOOK_MS - sinceMs;
-    return this.#isAnyHeard() ? 0 : Infinity;
+    return this.#looked.isHeard ? 0 : Infinity;
   }
 
   /** The next flashblock begins, at this time. */
   begin(timestampMs: number, hasRoom: HasRoom): Priced {
-    const { policy, reports, clock } = this.#deps;
+    const priced = this.#choose(timestampMs, hasRoom);
+    this.#look(false, timestampMs);
+    return priced;
+  }
+
+  #choose(timestampMs: number, hasRoom: HasRoom): Priced {
+    const { policy, reports } = this.#deps;
     const { isOwed, state } = this.#block;
     // One at a time: two reports may be long, and the next flashblock is not far.
     const pair = reports.conflicts(state.suspended).slice(0, 1);
     const conflicts = hasRoom({ ...NO_LANE_PRICES, conflicts: pair }, 0) ? pair : [];
-    const { version } = reports;
-    this.#looked = { version, atMs: clock.monotonicMs(), isDue: false };
     const selected = selectEpoch(policy, state, reports.reports(), timestampMs);
     const prices: LanePrices = { ...NO_LANE_PRICES, conflicts };
     if (selected !== null && !this.#isFull) {
@@ -141,8 +144,7 @@ export class Pricing {
   }
 
   #epochOf(reports: readonly VerifiedReport[]): LaneEpoch {
-    const listed = reports.map(({ source, bytes }) => ({ source, bytes }));
-    return { cut: this.#deps.nextNumber(), reports: listed };
+    return { cut: this.#deps.nextNumber(), reports: reports.map(laneReportOf) };
   }
 
   #verify({ source, bytes }: LaneReport): Verdict<VerifiedReport, ReportRefusal> {
@@ -151,13 +153,20 @@ export class Pricing {
     return verifyReport(source, bytes, this.#deps.policy, recoverSigner);
   }
 
+  #look(isDue: boolean, timestampMs: number): boolean {
+    const { version } = this.#deps.reports;
+    const atMs = this.#deps.clock.monotonicMs();
+    this.#looked = { version, atMs, isDue, isHeard: this.#isAnyHeard(timestampMs) };
+    return isDue;
+  }
+
   /** Whether time alone may make a feed due: somebody was heard lately. */
-  #isAnyHeard(): boolean {
+  #isAnyHeard(timestampMs: number): boolean {
     const { feeds } = this.#block.state;
     return this.#deps.policy.document.feeds.some((feed) =>
       feeds
         .get(feed.feedId)
-        ?.entries.some(({ publishTimeMs }) => isFresh(feed, publishTimeMs, this.#timestampMs)),
+        ?.entries.some(({ publishTimeMs }) => isFresh(feed, publishTimeMs, timestampMs)),
     );
   }
 }

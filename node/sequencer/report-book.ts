@@ -14,7 +14,7 @@ import type { LaneReport } from "../../lanes/lane-data.ts";
 import type { Policy } from "../../lanes/policy.ts";
 import type { PolicyFeed } from "../../lanes/policy-feeds.ts";
 import { isNewer, type PriceState } from "../../lanes/price-state.ts";
-import { areConflicting, type VerifiedReport } from "../../lanes/report-rules.ts";
+import { areConflicting, laneReportOf, type VerifiedReport } from "../../lanes/report-rules.ts";
 import { accept, refuse, type Verdict } from "../../lanes/verdict.ts";
 import { SenderLimits } from "../txpool/sender-limits.ts";
 
@@ -237,8 +237,4 @@ export class ReportBook {
 function entryOf({ report, hash }: VerifiedReport) {
   const { publishTimeMs, sequence } = report;
   return { publishTimeMs, sequence, reportHash: hash };
-}
-
-function laneReportOf({ source, bytes }: VerifiedReport): LaneReport {
-  return { source, bytes };
 }
