@@ -7,18 +7,15 @@
  */
 import { createReadStream } from "node:fs";
 import { Command } from "commander";
-import { type AdmissionLeaf, checkAdmissionReceipt } from "../../lanes/admission.ts";
+import type { AdmissionLeaf } from "../../lanes/admission.ts";
 import { checkBlockJson } from "../../lanes/block-json.ts";
 import { NORMAL_RANK, SYSTEM_RANK } from "../../lanes/classify.ts";
 import { findEvidence } from "../../lanes/evidence.ts";
-import { checkInclusionReceipt } from "../../lanes/inclusion.ts";
-import { classOfRank, parsePolicy, type Policy } from "../../lanes/policy.ts";
-import { parseReceipt, type Receipt } from "../../lanes/receipt-json.ts";
-import type { ReceiptTrust } from "../../lanes/receipt-trust.ts";
+import { classOfRank, type Policy } from "../../lanes/policy.ts";
+import type { Receipt } from "../../lanes/receipt-json.ts";
 import { type ErrorData, NodeError } from "../../node/errors.ts";
-import { recoverSigner } from "../../node/primitives/signature.ts";
+import { checkReceipt, trustOf } from "../sdk/receipts.ts";
 import { readRollupFile } from "./rollup-file.ts";
-import { GENESIS_TERM } from "../../node/rollup-config.ts";
 
 const RECEIPT_HELP = `
 WHAT is a file, - for standard input, or with --url the hash of a transaction. A second one is
@@ -73,16 +70,15 @@ export function createVerifyCommand(): Command {
 }
 
 async function verifyReceipts(inputs: readonly string[], options: Options): Promise<void> {
-  const trust = await readTrust(options);
+  const trust = trustOf(await readRollupFile(options.rollup));
   const receipts: Receipt[] = [];
   for (const input of inputs) {
     const json = await readInput(input, options.url, "lane_proof", [input]);
     if (json === null) throw new NodeError("RECEIPT_INVALID", { reason: "there is none yet" });
-    const receipt = parseReceipt(json);
+    const receipt = checkReceipt(json, trust);
     if (!receipt.ok) throw new NodeError(receipt.code, receipt.data);
     if (options.url !== undefined && hashOf(receipt.value) !== input.toLowerCase())
       throw new NodeError("RECEIPT_INVALID", { part: "hash", asked: input });
-    holdsOrThrows(receipt.value, trust);
     say(describe(receipt.value, trust.policy));
     receipts.push(receipt.value);
   }
@@ -95,14 +91,6 @@ async function verifyReceipts(inputs: readonly string[], options: Options): Prom
 
 function hashOf(receipt: Receipt): string {
   return receipt.type === "admission" ? receipt.receipt.leaf.hash : receipt.receipt.lane.txHash;
-}
-
-function holdsOrThrows(receipt: Receipt, trust: ReceiptTrust): void {
-  const verdict =
-    receipt.type === "admission"
-      ? checkAdmissionReceipt(receipt.receipt, trust)
-      : checkInclusionReceipt(receipt.receipt, trust);
-  if (!verdict.ok) throw new NodeError(verdict.code, verdict.data);
 }
 
 function describe(receipt: Receipt, policy: Policy): string {
@@ -135,7 +123,7 @@ function className(rank: number, policy: Policy): string {
 }
 
 async function verifyBlock(what: string, options: Options): Promise<void> {
-  const trust = await readTrust(options);
+  const trust = trustOf(await readRollupFile(options.rollup));
   const id = /^\d+$/.test(what) ? `0x${Number(what).toString(16)}` : what;
   const json = await readInput(what, options.url, "lane_block", [id]);
   if (json === null) throw new NodeError("BLOCK_NOT_FOUND", { block: what });
@@ -150,22 +138,6 @@ async function verifyBlock(what: string, options: Options): Promise<void> {
     `Holds: block ${blockNumber} (${blockHash}), ${flashblocks} flashblocks, ${transactions} ` +
       "transactions: signed, chained, and nobody is overtaken in it.",
   );
-}
-
-/** Receipts are signed by the sequencer of the rollup file, in the one term that it has. */
-async function readTrust({ rollup: path }: Options): Promise<ReceiptTrust> {
-  const rollup = await readRollupFile(path);
-  const policy = parsePolicy(rollup.policy);
-  if (!policy.ok) throw new NodeError(policy.code, policy.data);
-  const { chainId, l1ChainId, settlement, sequencer } = rollup;
-  const domain = { chainId, l1ChainId, settlement };
-  return {
-    domain,
-    term: GENESIS_TERM,
-    sequencer,
-    policy: policy.value,
-    recover: recoverSigner,
-  };
 }
 
 /** JSON of a file, of standard input, or of a node's answer. */

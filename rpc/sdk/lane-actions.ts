@@ -5,6 +5,11 @@
  */
 import { BaseError, type Client, RpcRequestError } from "viem";
 import type { Hex } from "../../lanes/bytes.ts";
+import type { InclusionReceipt } from "../../lanes/inclusion.ts";
+import { broken, type ReceiptTrust, type ReceiptVerdict } from "../../lanes/receipt-trust.ts";
+import { accept } from "../../lanes/verdict.ts";
+import { watchPreconfirmations, type WatchOptions } from "./preconfirmations.ts";
+import { checkReceipt } from "./receipts.ts";
 import type { SubmittableReport } from "./reports.ts";
 
 /** `lane_publisher`: whose key it is, and where to go on. */
@@ -33,11 +38,37 @@ export interface ReportAcknowledgement {
   readonly receipt: unknown;
 }
 
+/** `lane_sendRawTransaction`: it was taken in. */
+export interface TransactionAcknowledgement {
+  readonly hash: Hex;
+  readonly lane: "fast" | "normal";
+  /** Its class under the policy; `null` in the normal lane. */
+  readonly class: string | null;
+  /** Its admission number: a quantity. */
+  readonly accepted: Hex;
+  /** A fast one stands in this block or an earlier one, or nowhere: a quantity. */
+  readonly deadlineBlock: Hex;
+  /** The admission receipt, for `checkReceipt`; `null` from a follower, which has none. */
+  readonly receipt: unknown;
+}
+
 export interface LaneActions {
   /** Who has a key, by its address; `null` for nobody of this policy. */
   getPublisher(key: Hex): Promise<PublisherInfo | null>;
   /** Resolves when the report is durable and its receipt signed. Errors: see `refusalOf`. */
   submitReport(report: SubmittableReport): Promise<ReportAcknowledgement>;
+  /**
+   * Sends a signed transaction; which lane it takes is the policy's to say. Resolves when it is
+   * durable and its receipt signed. Errors: see `refusalOf`.
+   */
+  sendPriorityTransaction(raw: Hex): Promise<TransactionAcknowledgement>;
+  /**
+   * The place that a transaction was promised, where the promise holds; `null` while the node has
+   * none. The verdict is over what the node says, whoever it is.
+   */
+  verifyInclusion(hash: Hex, trust: ReceiptTrust): Promise<ReceiptVerdict<InclusionReceipt | null>>;
+  /** Errors: `RangeError` where the client's transport cannot subscribe. */
+  watchPreconfirmations(options: WatchOptions): Promise<() => Promise<void>>;
 }
 
 /** For `client.extend`: an alias, because viem asks for a type with an index. */
@@ -56,8 +87,31 @@ export function laneActions(): (client: Client) => Pick<LaneActions, keyof LaneA
           method: "lane_submitReport",
           params: [{ source, bytes, feedSet }],
         })) as ReportAcknowledgement,
+      sendPriorityTransaction: async (raw) =>
+        (await request({
+          method: "lane_sendRawTransaction",
+          params: [raw],
+        })) as TransactionAcknowledgement,
+      verifyInclusion: async (hash, trust) => {
+        const json = await request({ method: "lane_proof", params: [hash] });
+        return json === null ? accept(null) : checkInclusionOf(hash, json, trust);
+      },
+      watchPreconfirmations: (options) => watchPreconfirmations(client, options),
     };
   };
+}
+
+function checkInclusionOf(
+  hash: Hex,
+  json: unknown,
+  trust: ReceiptTrust,
+): ReceiptVerdict<InclusionReceipt> {
+  const checked = checkReceipt(json, trust);
+  if (!checked.ok) return checked;
+  const { type, receipt } = checked.value;
+  if (type !== "inclusion") return broken("type");
+  // A node may answer with the receipt of another one.
+  return receipt.lane.txHash === hash.toLowerCase() ? accept(receipt) : broken("hash");
 }
 
 /** What a node has said instead of an answer. */

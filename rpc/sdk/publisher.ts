@@ -21,7 +21,7 @@ const RETRY_MIN_MS = 250;
 const RETRY_MAX_MS = 8_000;
 
 export interface PublisherOptions {
-  readonly actions: LaneActions;
+  readonly actions: Pick<LaneActions, "getPublisher" | "submitReport">;
   readonly signer: ReportSigner;
   /** Address of the key. */
   readonly key: Hex;

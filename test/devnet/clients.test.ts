@@ -15,6 +15,7 @@ import {
   createWalletClient,
   defineChain,
   http,
+  keccak256,
   stringToHex,
   webSocket,
 } from "viem";
@@ -25,7 +26,11 @@ import { folderAt } from "../../devnet/folder.ts";
 import { findFreeBase } from "../../devnet/ports.ts";
 import { waitFor } from "../../devnet/wait.ts";
 import type { Hex } from "../../lanes/bytes.ts";
+import type { InclusionReceipt } from "../../lanes/inclusion.ts";
 import { loadArtifact } from "../../node/contracts/artifact.ts";
+import { readRollupFile } from "../../rpc/cli/rollup-file.ts";
+import { laneActions } from "../../rpc/sdk/lane-actions.ts";
+import { checkReceipt, trustOf } from "../../rpc/sdk/receipts.ts";
 import { type DevnetChild, startDevnet } from "./fixtures/devnet-child.ts";
 import { connectRpc } from "./fixtures/rpc-socket.ts";
 
@@ -230,6 +235,51 @@ t.test("clients", async (t) => {
     });
     nonce -= 1;
     t.equal(await client.getTransactionCount({ address: account.address }), nonce, "no trace");
+  });
+
+  await t.test("viem with the lane's actions: send, watch, check what is promised", async (t) => {
+    const trust = trustOf(
+      await readRollupFile(folderAt(dirname(devnet.file.policyFile)).rollupFile),
+    );
+    const { wsUrl } = devnet.file.sequencer;
+    const client = createPublicClient({ chain, transport: webSocket(wsUrl) }).extend(laneActions());
+    const account = privateKeyToAccount(smokePublishers[0]!.privateKey);
+    const nonce = await client.getTransactionCount({ address: account.address });
+    const raw = await account.signTransaction({
+      ...{ type: "eip1559", chainId: 901, nonce, to: DEMO_FEED, gas: 150_000n },
+      ...{ data: publishCalldata(OTHER_FEED, 7n), maxFeePerGas: 50_000_000_000n },
+    });
+    const hash = keccak256(raw);
+    const stranger = { ...trust, sequencer: smoke[0]!.address.toLowerCase() as Hex };
+    const heard: string[] = [];
+    const errors: unknown[] = [];
+    const included = new Promise<InclusionReceipt>((resolve) => {
+      void client.watchPreconfirmations({ hashes: [hash], trust, onInclusion: resolve });
+    });
+    const stop = await client.watchPreconfirmations({
+      hashes: [hash],
+      trust: stranger,
+      onInclusion: ({ lane }) => heard.push(lane.txHash),
+      onError: (error) => errors.push(error),
+    });
+    t.same(await client.verifyInclusion(hash, trust), { ok: true, value: null }, "not yet");
+    const sent = await client.sendPriorityTransaction(raw);
+    t.match(sent, { hash, lane: "fast", class: "oracle" });
+    t.match(checkReceipt(sent.receipt, trust), { ok: true, value: { type: "admission" } });
+    t.match(checkReceipt(sent.receipt, stranger), { ok: false, code: "RECEIPT_INVALID" });
+    t.match(await included, { lane: { txHash: hash }, result: { status: 1 } });
+    const verdict = await client.verifyInclusion(hash, trust);
+    t.match(verdict, { ok: true, value: { lane: { txHash: hash } } });
+    t.match(await client.verifyInclusion(hash, stranger), { ok: false, code: "RECEIPT_INVALID" });
+    t.match(errors, [{ code: "RECEIPT_INVALID" }], "signed by somebody else");
+    t.same(heard, []);
+    await stop();
+    const plain = createPublicClient({ chain, transport: http(sequencerUrl) }).extend(
+      laneActions(),
+    );
+    const watching = plain.watchPreconfirmations({ trust, onInclusion: () => undefined });
+    await t.rejects(watching, RangeError);
+    (await client.transport.getRpcClient()).close();
   });
 
   const cast = castBinary();
