@@ -95,14 +95,12 @@ export interface Engine {
   baseFee(): bigint;
   /** Gas used so far in the open block. */
   gasUsed(): bigint;
-  /** Hash of what the open block stands on: known once `endSlice` has had a slice. */
-  parentHash(): Hex | null;
   account(address: Hex): AccountView;
   /**
    * Ends a slice of the open block, a flashblock: hashing what it wrote begins at once. `null` while
    * the parent's hash is not known: then what it holds belongs to the next slice.
    */
-  endSlice(): BlockSlice | null;
+  endSlice(): EndedSlice | null;
   /**
    * What is executed aside from now on stands on what is written by now. Call right after
    * `endSlice`.
@@ -170,6 +168,11 @@ export interface BlockSlice {
   readonly transactions: readonly Transaction[];
   /** One a transaction. */
   readonly receipts: readonly Receipt[];
+}
+
+/** A slice with what the block it is part of stands on, which is known by then. */
+export interface EndedSlice extends BlockSlice {
+  readonly parentHash: Hex;
 }
 
 /** Blocks that may be sealed before the store has the oldest of them. */

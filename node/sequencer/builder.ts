@@ -12,7 +12,7 @@ import type { LaneLeaf } from "../../lanes/flashblock.ts";
 import { type Chain, type ChainTip } from "../chain/chain.ts";
 import type { Clock } from "../clock.ts";
 import { NodeError } from "../errors.ts";
-import type { ApplyOptions, BlockSlice, Engine } from "../execution/engine.ts";
+import type { ApplyOptions, EndedSlice, Engine } from "../execution/engine.ts";
 import type { Logger } from "../log.ts";
 import type { PreemptionSignal } from "../preemption-signal.ts";
 import type { Pool } from "../txpool/pool-api.ts";
@@ -68,7 +68,7 @@ export interface BuilderDeps extends PricingDeps {
    */
   maySeal(): boolean;
   /** A part of the block has been executed. */
-  onSlice(slice: BlockSlice): void;
+  onSlice(slice: EndedSlice): void;
   /** Makes the promise: resolves when it is signed. Resolves in order. */
   promise(flashblock: AssembledFlashblock, isJournaled: boolean): Promise<Uint8Array>;
   readonly log: Logger;

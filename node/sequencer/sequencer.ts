@@ -14,11 +14,11 @@ import { laneDataHash, type LaneData } from "../../lanes/lane-data.ts";
 import { encodeLaneState } from "../../lanes/lane-state.ts";
 import type { Verdict } from "../../lanes/verdict.ts";
 import type { LaneResult } from "../../lanes/verify.ts";
-import type { PackedSlice, PendingSlice } from "../api.ts";
+import type { PendingSlice } from "../api.ts";
 import { type Chain, type ChainTip } from "../chain/chain.ts";
 import type { L1View } from "../chain/l1-view.ts";
 import { NodeError } from "../errors.ts";
-import type { BlockSlice, ExecutedBlock } from "../execution/engine.ts";
+import type { EndedSlice, ExecutedBlock } from "../execution/engine.ts";
 import { packSlice } from "../execution/slice-codec.ts";
 import { SEQUENCER_FEE_VAULT } from "../execution/predeploys.ts";
 import type { VerifiedBlock } from "../execution/verification.ts";
@@ -150,10 +150,10 @@ class SequencingLoop implements Sequencer {
         if (this.#wrong === null) check.start(this.#verifiedBlock(plan));
       }, ignore);
     let index = 0;
-    const onSlice = (slice: BlockSlice): void => {
+    const onSlice = (slice: EndedSlice): void => {
       const packed = packSlice(slice);
       check.push(packed, speculation.witnessesOf(slice.transactions));
-      this.#announce(plan, index++, packed);
+      this.#announce(plan, { parentHash: slice.parentHash, index: index++, slice: packed });
     };
     const [promised] = this.#promised;
     const records = [...(promised?.records ?? [])];
@@ -243,10 +243,8 @@ class SequencingLoop implements Sequencer {
   }
 
   /** Tells the RPC threads of the next slice of the open block. */
-  #announce({ timestamp, origin }: BlockPlan, index: number, slice: PackedSlice): void {
+  #announce({ timestamp, origin }: BlockPlan, slice: Omit<PendingSlice, "environment">): void {
     const { chain, builder } = this.#deps;
-    const parentHash = builder.engine.parentHash();
-    if (parentHash === null) throw new NodeError("INTERNAL", { slice: "without a parent" });
     const told: PendingSlice = {
       environment: {
         number: this.#tip.number + 1,
@@ -256,9 +254,7 @@ class SequencingLoop implements Sequencer {
         beneficiary: SEQUENCER_FEE_VAULT,
         prevRandao: origin.prevRandao,
       },
-      parentHash,
-      index,
-      slice,
+      ...slice,
     };
     this.#deps.speculation.onSlice(told);
     this.#deps.events.onPendingSlice(told);

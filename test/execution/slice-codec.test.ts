@@ -1,5 +1,4 @@
 /** Slices as threads send them to each other: what comes out is what went in, in shared memory. */
-import { keccakHex } from "../../node/primitives/hash.ts";
 import fc from "fast-check";
 import t from "tap";
 import { MessageChannel, receiveMessageOnPort } from "node:worker_threads";
@@ -14,6 +13,7 @@ import {
   unpackState,
   unpackWrites,
 } from "../../node/execution/slice-codec.ts";
+import { keccakHex } from "../../node/primitives/hash.ts";
 import { EMPTY_TRIE_ROOT } from "../../node/primitives/header.ts";
 import { logsBloom } from "../../node/primitives/receipt.ts";
 import { encodeDeposit, type Transaction } from "../../node/primitives/transaction.ts";

@@ -234,9 +234,8 @@ function item(id: number, aborts = 3): PooledTransaction {
 const slice = (number: number, index: number): PendingSlice =>
   ({ environment: { number }, index }) as PendingSlice;
 
-const WITNESS = { transaction: { hash: "0x1" } } as unknown as Speculated;
-
 const RESULT = { base: { block: 7, index: 2 } } as Speculated;
+const WITNESS = { base: { block: 7, index: 2 } } as Speculated;
 
 t.test("one after another, each on the slice that has just ended", async (t) => {
   const { speculation, pooled, asked, unparked, answer } = openBench();

@@ -21,7 +21,7 @@ import type {
   ApplyOptions,
   ApplyResult,
   BlockEnvironment,
-  BlockSlice,
+  EndedSlice,
   Engine,
   ExecutedBlock,
   ParentHeader,
@@ -183,21 +183,18 @@ class EmbeddedEngine implements Engine {
     return this.#opened().progress.gasUsed;
   }
 
-  parentHash(): Hex | null {
-    return this.#opened().parent.hash;
-  }
-
   account(address: Hex): { nonce: bigint; balance: bigint } {
     const account = this.#state.account(address);
     return { nonce: account?.nonce ?? 0n, balance: account?.balance ?? 0n };
   }
 
-  endSlice(): BlockSlice | null {
+  endSlice(): EndedSlice | null {
     assert(!this.#busy, "the engine takes one call at a time");
     const open = this.#opened();
     this.#settleParent(open);
     // The parent's hash is part of the first slice.
-    if (open.parent.hash === null) return null;
+    const parentHash = open.parent.hash;
+    if (parentHash === null) return null;
     const { writes, codes } = this.#state.takeSlice();
     const from = open.sliced;
     open.sliced = open.receipts.length;
@@ -208,7 +205,7 @@ class EmbeddedEngine implements Engine {
     };
     // A failure shows again at the seal.
     this.#roots.extend(withCommitted(writes, this.#layers), lists).catch(() => undefined);
-    return { writes, codes, transactions, receipts: open.receipts.slice(from) };
+    return { parentHash, writes, codes, transactions, receipts: open.receipts.slice(from) };
   }
 
   beginSpeculation(): void {

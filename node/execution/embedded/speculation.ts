@@ -16,7 +16,7 @@ import { EMPTY_TRIE_ROOT } from "../../primitives/header.ts";
 import type { RollupConfig } from "../../rollup-config.ts";
 import type { AccountRecord, StateReader } from "../../storage/state.ts";
 import type { Poll } from "../poll.ts";
-import type { SeenBlock, Speculated, SpeculationRequest } from "../speculation.ts";
+import type { Speculated, SpeculationRequest } from "../speculation.ts";
 import { createMachine } from "./evm.ts";
 import { gasCost } from "./gas.ts";
 import type { RunState } from "./interpreter.ts";
@@ -59,7 +59,6 @@ export async function speculate(
       readsSender = true;
   };
   const { context, poll } = base;
-  const seen = seenOf(context);
   const watched = { opcodes: WATCHED, watch };
   const machine = await createMachine(rollup.chainId, state, context, ISTHMUS, poll, watched);
   state.beginTransaction();
@@ -68,14 +67,9 @@ export async function speculate(
   await finishMessage(machine, outcome);
   const { accounts, storage } = reads;
   return {
-    ...{ ...request, seen, outcome, reads: { accounts, slots: storage } },
+    ...{ ...request, seen: context, outcome, reads: { accounts, slots: storage } },
     ...{ ...state.takeSlice(), readsBlock, readsSender },
   };
-}
-
-function seenOf(context: BlockContext): SeenBlock {
-  const { number, timestamp, gasLimit, baseFee, beneficiary, prevRandao, parentHash } = context;
-  return { number, timestamp, gasLimit, baseFee, beneficiary, prevRandao, parentHash };
 }
 
 /** Keeps what is read of `below`, with what it said. */
