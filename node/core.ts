@@ -23,6 +23,7 @@ import type { Follow } from "./p2p/follow.ts";
 import type { Forwarded } from "./p2p/forwarded.ts";
 import type { Network } from "./p2p/network-client.ts";
 import { PreemptionSignal } from "./preemption-signal.ts";
+import { signingDomain } from "./rollup-config.ts";
 import type { Sequencing } from "./sequencer/sequencing.ts";
 import type { Settlement } from "./settlement/settlement-client.ts";
 import { type BlockCommit, NO_ADMISSIONS, type Store } from "./storage/store.ts";
@@ -137,8 +138,8 @@ export async function createCore(
   });
   const sequencing = (): boolean => late.sequencing !== null;
   const safe = createSafeChain(chain, { store, recoverSenders, sequencing, log: chainLog });
-  const { chainId, l1ChainId, settlement, sequencer } = rollup;
-  const domain = { chainId, l1ChainId, settlement };
+  const { sequencer } = rollup;
+  const domain = signingDomain(rollup);
   const equivocation = createEquivocationWatch({
     store,
     domain,

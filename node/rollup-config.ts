@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import type { Hex } from "../lanes/bytes.ts";
+import type { SigningDomain } from "../lanes/signed.ts";
 
 /** The term of the genesis config; later terms come with registrations on L1. */
 export const GENESIS_TERM = 1;
@@ -75,3 +76,8 @@ export const rollupConfigSchema = z.strictObject({
 export type RollupConfig = z.output<typeof rollupConfigSchema>;
 /** The file's own shape: what `pricelane devnet` writes. */
 export type RollupConfigFile = z.input<typeof rollupConfigSchema>;
+
+/** What every signature of this rollup's sequencer is bound to. */
+export function signingDomain({ chainId, l1ChainId, settlement }: RollupConfig): SigningDomain {
+  return { chainId, l1ChainId, settlement };
+}

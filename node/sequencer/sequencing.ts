@@ -7,7 +7,6 @@
  */
 import type { Hex } from "../../lanes/bytes.ts";
 import type { Policy } from "../../lanes/policy.ts";
-import type { SigningDomain } from "../../lanes/signed.ts";
 import type { SignedFlashblock } from "../../lanes/signed-flashblock.ts";
 import type { DroppedTransaction, PendingSlice } from "../api.ts";
 import { type Chain } from "../chain/chain.ts";
@@ -16,7 +15,7 @@ import type { Clock } from "../clock.ts";
 import type { Engine } from "../execution/engine.ts";
 import type { Logger } from "../log.ts";
 import type { PreemptionSignal } from "../preemption-signal.ts";
-import { GENESIS_TERM, type RollupConfig } from "../rollup-config.ts";
+import { GENESIS_TERM, type RollupConfig, signingDomain } from "../rollup-config.ts";
 import type { Store } from "../storage/store.ts";
 import { type Admission, type AdmissionDeps, createAdmission } from "./admission.ts";
 import { createArrivals } from "./arrivals.ts";
@@ -85,8 +84,7 @@ export async function createSequencing(
 ): Promise<Sequencing> {
   const { rollup, policy, key, flashblockMs, leaderEpochMin } = options;
   const { store, chain, engine, l1, clock, verifier, preemption, events, log } = deps;
-  const { chainId, l1ChainId, settlement } = rollup;
-  const domain: SigningDomain = { chainId, l1ChainId, settlement };
+  const { chainId } = rollup;
   const number = chain.head().header.number;
   const leaderEpoch = await openLeaderEpoch(deps, leaderEpochMin);
   const arrivals = createArrivals(clock);
@@ -96,7 +94,7 @@ export async function createSequencing(
   const onFailed = (error: unknown): void => {
     deps.fail(error);
   };
-  const signer = createSigner(key, domain, store);
+  const signer = createSigner(key, signingDomain(rollup), store);
   const promises = createPromiseLog(signer, {
     term: GENESIS_TERM,
     leaderEpoch,

@@ -9,12 +9,13 @@ import { createReadStream } from "node:fs";
 import { Command } from "commander";
 import type { AdmissionLeaf } from "../../lanes/admission.ts";
 import { checkBlockJson } from "../../lanes/block-json.ts";
+import { checkReceiptJson, receiptHash } from "../../lanes/check-receipt.ts";
 import { NORMAL_RANK, SYSTEM_RANK } from "../../lanes/classify.ts";
 import { findEvidence } from "../../lanes/evidence.ts";
 import { classOfRank, type Policy } from "../../lanes/policy.ts";
 import type { Receipt } from "../../lanes/receipt-json.ts";
 import { type ErrorData, NodeError } from "../../node/errors.ts";
-import { checkReceipt, trustOf } from "../sdk/receipts.ts";
+import { trustOf } from "../sdk/trust.ts";
 import { readRollupFile } from "./rollup-file.ts";
 
 const RECEIPT_HELP = `
@@ -75,9 +76,9 @@ async function verifyReceipts(inputs: readonly string[], options: Options): Prom
   for (const input of inputs) {
     const json = await readInput(input, options.url, "lane_proof", [input]);
     if (json === null) throw new NodeError("RECEIPT_INVALID", { reason: "there is none yet" });
-    const receipt = checkReceipt(json, trust);
+    const receipt = checkReceiptJson(json, trust);
     if (!receipt.ok) throw new NodeError(receipt.code, receipt.data);
-    if (options.url !== undefined && hashOf(receipt.value) !== input.toLowerCase())
+    if (options.url !== undefined && receiptHash(receipt.value) !== input.toLowerCase())
       throw new NodeError("RECEIPT_INVALID", { part: "hash", asked: input });
     say(describe(receipt.value, trust.policy));
     receipts.push(receipt.value);
@@ -87,10 +88,6 @@ async function verifyReceipts(inputs: readonly string[], options: Options): Prom
   const evidence = findEvidence(first, second);
   if (evidence === null) say("They do not contradict each other.");
   else say(`EVIDENCE ${evidence.kind}: ${evidence.reason}.`);
-}
-
-function hashOf(receipt: Receipt): string {
-  return receipt.type === "admission" ? receipt.receipt.leaf.hash : receipt.receipt.lane.txHash;
 }
 
 function describe(receipt: Receipt, policy: Policy): string {

@@ -5,11 +5,11 @@
  */
 import { BaseError, type Client, RpcRequestError } from "viem";
 import type { Hex } from "../../lanes/bytes.ts";
+import { checkReceiptJson } from "../../lanes/check-receipt.ts";
 import type { InclusionReceipt } from "../../lanes/inclusion.ts";
 import { broken, type ReceiptTrust, type ReceiptVerdict } from "../../lanes/receipt-trust.ts";
 import { accept } from "../../lanes/verdict.ts";
 import { watchPreconfirmations, type WatchOptions } from "./preconfirmations.ts";
-import { checkReceipt } from "./receipts.ts";
 import type { SubmittableReport } from "./reports.ts";
 
 /** `lane_publisher`: whose key it is, and where to go on. */
@@ -48,7 +48,7 @@ export interface TransactionAcknowledgement {
   readonly accepted: Hex;
   /** A fast one stands in this block or an earlier one, or nowhere: a quantity. */
   readonly deadlineBlock: Hex;
-  /** The admission receipt, for `checkReceipt`; `null` from a follower, which has none. */
+  /** The admission receipt, for `checkReceiptJson`; `null` from a follower, which has none. */
   readonly receipt: unknown;
 }
 
@@ -106,7 +106,7 @@ function checkInclusionOf(
   json: unknown,
   trust: ReceiptTrust,
 ): ReceiptVerdict<InclusionReceipt> {
-  const checked = checkReceipt(json, trust);
+  const checked = checkReceiptJson(json, trust);
   if (!checked.ok) return checked;
   const { type, receipt } = checked.value;
   if (type !== "inclusion") return broken("type");

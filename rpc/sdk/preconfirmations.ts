@@ -6,10 +6,10 @@
  */
 import type { Client } from "viem";
 import type { Hex } from "../../lanes/bytes.ts";
+import { checkReceiptJson } from "../../lanes/check-receipt.ts";
 import type { InclusionReceipt } from "../../lanes/inclusion.ts";
 import type { ReceiptTrust } from "../../lanes/receipt-trust.ts";
 import { NodeError } from "../../node/errors.ts";
-import { checkReceipt } from "./receipts.ts";
 
 /** A transaction that was taken in and will not stand in any block. */
 export interface DropNotice {
@@ -56,7 +56,7 @@ export async function watchPreconfirmations(
       onDrop?.(result);
       return;
     }
-    const checked = checkReceipt(result, trust);
+    const checked = checkReceiptJson(result, trust);
     if (!checked.ok) onError?.(new NodeError(checked.code, checked.data));
     else if (checked.value.type === "inclusion") onInclusion(checked.value.receipt);
   };

@@ -30,7 +30,8 @@ import {
   signed,
   virtualClock,
 } from "../sequencer/fixtures/rig.ts";
-import { type Draft, type Entry, signDraft, signingDomain } from "./fixtures/cheater.ts";
+import { signingDomain } from "../../node/rollup-config.ts";
+import { type Draft, type Entry, signDraft } from "./fixtures/cheater.ts";
 
 interface Alarm {
   readonly message: string;
@@ -52,7 +53,7 @@ function watchOf(rig: Rig, originAt: (number: number) => L1Origin | null, log: L
   const { sequencer } = rig.rollup;
   return createEquivocationWatch({
     store: rig.store,
-    domain: signingDomain(rig),
+    domain: signingDomain(rig.rollup),
     sequencer,
     originAt: (number) => Promise.resolve(originAt(number)),
     log,
@@ -117,7 +118,7 @@ function proves(t: Test, scene: Scene, number: number, blocks: readonly Unverifi
     const { sequencer } = scene.follower.rollup;
     const commitment = blockCommitment(decoded.value);
     if (!commitment.ok) throw new Error(commitment.code);
-    const signer = { domain: signingDomain(scene.follower), sequencer };
+    const signer = { domain: signingDomain(scene.follower.rollup), sequencer };
     t.ok(isSigned(commitment.value, decoded.value.signature, signer), `signature ${at}`);
     t.equal(toHex(bytes), toHex(bytesOf(blocks[at]!)), `whole block ${at}`);
     return commitment.value;

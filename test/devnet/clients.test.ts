@@ -26,11 +26,12 @@ import { folderAt } from "../../devnet/folder.ts";
 import { findFreeBase } from "../../devnet/ports.ts";
 import { waitFor } from "../../devnet/wait.ts";
 import type { Hex } from "../../lanes/bytes.ts";
+import { checkReceiptJson } from "../../lanes/check-receipt.ts";
 import type { InclusionReceipt } from "../../lanes/inclusion.ts";
 import { loadArtifact } from "../../node/contracts/artifact.ts";
 import { readRollupFile } from "../../rpc/cli/rollup-file.ts";
 import { laneActions } from "../../rpc/sdk/lane-actions.ts";
-import { checkReceipt, trustOf } from "../../rpc/sdk/receipts.ts";
+import { trustOf } from "../../rpc/sdk/trust.ts";
 import { type DevnetChild, startDevnet } from "./fixtures/devnet-child.ts";
 import { connectRpc } from "./fixtures/rpc-socket.ts";
 
@@ -68,6 +69,7 @@ t.test("clients", async (t) => {
   });
   const sequencerUrl = devnet.file.sequencer.rpcUrl;
   const follower = devnet.file.followers[0]!;
+  const { rollupFile } = folderAt(dirname(devnet.file.policyFile));
   const chain = defineChain({
     id: 901,
     name: "devnet",
@@ -164,8 +166,7 @@ t.test("clients", async (t) => {
     t.teardown(() => {
       socket.close();
     });
-    const root = dirname(devnet.file.policyFile);
-    const rollup = ["--rollup", folderAt(root).rollupFile];
+    const rollup = ["--rollup", rollupFile];
     const verify = async (...args: string[]): Promise<string> => {
       const { stdout } = await promisify(execFile)(
         process.execPath,
@@ -238,9 +239,7 @@ t.test("clients", async (t) => {
   });
 
   await t.test("viem with the lane's actions: send, watch, check what is promised", async (t) => {
-    const trust = trustOf(
-      await readRollupFile(folderAt(dirname(devnet.file.policyFile)).rollupFile),
-    );
+    const trust = trustOf(await readRollupFile(rollupFile));
     const { wsUrl } = devnet.file.sequencer;
     const client = createPublicClient({ chain, transport: webSocket(wsUrl) }).extend(laneActions());
     const account = privateKeyToAccount(smokePublishers[0]!.privateKey);
@@ -265,8 +264,8 @@ t.test("clients", async (t) => {
     t.same(await client.verifyInclusion(hash, trust), { ok: true, value: null }, "not yet");
     const sent = await client.sendPriorityTransaction(raw);
     t.match(sent, { hash, lane: "fast", class: "oracle" });
-    t.match(checkReceipt(sent.receipt, trust), { ok: true, value: { type: "admission" } });
-    t.match(checkReceipt(sent.receipt, stranger), { ok: false, code: "RECEIPT_INVALID" });
+    t.match(checkReceiptJson(sent.receipt, trust), { ok: true, value: { type: "admission" } });
+    t.match(checkReceiptJson(sent.receipt, stranger), { ok: false, code: "RECEIPT_INVALID" });
     t.match(await included, { lane: { txHash: hash }, result: { status: 1 } });
     const verdict = await client.verifyInclusion(hash, trust);
     t.match(verdict, { ok: true, value: { lane: { txHash: hash } } });

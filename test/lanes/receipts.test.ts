@@ -1,16 +1,13 @@
 /** Receipts: what a sequencer has signed holds, and nothing that differs from it in any part. */
 import fc from "fast-check";
 import t from "tap";
-import { type AdmissionReceipt, checkAdmissionReceipt } from "../../lanes/admission.ts";
+import type { AdmissionReceipt } from "../../lanes/admission.ts";
 import { type Hex, toHex } from "../../lanes/bytes.ts";
+import { checkReceipt } from "../../lanes/check-receipt.ts";
 import { findEvidence } from "../../lanes/evidence.ts";
 import { laneRoot, resultWords } from "../../lanes/flashblock.ts";
 import { decodeLeaves } from "../../lanes/flashblock-leaves.ts";
-import {
-  checkInclusionReceipt,
-  type InclusionReceipt,
-  inclusionReceipts,
-} from "../../lanes/inclusion.ts";
+import { type InclusionReceipt, inclusionReceipts } from "../../lanes/inclusion.ts";
 import {
   admissionReceiptToJson,
   inclusionReceiptToJson,
@@ -33,10 +30,7 @@ const place = fc
   .integer({ min: 1, max: 40 })
   .chain((count) => fc.tuple(fc.constant(count), fc.nat(count - 1)));
 
-const check = (receipt: Receipt) =>
-  receipt.type === "admission"
-    ? checkAdmissionReceipt(receipt.receipt, TRUST)
-    : checkInclusionReceipt(receipt.receipt, TRUST);
+const check = (receipt: Receipt) => checkReceipt(receipt, TRUST);
 const included = (count: number, index: number, change = {}): InclusionReceipt =>
   inclusionReceipts(signedFlashblock(executed(count, change))).receipt(index);
 
@@ -121,13 +115,7 @@ t.test("what one key signed does not hold for another key, chain or contract", a
     { ...TRUST, domain: { ...domain, l1ChainId: 1 } },
     { ...TRUST, domain: { ...domain, settlement: `0x${"02".repeat(20)}` as const } },
   ])
-    for (const each of receipts)
-      t.match(
-        each.type === "admission"
-          ? checkAdmissionReceipt(each.receipt, trust)
-          : checkInclusionReceipt(each.receipt, trust),
-        { ok: false },
-      );
+    for (const each of receipts) t.match(checkReceipt(each, trust), { ok: false });
 });
 
 t.test("what is signed of another term, policy or class does not hold", async (t) => {

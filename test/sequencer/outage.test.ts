@@ -10,18 +10,16 @@ import { decodeLeaves } from "../../lanes/flashblock-leaves.ts";
 import { encodeFlashblock, type SignedFlashblock } from "../../lanes/signed-flashblock.ts";
 import { readAdmissionLog } from "../../node/admission-log.ts";
 import type { UnverifiedBlock } from "../../node/primitives/block.ts";
-import { recoverSigner } from "../../node/primitives/signature.ts";
 import { openReader } from "../../node/reader.ts";
-import { GENESIS_TERM } from "../../node/rollup-config.ts";
 import type { RpcContext } from "../../rpc/context.ts";
 import { createLaneMethods } from "../../rpc/methods/lane.ts";
+import { trustOf } from "../../rpc/sdk/trust.ts";
 import {
   batchHashOf,
   batchOf,
   type Draft,
   signDraft,
   type SignedDraft,
-  signingDomain,
 } from "../chain/fixtures/cheater.ts";
 import { decoded } from "./fixtures/decoded.ts";
 import { readPriceFeeds } from "./fixtures/price-feeds.ts";
@@ -128,12 +126,12 @@ t.test("the first block after 31 seconds begins with an epoch, for everybody", a
   const methods = createLaneMethods({ reader, rollup, policy } as unknown as RpcContext);
   const answer = methods["lane_block"]?.call([`0x${late.header.number.toString(16)}`], null);
   if (answer?.ok !== true) throw new Error("no lane_block");
-  const trust = {
-    ...{ domain: signingDomain(leader), term: GENESIS_TERM, sequencer: rollup.sequencer },
-    ...{ policy, recover: recoverSigner },
-  };
   const json = JSON.parse(JSON.stringify(answer.value)) as unknown;
-  t.match(checkBlockJson(json, trust), { ok: true }, "whoever reads lane_block can check it");
+  t.match(
+    checkBlockJson(json, trustOf(rollup)),
+    { ok: true },
+    "whoever reads lane_block can check it",
+  );
 });
 
 for (const [name, isCrash] of [

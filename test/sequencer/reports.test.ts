@@ -6,14 +6,14 @@ import { join } from "node:path";
 import t, { type Test } from "tap";
 import { checkAdmissionReceipt } from "../../lanes/admission.ts";
 import { type Hex, ZERO_ADDRESS } from "../../lanes/bytes.ts";
-import { addressOf, recoverSigner } from "../../node/primitives/signature.ts";
+import { addressOf } from "../../node/primitives/signature.ts";
 import { openReader } from "../../node/reader.ts";
-import { GENESIS_TERM } from "../../node/rollup-config.ts";
 import { JOURNAL_REPORT } from "../../node/storage/store.ts";
 import type { RpcContext } from "../../rpc/context.ts";
 import { describeFeeds, describePublisher } from "../../rpc/feeds.ts";
 import { AdmissionReceipts } from "../../rpc/admission-receipts.ts";
-import { batchHashOf, batchOf, signingDomain } from "../chain/fixtures/cheater.ts";
+import { trustOf } from "../../rpc/sdk/trust.ts";
+import { batchHashOf, batchOf } from "../chain/fixtures/cheater.ts";
 import { loadPolicy } from "../lanes/fixtures/policy.ts";
 import { ETH, feedPolicyJson, publisherKey, signedReport } from "../lanes/fixtures/reports.ts";
 import { decoded } from "./fixtures/decoded.ts";
@@ -73,10 +73,7 @@ t.test("five reports are one price, for contracts, followers and whoever derives
   await run.build(1);
   const answers = await sayAll(run, 2000n);
   const receipts = new AdmissionReceipts();
-  const trust = {
-    ...{ domain: signingDomain(leader), term: GENESIS_TERM, policy, recover: recoverSigner },
-    sequencer: leader.rollup.sequencer,
-  };
+  const trust = trustOf(leader.rollup);
   for (const answer of answers) {
     if (!answer.ok) throw new Error(answer.code);
     const receipt = receipts.of(answer.admission);

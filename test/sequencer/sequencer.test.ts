@@ -7,6 +7,7 @@ import t from "tap";
 import { classify } from "../../lanes/classify.ts";
 import type { PendingSlice } from "../../node/api.ts";
 import { laneTransaction, type UserTransaction } from "../../node/primitives/transaction.ts";
+import { signingDomain } from "../../node/rollup-config.ts";
 import { checkSignedBlock } from "../../node/p2p/gossip.ts";
 import { ReportBook } from "../../node/sequencer/report-book.ts";
 import { buildBlock, type BuilderDeps } from "../../node/sequencer/builder.ts";
@@ -42,9 +43,9 @@ t.test("blocks are built, signed, and accepted by a follower with equal hashes",
       hashes.add(transaction.hash);
     }
   await build(4);
-  const { chainId, l1ChainId, settlement, sequencer } = leader.rollup;
+  const { sequencer } = leader.rollup;
   const rules = {
-    domain: { chainId, l1ChainId, settlement },
+    domain: signingDomain(leader.rollup),
     sequencer,
     transactionsRoot: listRoot,
   };

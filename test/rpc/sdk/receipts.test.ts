@@ -2,13 +2,14 @@
 import t from "tap";
 import { createClient, custom, getAddress } from "viem";
 import type { Hex } from "../../../lanes/bytes.ts";
+import { checkReceiptJson } from "../../../lanes/check-receipt.ts";
 import { installKeccak } from "../../../lanes/keccak.ts";
 import { admissionReceiptToJson, inclusionReceiptToJson } from "../../../lanes/receipt-json.ts";
 import { encodeSignedFlashblock } from "../../../lanes/signed-flashblock.ts";
 import { keccak256 } from "../../../node/primitives/hash.ts";
 import { KnownFlashblock } from "../../../rpc/flashblocks.ts";
 import { laneActions } from "../../../rpc/sdk/lane-actions.ts";
-import { checkReceipt, trustOf } from "../../../rpc/sdk/receipts.ts";
+import { trustOf } from "../../../rpc/sdk/trust.ts";
 import {
   admitted,
   executed,
@@ -32,20 +33,20 @@ const clientOf = (answer: unknown) =>
   );
 
 t.test("a receipt of either kind holds, or says where it does not", async (t) => {
-  t.match(checkReceipt(inclusion(1), TRUST), { ok: true, value: { type: "inclusion" } });
-  t.match(checkReceipt(admission, TRUST), { ok: true, value: { type: "admission" } });
+  t.match(checkReceiptJson(inclusion(1), TRUST), { ok: true, value: { type: "inclusion" } });
+  t.match(checkReceiptJson(admission, TRUST), { ok: true, value: { type: "admission" } });
   for (const json of [inclusion(1), admission])
-    t.match(checkReceipt(json, stranger), { ok: false, code: "RECEIPT_INVALID" });
+    t.match(checkReceiptJson(json, stranger), { ok: false, code: "RECEIPT_INVALID" });
   for (const json of [null, 7, "0x", {}, { type: "inclusion" }, { ...admission, type: "drop" }])
     t.match(
-      checkReceipt(json, TRUST),
+      checkReceiptJson(json, TRUST),
       { ok: false, code: "RECEIPT_INVALID" },
       JSON.stringify(json),
     );
 });
 
 t.test("an inclusion is that of the transaction that was asked for", async (t) => {
-  const { hash } = { hash: txHash(1) };
+  const hash = txHash(1);
   const of = (answer: unknown, trust = TRUST) => clientOf(answer).verifyInclusion(hash, trust);
   t.match(await of(inclusion(1)), { ok: true, value: { lane: { txHash: hash } } });
   t.same(await of(null), { ok: true, value: null });
