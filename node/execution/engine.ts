@@ -107,10 +107,12 @@ export interface Engine {
    */
   beginSpeculation(): void;
   /**
-   * What execution aside needs to know of a transaction's price here; `null` where it cannot stand
-   * at this place.
+   * What execution aside needs to know of a transaction's price here, whatever gas is left; or why
+   * it cannot stand at this place.
    */
-  price(transaction: UserTransaction): Pick<SpeculationRequest, "gasPrice" | "charge"> | null;
+  price(
+    transaction: UserTransaction,
+  ): Pick<SpeculationRequest, "gasPrice" | "charge"> | RejectionCode;
   /**
    * Ends the open block; resolves when its roots are hashed. The next one may be opened on it as
    * soon as this was called, and sealed when this one is committed.

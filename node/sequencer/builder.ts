@@ -385,10 +385,6 @@ class BlockBuilding {
   async #build(item: PooledTransaction, options: ApplyOptions): Promise<Outcome> {
     const { transaction, accepted, ready, rank, rule } = item;
     if (ready === null) throw new NodeError("INTERNAL", { notReady: transaction.hash });
-    if (!this.#assembly.fitsBytes(transaction)) {
-      this.#deps.pool.park(item);
-      return "left";
-    }
     const result = await this.#candidates.execute(item, options);
     if (typeof result === "string") return result;
     this.#assembly.add(transaction, result, { rank, rule, accepted, ready });

@@ -18,7 +18,7 @@ import { ABORTS_MAX } from "./heavy-slot.ts";
 const FAULTS_MAX = 8;
 
 /** Codes of a transaction that may stand in a later block. */
-const WAITS_FOR_NEXT_BLOCK: ReadonlySet<RejectionCode> = new Set([
+export const WAITS_FOR_NEXT_BLOCK: ReadonlySet<RejectionCode> = new Set([
   "FEE_CAP_TOO_LOW",
   "BLOCK_GAS_EXCEEDED",
 ]);

@@ -72,8 +72,7 @@ export class Selection {
     while (this.hasNormal()) {
       const item = this.#pool.best(NORMAL_RANK);
       if (item === undefined) return undefined;
-      if (item.transaction.gasLimit <= this.#room.gasFree())
-        return this.#isReleased(item) ? item : undefined;
+      if (this.#fitsBlock(item)) return this.#isReleased(item) ? item : undefined;
       this.#pool.park(item);
     }
     return undefined;
@@ -84,8 +83,10 @@ export class Selection {
     const waiting = this.#pool.oldestFast();
     if (waiting === null) return this.nextNormal();
     const item = this.hasNormal() ? this.#pool.oldestNormal(waiting) : undefined;
-    const fits = item !== undefined && item.transaction.gasLimit <= this.#room.gasFree();
-    return fits && this.#isReleased(item) ? item : undefined;
+    if (item === undefined) return undefined;
+    if (this.#fitsBlock(item)) return this.#isReleased(item) ? item : undefined;
+    this.#pool.park(item);
+    return undefined;
   }
 
   /** A fast transaction went into the block. */
@@ -107,12 +108,15 @@ export class Selection {
       return false;
     }
     const isInCap = transaction.gasLimit <= (this.#gasLeft.get(rank) ?? 0n);
-    const fitsBlock = transaction.gasLimit <= this.#room.gasFree() && this.#room.fitsBytes(item);
-    if (isInCap && fitsBlock) return true;
+    if (isInCap && this.#fitsBlock(item)) return true;
     // Whoever is over the cap may be overtaken in this block, and only in this one.
     if (isInCap) this.#closedAbove = Math.min(this.#closedAbove, rank);
     this.#pool.passOver(item);
     return false;
+  }
+
+  #fitsBlock(item: PooledTransaction): boolean {
+    return item.transaction.gasLimit <= this.#room.gasFree() && this.#room.fitsBytes(item);
   }
 
   /** Whether the gas it needs is not held back for the fast classes any more. */

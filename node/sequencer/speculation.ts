@@ -23,6 +23,7 @@ import type { Remote } from "../port.ts";
 import type { Pool } from "../txpool/pool-api.ts";
 import type { PooledTransaction } from "../txpool/sender-queue.ts";
 import type { Arrivals } from "./arrivals.ts";
+import { WAITS_FOR_NEXT_BLOCK } from "./candidates.ts";
 import { messageOf } from "../errors.ts";
 
 /** Transactions that wait for the thread; others wait for the next block. */
@@ -134,8 +135,9 @@ export class Speculation {
     const { engine, pool, clock, arrivals } = this.#deps;
     const { transaction } = item;
     const price = engine.price(transaction);
-    if (price === null) {
-      // Nothing has run: the engine itself says what is wrong with it, or lets it run again.
+    if (typeof price === "string") {
+      // Nothing has run. It stays parked until the next block, or execution in place says why.
+      if (WAITS_FOR_NEXT_BLOCK.has(price)) return;
       item.aborts = 0;
       pool.unpark(item);
       arrivals.notify();
@@ -185,6 +187,7 @@ export class Speculation {
     const { item, block } = this.#done;
     const isOld = this.#openBlock > block + BLOCKS_TO_CLAIM;
     if (!isOld && this.#isPooled(item)) return;
+    if (isOld) item.conflicts += 1;
     this.wasted(item, this.#done);
     this.#done = null;
   }

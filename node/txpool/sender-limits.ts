@@ -18,7 +18,7 @@ const STRIKES_PER_SECOND = 0.2;
 /** Milliseconds of wasted work: at once, and each second. */
 const WASTE_MAX_MS = 250;
 const WASTE_PER_SECOND_MS = 25;
-/** How long an account waits that is over. */
+/** How long an account waits that is over; longer, where it has wasted more at once. */
 const THROTTLE_MS = 5_000;
 /** Accounts that are remembered. */
 const SENDERS_MAX = 16_384;
@@ -77,15 +77,16 @@ export class SenderLimits {
   /** The account's transaction took this long, and nobody paid for it. */
   spend(sender: Hex, ms: number): void {
     const seen = this.#seen(sender);
-    if (!this.#fill(seen.waste, ms, WASTE_PER_SECOND_MS, WASTE_MAX_MS)) this.#throttle(seen);
+    if (!this.#fill(seen.waste, ms, WASTE_PER_SECOND_MS, WASTE_MAX_MS)) this.#throttle(seen, ms);
   }
 
   isThrottled(sender: Hex): boolean {
     return this.#nowMs() < (this.#senders.get(sender)?.throttledUntilMs ?? 0);
   }
 
-  #throttle(sender: Sender): void {
-    sender.throttledUntilMs = this.#nowMs() + THROTTLE_MS;
+  #throttle(sender: Sender, wastedMs = 0): void {
+    const untilMs = this.#nowMs() + Math.max(THROTTLE_MS, wastedMs);
+    sender.throttledUntilMs = Math.max(sender.throttledUntilMs, untilMs);
   }
 
   /** Adds to a bucket; one that would overflow stays as it is. */

@@ -291,7 +291,9 @@ t.test("nor does one whose transaction cannot be selected", async (t) => {
   speculation.offer(first);
   speculation.onSlice(slice(3, 2));
   await answer({ base: { block: 3, index: 2 } } as Speculated);
+  t.equal(second.conflicts, 0);
   speculation.onSlice(slice(6, 0));
+  t.equal(second.conflicts, 1, "and not without end");
   t.match(asked[2], { transaction: { hash: "0x1" } });
   t.equal(speculation.take(second), null);
   t.end();
@@ -300,14 +302,21 @@ t.test("nor does one whose transaction cannot be selected", async (t) => {
 t.test("where it cannot stand in the block nothing runs, and no conflict is counted", (t) => {
   const bench = openBench();
   const { speculation, pooled, asked, unparked, spent } = bench;
-  const one = item(1);
-  pooled.add(one);
-  bench.price = null;
-  speculation.offer(one);
+  const [invalid, cheap] = [item(1), item(2)];
+  for (const each of [invalid, cheap]) {
+    pooled.add(each);
+    speculation.offer(each);
+  }
+  bench.price = "NONCE_TOO_LOW";
   speculation.onSlice(slice(1, 0));
+  t.same(unparked, [invalid]);
+  t.match(invalid, { conflicts: 0, aborts: 0 }, "execution in place says why");
+  bench.price = "FEE_CAP_TOO_LOW";
+  speculation.onSlice(slice(1, 1));
+  t.same(unparked, [invalid], "this one waits for a block");
+  t.notOk(speculation.has(cheap));
+  t.match(cheap, { conflicts: 0, aborts: 3 }, "and does not begin in place again");
   t.same([asked, spent], [[], []]);
-  t.same(unparked, [one]);
-  t.match(one, { conflicts: 0, aborts: 0 }, "execution in place says why");
   t.end();
 });
 

@@ -74,6 +74,17 @@ t.test("strikes and wasted time throttle, and it passes by itself", async (t) =>
   t.ok(limits.isThrottled(sender), "but only one strike was forgiven meanwhile");
 });
 
+t.test("one that has wasted long waits as long", async (t) => {
+  const { limits, advance } = createLimits();
+  const sender = account(1);
+  limits.spend(sender, 3 * THROTTLE_MS);
+  limits.spend(sender, 2 * WASTE_MS);
+  advance(3 * THROTTLE_MS - 1);
+  t.ok(limits.isThrottled(sender), "a shorter one after it takes nothing away");
+  advance(1);
+  t.notOk(limits.isThrottled(sender));
+});
+
 t.test("work that is paid for never throttles, however much it is", async (t) => {
   fc.assert(
     fc.property(fc.array(fc.nat(50), { maxLength: 300 }), (gaps) => {

@@ -88,15 +88,15 @@ interface Charge {
   readonly charge: bigint;
 }
 
-/** What an execution aside needs to know; `null` where it cannot be executed here and now. */
+/**
+ * What an execution aside needs to know, or what is wrong with the transaction. What gas is left to
+ * the block does not matter: when the result comes, it is another block.
+ */
 export function priceOf(
-  progress: BlockProgress,
+  { machine, fees }: BlockProgress,
   transaction: UserTransaction,
-): { readonly gasPrice: bigint; readonly charge: bigint } | null {
-  const { rules, state } = progress.machine;
-  const fees = progress.fees ?? rules.rollupFees(state);
-  const checked = checkTransaction(progress, transaction, fees);
-  return typeof checked === "string" ? null : checked;
+): { readonly gasPrice: bigint; readonly charge: bigint } | RejectionCode {
+  return checkTransaction(machine, transaction, fees ?? machine.rules.rollupFees(machine.state));
 }
 
 async function applyUserTransaction(
@@ -108,11 +108,13 @@ async function applyUserTransaction(
   const { state, rules } = machine;
   const { baseFee, beneficiary } = machine.context;
   const fees = progress.fees ?? rules.rollupFees(state);
-  const checked = checkTransaction(progress, transaction, fees);
+  const checked = checkTransaction(machine, transaction, fees);
   if (typeof checked === "string") return { ok: false, code: checked };
 
   const { gasPrice, cost, l1Fee, charge } = checked;
   const { sender, gasLimit } = transaction;
+  if (gasLimit > machine.context.gasLimit - progress.gasUsed)
+    return { ok: false, code: "BLOCK_GAS_EXCEEDED" };
   const now = { context: machine.context, gasPrice, charge, state };
   if (speculated !== null && !isCurrent(speculated, now)) return { ok: false, code: "STALE" };
   const aside = speculated ?? (witness !== null && isCurrentByValue(witness, now) ? witness : null);
@@ -171,13 +173,12 @@ function costUnder(rules: Rules, form: Parameters<typeof gasCost>[0]): GasCost {
   return rules.calldataFloor ? cost : { ...cost, floor: 0n };
 }
 
-/** Everything that can be wrong with a transaction before it executes; reads only. */
+/** What can be wrong with a transaction before it executes, but for the block's gas; reads only. */
 function checkTransaction(
-  progress: BlockProgress,
+  { evm, state, context, rules }: Machine,
   transaction: UserTransaction,
   fees: RollupFees,
 ): Charge | RejectionCode {
-  const { evm, state, context, rules } = progress.machine;
   const { sender, nonce, gasLimit, maxFeePerGas, maxPriorityFeePerGas } = transaction;
   const cost = checkForm(transaction, evm.common.chainId(), rules);
   if (typeof cost === "string") return cost;
@@ -193,7 +194,6 @@ function checkTransaction(
   const l1Fee = fees.l1Fee(transaction.raw);
   const upFront = gasLimit * maxFeePerGas + transaction.value + l1Fee + fees.operatorFee(gasLimit);
   if (account.balance < upFront) return "INSUFFICIENT_FUNDS";
-  if (gasLimit > context.gasLimit - progress.gasUsed) return "BLOCK_GAS_EXCEEDED";
   const tipMax = maxFeePerGas - context.baseFee;
   const tip = maxPriorityFeePerGas < tipMax ? maxPriorityFeePerGas : tipMax;
   const gasPrice = context.baseFee + tip;

@@ -90,7 +90,7 @@ class Bench {
       { number: head().header.number, hash: head().hash },
       memory.state,
     );
-    if (price === null || view === null) return null;
+    if (typeof price === "string" || view === null) return null;
     engine.beginSpeculation();
     const base = { block: view.environment.number, index: view.slices - 1 };
     const on = { state: view.state, context: contextOfPending(view), poll: NEVER };
