@@ -12,8 +12,9 @@ import { createCompressService } from "./compress.ts";
 import type { AttachMessage, PoolChannel, PoolWorkerData } from "./pool.ts";
 import { createRecoverService } from "./recover.ts";
 import { createRootService } from "./root.ts";
+import { SharedTurn } from "./shared-turn.ts";
 
-const { channels, dataDir, rollup } = workerData as PoolWorkerData;
+const { channels, dataDir, rollup, turn } = workerData as PoolWorkerData;
 
 /** Loads only what the channel needs: an EVM alone takes 0.4 s of processor time. */
 async function createService(channel: PoolChannel): Promise<Service> {
@@ -31,7 +32,8 @@ async function createService(channel: PoolChannel): Promise<Service> {
     case "speculate":
     case "witness": {
       const { createSpeculationService } = await import("./speculate.ts");
-      return createSpeculationService(rollup, await openChainReader(dataDir));
+      const shared = turn === null ? null : new SharedTurn(turn);
+      return createSpeculationService(rollup, await openChainReader(dataDir), shared);
     }
     case "verify": {
       const { createVerifierService } = await import("./verify.ts");

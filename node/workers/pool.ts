@@ -7,6 +7,7 @@
  * goes to the least loaded of the others.
  */
 import { once } from "node:events";
+import { availableParallelism } from "node:os";
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import type { Hex } from "../../lanes/bytes.ts";
 import { NodeError } from "../errors.ts";
@@ -19,6 +20,7 @@ import type { RollupConfig } from "../rollup-config.ts";
 import type { RecoverService } from "./recover.ts";
 import type { ThreadLoad } from "../thread-load.ts";
 import { createRootClient, type RootService } from "./root.ts";
+import { SharedTurn } from "./shared-turn.ts";
 
 export type PoolChannel =
   "recover" | "compress" | "kzg" | "root" | "verify" | "speculate" | "witness";
@@ -27,6 +29,8 @@ export interface PoolWorkerData {
   readonly channels: readonly PoolChannel[];
   readonly dataDir: string;
   readonly rollup: RollupConfig;
+  /** Memory of the turn that those take who execute aside; `null` where they do it at once. */
+  readonly turn: SharedArrayBuffer | null;
 }
 
 export interface AttachMessage {
@@ -62,6 +66,12 @@ export interface WorkerPool {
   stop(): Promise<void>;
 }
 
+/**
+ * Processors from which on both executions aside run at once. With fewer they would leave none to
+ * those that take a fast transaction in: they take turns.
+ */
+const ASIDE_AT_ONCE_PROCESSORS = 4;
+
 /** After it, a thread that does not end by itself is terminated. */
 const END_TIMEOUT_MS = 10_000;
 
@@ -88,8 +98,10 @@ export async function createWorkerPool(
 ): Promise<WorkerPool> {
   let stopping = false;
   const { size, verifiers, speculates, dataDir, rollup, load } = options;
+  const isOneAside = availableParallelism() < ASIDE_AT_ONCE_PROCESSORS;
+  const turn = isOneAside ? SharedTurn.create().memory : null;
   const start = async (channels: readonly PoolChannel[]): Promise<Worker> => {
-    const worker = await startThread({ channels, dataDir, rollup }, (cause) => {
+    const worker = await startThread({ channels, dataDir, rollup, turn }, (cause) => {
       if (stopping) return;
       log.error("pool thread stopped", { channels });
       onFailed(new NodeError("WORKER_FAILED", { worker: `pool (${channels.join(", ")})` }, cause));

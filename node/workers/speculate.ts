@@ -9,10 +9,15 @@ import { NodeError } from "../errors.ts";
 import { createDeadline } from "../execution/embedded/deadline.ts";
 import { contextOfPending, createPendingBlocks } from "../execution/embedded/pending.ts";
 import { speculate } from "../execution/embedded/speculation.ts";
-import type { SpeculationRequest, SpeculationService } from "../execution/speculation.ts";
+import type {
+  Speculated,
+  SpeculationRequest,
+  SpeculationService,
+} from "../execution/speculation.ts";
 import { decodeTransaction, type UserTransaction } from "../primitives/transaction.ts";
 import type { RollupConfig } from "../rollup-config.ts";
 import type { SharedChainReader } from "../storage/chain-reader.ts";
+import type { SharedTurn } from "./shared-turn.ts";
 
 /**
  * After it an execution is given up. The largest transaction of the slowest opcodes takes some 4 s
@@ -27,10 +32,11 @@ function asSigned({ transaction: { raw, sender } }: SpeculationRequest): UserTra
   return { ...decoded.value, sender };
 }
 
-/** Executes on what `chain` reads and on the slices that are added. */
+/** Executes on what `chain` reads and on the slices that are added; in turns, where that is said. */
 export function createSpeculationService(
   rollup: RollupConfig,
   chain: Pick<SharedChainReader, "snapshot">,
+  turn: SharedTurn | null,
 ): SpeculationService {
   const pending = createPendingBlocks();
   return {
@@ -43,9 +49,12 @@ export function createSpeculationService(
         const view = pending.over(snapshot.heads().unsafe, snapshot.state);
         const { block, index } = request.base;
         if (view?.environment.number !== block || view.slices !== index + 1) return null;
-        const poll = createDeadline(EXECUTION_MS_MAX, () => systemClock.monotonicMs());
-        const base = { state: view.state, context: contextOfPending(view), poll };
-        return await speculate(rollup, base, { ...request, transaction: asSigned(request) });
+        const execute = (): Promise<Speculated> => {
+          const poll = createDeadline(EXECUTION_MS_MAX, () => systemClock.monotonicMs());
+          const base = { state: view.state, context: contextOfPending(view), poll };
+          return speculate(rollup, base, { ...request, transaction: asSigned(request) });
+        };
+        return await (turn === null ? execute() : turn.hold(execute));
       } catch (error) {
         if (error instanceof NodeError && error.code === "TIMEOUT") return null;
         throw error;
