@@ -6,6 +6,7 @@
 import { i128, u128, u64, u72, word } from "./abi.ts";
 import { bigintToMinimalBytes, concatBytes, fromHex, type Hex, toHex } from "./bytes.ts";
 import type { FeedUpdate } from "./epoch.ts";
+import { epochGas } from "./epoch-size.ts";
 import { keccak, keccakText } from "./keccak.ts";
 import { encodeRlp } from "./rlp.ts";
 import { DEPOSIT_TYPE } from "./transaction.ts";
@@ -18,8 +19,6 @@ const SIGNATURE =
   "applyEpoch(uint64,uint64,uint72,bytes32,uint64,(bytes32,int128,uint128,uint64,uint8,uint8)[])";
 const SELECTOR = keccakText(SIGNATURE).slice(0, 4);
 const SOURCE_DOMAIN = 0x50;
-const GAS = 200_000n;
-const GAS_A_FEED = 150_000n;
 /** Words before the list: five values and where the list begins. */
 const HEAD_WORDS = 6;
 const WORD_BYTES = 32;
@@ -43,11 +42,6 @@ export interface EpochWrite {
   /** Since when the sequencer was down, Unix milliseconds; 0 where it was not. */
   readonly downSinceMs: number;
   readonly updates: readonly FeedUpdate[];
-}
-
-/** Gas limit of an epoch that writes so many feeds. */
-export function epochGas(feeds: number): bigint {
-  return GAS + GAS_A_FEED * BigInt(feeds);
 }
 
 export function epochTransaction(write: EpochWrite): EpochTransaction {

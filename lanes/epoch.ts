@@ -112,7 +112,11 @@ function counts(
   return isFresh(feed, report.publishTimeMs, timeMs);
 }
 
-function isReportNewer({ report, hash }: VerifiedReport, known: PublisherEntry): boolean {
+/** Whether a report takes the place of what its publisher has said of a feed. */
+export function isReportNewer(
+  { report, hash }: VerifiedReport,
+  known: Parameters<typeof isNewer>[1],
+): boolean {
   const { publishTimeMs, sequence } = report;
   return isNewer({ publishTimeMs, sequence, reportHash: hash }, known);
 }
@@ -189,8 +193,12 @@ function settleTogether(
     const { applied } = own;
     if (applied === null ? candidate.count < feed.jumpQuorum : isTooSoon(feed, applied, timeMs))
       return [];
-    isDue ||= applied === null || hasMoved(feed, applied, candidate, timeMs);
-    dues.push({ feed, state: own, candidate, ...judgeJump(feed, own, candidate, timeMs) });
+    const judged = judgeJump(feed, own, candidate, timeMs);
+    // What is back within the bound is no jump any more: readers must hear that, and the next one
+    // has a hold of its own.
+    const isOver = own.jump !== null && judged.jump === null;
+    isDue ||= applied === null || isOver || hasMoved(feed, applied, candidate, timeMs);
+    dues.push({ feed, state: own, candidate, ...judged });
   }
   if (!isDue) return [];
   const isConfirmed = dues.every((due) => due.isConfirmed);

@@ -7,6 +7,7 @@
  */
 import { hashWords, u64, WORD_BYTES } from "./abi.ts";
 import type { Hex } from "./bytes.ts";
+import { refuseLargeEpochs } from "./epoch-size.ts";
 import {
   type Field,
   FieldError,
@@ -113,6 +114,8 @@ export function readPolicyDocument(json: unknown): PolicyDocument {
   refuseSharedKeys(publishers);
   const feeds = readArray(root.feeds, [0, FEEDS_MAX], (feed) => readFeed(feed, publishers));
   refuseDuplicates("feeds", feeds, (feed) => feed.feedId);
+  const systemReserveGas = readInteger(root.systemReserveGas, 0);
+  refuseLargeEpochs(root, feeds, systemReserveGas);
   const chainId = readInteger(root.chainId, 1);
   return {
     version: 1,
@@ -122,7 +125,7 @@ export function readPolicyDocument(json: unknown): PolicyDocument {
     ttlBlocks: readInteger(root.ttlBlocks, 1, TTL_BLOCKS_MAX),
     policyDelay: readInteger(root.policyDelay, 0, POLICY_DELAY_MAX),
     maxFlashblocks: readInteger(root.maxFlashblocks, 1, FLASHBLOCKS_MAX),
-    systemReserveGas: readInteger(root.systemReserveGas, 0),
+    systemReserveGas,
     graceMs: readInteger(root.graceMs, 0, DAY_MS),
     fast: readFast(root.fast, new Set(feeds.map((feed) => feed.id))),
     normal: readNormal(root.normal),

@@ -5,10 +5,11 @@
  * Owns the verdict on a report by itself. Does not own what is newest (`price-state.ts`), nor rates
  * and sequences, which only who takes reports in can know.
  */
-import type { Hex } from "./bytes.ts";
+import { bytesEqual, type Hex } from "./bytes.ts";
 import type { LaneReport } from "./lane-data.ts";
 import type { Policy } from "./policy.ts";
 import { decodeReport, OWN_SOURCE, reportDigest, reportHash, type SignedReport } from "./report.ts";
+import { SIGNATURE_BYTES } from "./signed-flashblock.ts";
 import { accept, refuse, type Verdict } from "./verdict.ts";
 
 /** A report with its signer. */
@@ -69,7 +70,16 @@ export function laneReportOf({ source, bytes }: VerifiedReport): LaneReport {
   return { source, bytes };
 }
 
-/** Whether one key signed both for one sequence: whoever has them can have it suspended. */
+/**
+ * Whether one key signed both for one sequence: whoever has them can have it suspended. To sign the
+ * same contents once more is none: signatures with random nonces differ.
+ */
 export function areConflicting(a: VerifiedReport, b: VerifiedReport): boolean {
-  return a.key === b.key && a.report.sequence === b.report.sequence && a.hash !== b.hash;
+  if (a.key !== b.key || a.report.sequence !== b.report.sequence) return false;
+  return !bytesEqual(contentsOf(a), contentsOf(b));
+}
+
+/** What was signed. */
+function contentsOf({ bytes }: VerifiedReport): Uint8Array {
+  return bytes.subarray(0, bytes.length - SIGNATURE_BYTES);
 }

@@ -43,6 +43,11 @@ const OBSERVATION_BYTES = FEED_BYTES + 2 * VALUE_BYTES + 1;
 const VALUE_END = 2n ** 128n;
 const VALUE_MAX = 2n ** 127n - 1n;
 
+/** Bytes of a signed report of so many feeds. */
+export function reportBytes(observations: number): number {
+  return OBSERVATIONS_AT + observations * OBSERVATION_BYTES + SIGNATURE_BYTES;
+}
+
 /** What a publisher says of one feed. */
 export interface Observation {
   /** 32 bytes. */

@@ -6,6 +6,7 @@
  * Owns the signal and who raises it. Does not own what is interrupted:
  * `execution/embedded/preemption.ts`.
  */
+import type { Hex } from "../lanes/bytes.ts";
 import { classify, NORMAL_RANK } from "../lanes/classify.ts";
 import type { Policy } from "../lanes/policy.ts";
 import { laneTransaction, type UserTransaction } from "./primitives/transaction.ts";
@@ -41,13 +42,16 @@ export class PreemptionSignal {
 }
 
 /**
- * Raises the signal for a transaction of the fast lane. To be called after it was sent to the
- * sequencing thread: what the thread finds when it has given way must be there.
+ * Raises the signal for a transaction of the fast lane, unless its nonce is used already: anybody
+ * can send what is in the chain once more. To be called after it was sent to the sequencing thread:
+ * what the thread finds when it has given way must be there.
  */
 export function announceFast(
   signal: PreemptionSignal,
   transaction: UserTransaction,
   policy: Policy,
+  nonceOf: (address: Hex) => bigint,
 ): void {
-  if (classify(laneTransaction(transaction), policy).rank !== NORMAL_RANK) signal.raise();
+  if (classify(laneTransaction(transaction), policy).rank === NORMAL_RANK) return;
+  if (transaction.nonce >= nonceOf(transaction.sender)) signal.raise();
 }

@@ -2,6 +2,7 @@
  * What the methods work with: the chain's reader, the sequencing thread, and the chain's constants.
  */
 import type { Policy } from "../lanes/policy.ts";
+import type { VerifiedReport } from "../lanes/report-rules.ts";
 import type { NodeApi } from "../node/api.ts";
 import { NodeError } from "../node/errors.ts";
 import type { Remote } from "../node/port.ts";
@@ -12,6 +13,7 @@ import type { Receipt } from "../node/primitives/receipt.ts";
 import { type BlockId, type Reader, resolveBlock as resolve } from "../node/reader.ts";
 import type { RollupConfig } from "../node/rollup-config.ts";
 import type { StoredBlock } from "../node/storage/store.ts";
+import type { ReportSignal } from "./report-signal.ts";
 
 export interface RpcContext {
   readonly reader: Reader;
@@ -22,6 +24,10 @@ export interface RpcContext {
   readonly preconfirmations: Preconfirmations;
   /** Raised for fast transactions. */
   readonly signal: PreemptionSignal;
+  /** Raises it for reports, once for each. */
+  readonly reportSignal: ReportSignal;
+  /** Reports that wait for an epoch, as of a moment ago. */
+  waitingReports(): Promise<readonly VerifiedReport[]>;
   /** Answer to `web3_clientVersion`. */
   readonly clientVersion: string;
 }
@@ -32,12 +38,12 @@ export function txGasMax({ policy }: RpcContext): bigint {
 }
 
 /** Height of a named block; `null` where there is none. */
-export function resolveBlock({ reader }: RpcContext, id: BlockId): number | null {
+export function resolveBlock({ reader }: Pick<RpcContext, "reader">, id: BlockId): number | null {
   return resolve(reader.chain, id);
 }
 
 /** Height of a named block that must exist. Throws `BLOCK_NOT_FOUND`. */
-export function requireBlock(context: RpcContext, id: BlockId): number {
+export function requireBlock(context: Pick<RpcContext, "reader">, id: BlockId): number {
   const number = resolveBlock(context, id);
   if (number === null) throw new NodeError("BLOCK_NOT_FOUND");
   return number;
@@ -57,7 +63,7 @@ export function findBody(context: RpcContext, id: BlockId): BlockBody | null {
 
 /** A stored block with its receipts; `null` where there is none. */
 export function findBlock(
-  { reader }: RpcContext,
+  { reader }: Pick<RpcContext, "reader">,
   number: number | null,
 ): { readonly stored: StoredBlock; readonly receipts: readonly Receipt[] } | null {
   if (number === null) return null;

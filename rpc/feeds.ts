@@ -14,10 +14,16 @@ import { NodeError } from "../node/errors.ts";
 import { type JsonObject, quantity } from "./codec.ts";
 import { findBlock, requireBlock, type RpcContext } from "./context.ts";
 
-/** Every feed of the policy, at a time of the caller's clock. */
-export async function describeFeeds(context: RpcContext, nowMs: number): Promise<JsonObject> {
-  const { policy, node } = context;
-  const waiting = await node.waitingReports();
+/**
+ * Every feed of the policy, at a time of the caller's clock. What the open block has applied is in
+ * neither part yet.
+ */
+export async function describeFeeds(
+  context: Pick<RpcContext, "policy" | "reader" | "waitingReports">,
+  nowMs: number,
+): Promise<JsonObject> {
+  const { policy } = context;
+  const waiting = await context.waitingReports();
   const prices = newestPrices(context);
   const merged = mergeReports(policy, prices.feeds, waiting, nowMs);
   return {
@@ -55,8 +61,13 @@ export async function describeFeeds(context: RpcContext, nowMs: number): Promise
 }
 
 /** Whose key it is and what was heard from it; `null` for nobody's. */
-export async function describePublisher(context: RpcContext, key: Hex): Promise<JsonObject | null> {
-  const { policy, node } = context;
+export async function describePublisher(
+  {
+    policy,
+    node,
+  }: Pick<RpcContext, "policy"> & { readonly node: Pick<RpcContext["node"], "keyUse"> },
+  key: Hex,
+): Promise<JsonObject | null> {
   const id = policy.publisherOfKey.get(key);
   const publisher = policy.document.publishers.find((each) => each.id === id);
   if (publisher === undefined) return null;
@@ -73,7 +84,7 @@ export async function describePublisher(context: RpcContext, key: Hex): Promise<
   };
 }
 
-function newestPrices(context: RpcContext): PriceState {
+function newestPrices(context: Pick<RpcContext, "reader">): PriceState {
   const number = requireBlock(context, { kind: "tag", tag: "latest" });
   const found = findBlock(context, number);
   const state = found === null ? null : decodeLaneState(found.stored.laneState);

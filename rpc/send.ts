@@ -17,6 +17,8 @@ import { type RpcContext, txGasMax } from "./context.ts";
 import type { Param } from "./method.ts";
 import { bad } from "./params.ts";
 
+const PENDING = { kind: "tag", tag: "pending" } as const;
+
 /** Hex of any length: a transaction that is too long has an error of its own. */
 export const rawTransactionParam: Param<Hex> = {
   name: "transaction",
@@ -59,7 +61,10 @@ export async function sendTransaction(
 ): Promise<Acknowledgement> {
   const transaction = toUserTransaction(context, hex);
   const answering = context.node.submit(transaction, wantsReceipt);
-  announceFast(context.signal, transaction, context.policy);
+  const { signal, policy, reader } = context;
+  announceFast(signal, transaction, policy, (sender) =>
+    reader.stateAt(PENDING, (state) => state.account(sender)?.nonce ?? 0n),
+  );
   const answer = await answering;
   if (!answer.ok) throw new NodeError(answer.code, answer.data);
   return answer;

@@ -45,7 +45,7 @@ export const reportParam: Param<SubmittedReport> = {
 
 /** The acknowledgement, with its proof. Throws the code of the refusal. */
 export async function submitReport(
-  { node, policy, signal }: RpcContext,
+  { node, policy, reportSignal }: RpcContext,
   { source, bytes, feedSet }: SubmittedReport,
 ): Promise<Extract<ReportAnswer, { ok: true }>> {
   const own = policy.document.feedSet;
@@ -54,8 +54,7 @@ export async function submitReport(
   const report = verifyReport(source, bytes, policy, recoverSigner);
   if (!report.ok) throw new NodeError(report.code, report.data);
   const answering = node.submitReport(report.value);
-  // As for a fast transaction: whatever runs gives way.
-  signal.raise();
+  reportSignal.announce(report.value);
   const answer = await answering;
   if (!answer.ok) throw new NodeError(answer.code, answer.data);
   return answer;

@@ -10,18 +10,24 @@ import {
   type NodeApi,
   type NodeEvents,
 } from "../node/api.ts";
+import { systemClock } from "../node/clock.ts";
 import { NodeError } from "../node/errors.ts";
 import { createLogger } from "../node/log.ts";
 import { connect, serve } from "../node/port.ts";
 import { PreemptionSignal } from "../node/preemption-signal.ts";
 import { openReader } from "../node/reader.ts";
 import { createDispatcher } from "./dispatch.ts";
+import { keptFor } from "./kept-for.ts";
 import { DEFAULT_LIMITS } from "./limits.ts";
 import { createMethods } from "./methods.ts";
 import { Preconfirmations } from "./preconfirmations.ts";
+import { ReportSignal } from "./report-signal.ts";
 import { createRpcServer } from "./server.ts";
 import { createSubscriptions } from "./subscriptions.ts";
 import { RPC_CHANNEL, type RpcThreadApi, type RpcThreadOptions } from "./thread.ts";
+
+/** Reports that wait are copied on the sequencing thread: not for each who asks. */
+const WAITING_KEPT_MS = 250;
 
 interface Running {
   readonly port: number;
@@ -44,6 +50,8 @@ async function open(options: RpcThreadOptions, node: NodeClient): Promise<Runnin
     policy: policy.value,
     preconfirmations,
     signal,
+    reportSignal: new ReportSignal(signal, policy.value, systemClock),
+    waitingReports: keptFor(WAITING_KEPT_MS, systemClock, () => node.waitingReports()),
     clientVersion,
   };
   const limits = DEFAULT_LIMITS;

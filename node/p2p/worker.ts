@@ -5,6 +5,7 @@ import "core-js/actual/promise/with-resolvers.js";
  * be provoked from outside: no peer may stop the node (ACCEPTANCE 40).
  */
 import { parentPort, workerData } from "node:worker_threads";
+import type { Hex } from "../../lanes/bytes.ts";
 import { parsePolicy, type Policy } from "../../lanes/policy.ts";
 import { systemClock } from "../clock.ts";
 import { NodeError } from "../errors.ts";
@@ -13,7 +14,7 @@ import type { Logger } from "../log.ts";
 import { connect, serve } from "../port.ts";
 import { announceFast, PreemptionSignal } from "../preemption-signal.ts";
 import { decodeWithSender } from "../primitives/signature.ts";
-import { openChainReader } from "../storage/chain-reader.ts";
+import { openChainReader, type SharedChainReader } from "../storage/chain-reader.ts";
 import { createHost, type Host } from "./host.ts";
 import type { HostHandlers, NetworkHandlers, NetworkOptions } from "./network.ts";
 import {
@@ -68,7 +69,7 @@ async function start(): Promise<void> {
   host = await createHost(options, {
     handlers: {
       onBlock: (bytes, peerId) => handlers.onBlock(bytes, peerId),
-      onSubmit: createSubmit(policy.value, new PreemptionSignal(options.preemption)),
+      onSubmit: createSubmit(policy.value, new PreemptionSignal(options.preemption), reader),
       onStatus: () => handlers.onStatus(),
     },
     rawBlock: (number) => reader.rawBlock(number),
@@ -81,12 +82,22 @@ async function start(): Promise<void> {
 }
 
 /** Hands a peer's transaction on, decoded; the sequencing thread gives way to a fast one. */
-function createSubmit(policy: Policy, signal: PreemptionSignal): HostHandlers["onSubmit"] {
+function createSubmit(
+  policy: Policy,
+  signal: PreemptionSignal,
+  reader: SharedChainReader,
+): HostHandlers["onSubmit"] {
+  const nonceOf = (address: Hex): bigint => {
+    const snapshot = reader.snapshot();
+    const nonce = snapshot.state.account(address)?.nonce ?? 0n;
+    void snapshot.release();
+    return nonce;
+  };
   return (raw) => {
     const decoded = decodeWithSender(raw);
     if (!decoded.ok) return Promise.resolve(decoded);
     const answer = handlers.onSubmit(decoded.value);
-    announceFast(signal, decoded.value, policy);
+    announceFast(signal, decoded.value, policy, nonceOf);
     return answer;
   };
 }

@@ -14,6 +14,7 @@ import {
   type LanePrices,
   REPORTS_MAX,
 } from "../../lanes/lane-data.ts";
+import { epochTransactionBytes, PRICE_BYTES_MAX } from "../../lanes/epoch-size.ts";
 import { EPOCH_SENDER } from "../../lanes/epoch-transaction.ts";
 import { NORMAL_RANK, SYSTEM_RANK } from "../../lanes/classify.ts";
 import { type ExecutedFlashblock, flashblockOrderHash } from "../../lanes/signed-flashblock.ts";
@@ -30,11 +31,6 @@ const BUILT_BYTES_MAX = 700_000;
 const BLOCK_OVERHEAD_BYTES = 2_000;
 /** LaneData and list prefixes of one transaction, at most. */
 const TRANSACTION_OVERHEAD_BYTES = 32;
-/** Of these bytes, what only prices get, in a chain that has feeds. */
-const PRICE_BYTES = 200_000;
-/** An epoch's transaction: beside its feeds, and of each. */
-const EPOCH_BYTES = 512;
-const EPOCH_FEED_BYTES = 192;
 /** LaneData of one flashblock beside its prices, at most. */
 const FLASHBLOCK_OVERHEAD_BYTES = 32;
 
@@ -84,7 +80,7 @@ export class BlockAssembly {
   constructor(context: FlashblockContext, parentOrderHash: Hex, hasFeeds: boolean) {
     this.#context = context;
     this.#orderHash = parentOrderHash;
-    this.#priceBytes = hasFeeds ? PRICE_BYTES : 0;
+    this.#priceBytes = hasFeeds ? PRICE_BYTES_MAX : 0;
   }
 
   /** Flashblocks so far, the open one included. */
@@ -122,7 +118,7 @@ export class BlockAssembly {
   /** Whether an epoch with these prices fits that writes so many feeds. */
   fitsPrices(prices: LanePrices, feeds: number): boolean {
     const reports = prices.epoch?.reports.length ?? 0;
-    const bytes = encodeLanePrices(prices).length + EPOCH_BYTES + feeds * EPOCH_FEED_BYTES;
+    const bytes = encodeLanePrices(prices).length + epochTransactionBytes(feeds);
     return reports <= REPORTS_MAX && this.#bytes + bytes <= BUILT_BYTES_MAX;
   }
 

@@ -3,7 +3,7 @@
  *
  * Owns that the gas which the policy reserves for the system is kept for epochs. PROTOCOL 4.
  */
-import { epochGas } from "../../lanes/epoch-transaction.ts";
+import { epochGas } from "../../lanes/epoch-size.ts";
 import type { LanePrices } from "../../lanes/lane-data.ts";
 import type { Policy } from "../../lanes/policy.ts";
 import type { Chain } from "../chain/chain.ts";

@@ -175,6 +175,9 @@ class BlockBuilding {
       attributes: this.#attributes.transaction,
       assembly: this.#assembly,
       pricing: this.#pricing,
+      onEpoch: (gas) => {
+        this.#room.tookEpoch(gas);
+      },
       onPlaced: ({ rank, gasLimit }: LaneLeaf) => {
         this.#selection.took(rank, gasLimit);
       },

@@ -7,7 +7,7 @@
  */
 import { BlockPrices } from "../../lanes/block-prices.ts";
 import { isFresh } from "../../lanes/epoch.ts";
-import { selectEpoch } from "../../lanes/epoch-selection.ts";
+import { type SelectedEpoch, selectEpoch } from "../../lanes/epoch-selection.ts";
 import {
   type LaneEpoch,
   type LanePrices,
@@ -32,10 +32,11 @@ import type { ReportBook } from "./report-book.ts";
 
 /**
  * How often it is looked whether an epoch is due while reports keep coming, and while only time
- * passes: milliseconds.
+ * passes: milliseconds. Less often where a look takes long: it has a part of the time.
  */
 const LOOK_MS = 1;
 const IDLE_LOOK_MS = 10;
+const LOOK_PART = 5;
 
 export interface PricingDeps {
   readonly policy: Policy;
@@ -61,6 +62,8 @@ export class Pricing {
   readonly #block: BlockPrices;
   /** What the last look was at, when, what it found, and whether time alone may change that. */
   #looked = { version: -1, atMs: -Infinity, isDue: false, isHeard: false };
+  /** How long the last look took. */
+  #lookMs = 0;
   /** What was verified when it was taken in, by its bytes: of the epoch that begins. */
   #known: ReadonlyMap<Uint8Array, VerifiedReport> = new Map();
   /** An epoch that was due did not fit: the next block will have it. */
@@ -92,10 +95,12 @@ export class Pricing {
 
   /** Whether a flashblock that begins now, with this time, has an epoch to begin with. */
   isDue(timestampMs: number): boolean {
-    const { policy, reports } = this.#deps;
+    const { clock } = this.#deps;
     if (this.untilLookMs() > 0) return this.#looked.isDue;
-    const selected = selectEpoch(policy, this.#block.state, reports.reports(), timestampMs);
-    return this.#look(selected !== null, timestampMs);
+    const startedMs = clock.monotonicMs();
+    const isDue = this.#look(this.#selected(timestampMs) !== null, timestampMs);
+    this.#lookMs = clock.monotonicMs() - startedMs;
+    return isDue;
   }
 
   /** Milliseconds until `isDue` may answer something else; infinite where only a report can do it. */
@@ -104,8 +109,10 @@ export class Pricing {
     const { version, atMs } = this.#looked;
     const sinceMs = clock.monotonicMs() - atMs;
     if (this.#isFull) return Infinity;
-    if (version !== reports.version) return Math.max(0, LOOK_MS - sinceMs);
-    if (sinceMs < IDLE_LOOK_MS) return IDLE_LOOK_MS - sinceMs;
+    const restMs = this.#lookMs * (LOOK_PART - 1);
+    if (version !== reports.version) return Math.max(0, Math.max(LOOK_MS, restMs) - sinceMs);
+    const idleMs = Math.max(IDLE_LOOK_MS, restMs);
+    if (sinceMs < idleMs) return idleMs - sinceMs;
     return this.#looked.isHeard ? 0 : Infinity;
   }
 
@@ -117,14 +124,14 @@ export class Pricing {
   }
 
   #choose(timestampMs: number, hasRoom: HasRoom): Priced {
-    const { policy, reports } = this.#deps;
+    const { reports } = this.#deps;
     const { isOwed, state } = this.#block;
     // One at a time: two reports may be long, and the next flashblock is not far.
     const pair = reports.conflicts(state.suspended).slice(0, 1);
     const conflicts = hasRoom({ ...NO_LANE_PRICES, conflicts: pair }, 0) ? pair : [];
-    const selected = selectEpoch(policy, state, reports.reports(), timestampMs);
+    const selected = this.#isFull ? null : this.#selected(timestampMs);
     const prices: LanePrices = { ...NO_LANE_PRICES, conflicts };
-    if (selected !== null && !this.#isFull) {
+    if (selected !== null) {
       const chosen = { conflicts, epoch: this.#epochOf(selected.reports) };
       this.#known = new Map(selected.reports.map((report) => [report.bytes, report]));
       if (hasRoom(chosen, selected.updates.length)) return this.again(chosen, timestampMs);
@@ -141,6 +148,11 @@ export class Pricing {
     const { transaction } = priced.value;
     this.#deps.reports.prune(this.#block.state, timestampMs);
     return { prices, transaction: transaction === null ? null : epochDeposit(transaction) };
+  }
+
+  #selected(timestampMs: number): SelectedEpoch | null {
+    const { policy, reports } = this.#deps;
+    return selectEpoch(policy, this.#block.state, reports.reports(), timestampMs);
   }
 
   #epochOf(reports: readonly VerifiedReport[]): LaneEpoch {

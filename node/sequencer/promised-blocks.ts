@@ -18,7 +18,7 @@ export interface PromisedBlock {
   /** Of its first flashblock: all have the same number, time and origin. */
   readonly header: FlashblockHeader;
   readonly flashblocks: readonly ReplayedFlashblock[];
-  /** Journal records of its flashblocks. */
+  /** Journal records that it settles: its flashblocks', and reports' where it was sealed before. */
   readonly records: readonly bigint[];
   readonly isComplete: boolean;
   /** Its results were found wrong once: a second time is the end. */

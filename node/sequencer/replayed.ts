@@ -37,6 +37,8 @@ export interface ReplayDeps {
   readonly attributes: DepositTransaction;
   readonly assembly: BlockAssembly;
   readonly pricing: Pricing;
+  /** An epoch has used this much gas. */
+  onEpoch(gas: bigint): void;
   /** A transaction of a user stands in the block again. */
   onPlaced(leaf: LaneLeaf): void;
 }
@@ -64,7 +66,8 @@ export async function replayFlashblock(
     if (lane.rank === SYSTEM_RANK) {
       const system = [attributes, epoch].find((each) => each?.hash === lane.txHash) ?? null;
       if (system === null) throw broken("not of the system");
-      await placeSystem(system, engine, assembly);
+      const gas = await placeSystem(system, engine, assembly);
+      if (system === epoch) deps.onEpoch(gas);
       continue;
     }
     const transaction = flashblock.transaction(lane.txHash);

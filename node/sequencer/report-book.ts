@@ -5,15 +5,18 @@
  * reports for one sequence is not heard again, and which reports are of no more use. Does not own
  * numbers, the journal, nor what an epoch is made of. PROTOCOL 5.
  *
- * Bounded by the policy: one report a publisher and feed, `RECENT_MAX` a key, a pair of them for each
- * key that has to be suspended; and by whoever takes in no more while `leftCount` is high.
+ * Bounded by the policy: one report a publisher and feed, and `waitingBytesMax` bytes of a publisher;
+ * `RECENT_MAX` a key, a pair of them for each key that has to be suspended; and by whoever takes in
+ * no more while `leftBytes` is high.
  */
+import assert from "node:assert/strict";
 import type { Hex } from "../../lanes/bytes.ts";
-import { AHEAD_MAX_MS, isFresh, isUseful } from "../../lanes/epoch.ts";
+import { AHEAD_MAX_MS, isFresh, isReportNewer, isUseful } from "../../lanes/epoch.ts";
+import { feedsOfPublisher, listedBytes, waitingBytesMax } from "../../lanes/epoch-size.ts";
 import type { LaneReport } from "../../lanes/lane-data.ts";
 import type { Policy } from "../../lanes/policy.ts";
 import type { PolicyFeed } from "../../lanes/policy-feeds.ts";
-import { isNewer, type PriceState } from "../../lanes/price-state.ts";
+import type { PriceState } from "../../lanes/price-state.ts";
 import { areConflicting, laneReportOf, type VerifiedReport } from "../../lanes/report-rules.ts";
 import { accept, refuse, type Verdict } from "../../lanes/verdict.ts";
 import { SenderLimits } from "../txpool/sender-limits.ts";
@@ -42,33 +45,58 @@ interface Key {
   readonly recent: Map<bigint, VerifiedReport>;
 }
 
+/** A report's record in the journal. */
+interface Held {
+  readonly accepted: bigint;
+  readonly key: Hex;
+  readonly sequence: bigint;
+  readonly bytes: number;
+  isDurable: boolean;
+}
+
 interface Waiting {
   readonly report: VerifiedReport;
-  readonly accepted: bigint;
+  readonly held: Held;
   /** Feeds that it is the newest for. */
   feeds: number;
-  /** Whether the journal holds it. */
-  isDurable: boolean;
   /** What it took the place of. The journal keeps that until it holds this one. */
-  readonly replaced: Waiting[];
+  readonly replaced: Held[];
+}
+
+/** What a publisher may ask for. */
+interface Voice {
+  /** All keys of a publisher share one rate: that of its first. */
+  readonly key: Hex;
+  readonly waitingBytesMax: number;
 }
 
 export class ReportBook {
   readonly #policy: Policy;
   readonly #limits: SenderLimits;
+  /** By publisher. */
+  readonly #voices: ReadonlyMap<number, Voice>;
   readonly #keys = new Map<Hex, Key>();
   /** By publisher, then by feed. */
   readonly #newest = new Map<number, Map<Hex, Waiting>>();
   readonly #waiting = new Set<Waiting>();
   readonly #conflicts = new Map<Hex, ConflictPair>();
   /** Not waiting any more; the journal need not hold them. */
-  #left: Waiting[] = [];
+  #left: Held[] = [];
+  #leftBytes = 0;
   #version = 0;
 
   /** `nowMs` is monotonic. */
   constructor(policy: Policy, nowMs: () => number) {
     this.#policy = policy;
-    this.#limits = new SenderLimits(policy.document.fast.perSender, nowMs);
+    const { fast, publishers, feeds } = policy.document;
+    this.#limits = new SenderLimits(fast.perSender, nowMs);
+    this.#voices = new Map(
+      publishers.flatMap(({ id, keys: [key] }) =>
+        key === undefined
+          ? []
+          : [[id, { key, waitingBytesMax: waitingBytesMax(feedsOfPublisher(feeds, id)) }]],
+      ),
+    );
   }
 
   /** Changes whenever there is something new to make an epoch of. */
@@ -122,14 +150,18 @@ export class ReportBook {
       return refuse("REPORT_FROM_FUTURE", { timeMs, publishTimeMs });
     if (!this.#feedsOf(report).some((feed) => isFresh(feed, publishTimeMs, timeMs)))
       return refuse("REPORT_STALE", { timeMs, publishTimeMs });
-    if (!this.#limits.takeFast(this.#voiceOf(publisher, key)))
-      return refuse("RATE_LIMITED", { publisher });
+    const voice = this.#voices.get(publisher);
+    assert(voice !== undefined, "a publisher of the policy");
+    const bytes = this.#bytesBeside(report) + listedBytes(report.bytes.length);
+    if (bytes > voice.waitingBytesMax)
+      return refuse("RATE_LIMITED", { publisher, bytes, bytesMax: voice.waitingBytesMax });
+    if (!this.#limits.takeFast(voice.key)) return refuse("RATE_LIMITED", { publisher });
     return accept(null);
   }
 
-  /** Reports that the journal still has to let go of. */
-  get leftCount(): number {
-    return this.#left.length;
+  /** Bytes that the journal still has to let go of. */
+  get leftBytes(): number {
+    return this.#leftBytes;
   }
 
   /**
@@ -137,17 +169,17 @@ export class ReportBook {
    * when the journal holds it.
    */
   put(report: VerifiedReport, accepted: bigint): () => void {
-    const { publisher, hash } = report;
-    const { publishTimeMs, sequence, observations } = report.report;
+    const { publisher, key } = report;
+    const { sequence, observations } = report.report;
     this.#heard(report);
-    const waiting: Waiting = { report, accepted, feeds: 0, isDurable: false, replaced: [] };
+    const held = { accepted, key, sequence, bytes: report.bytes.length, isDurable: false };
+    const waiting: Waiting = { report, held, feeds: 0, replaced: [] };
     const own = this.#newest.get(publisher) ?? new Map<Hex, Waiting>();
     this.#newest.set(publisher, own);
     this.#waiting.add(waiting);
     for (const { feedId } of observations) {
       const before = own.get(feedId);
-      const entry = { publishTimeMs, sequence, reportHash: hash };
-      if (before !== undefined && !isNewer(entry, entryOf(before.report))) continue;
+      if (before !== undefined && !isNewerThan(report, before)) continue;
       own.set(feedId, waiting);
       waiting.feeds += 1;
       if (before !== undefined) this.#lose(before, waiting);
@@ -155,7 +187,7 @@ export class ReportBook {
     if (waiting.feeds === 0) this.#leave(waiting);
     else this.#version += 1;
     return () => {
-      waiting.isDurable = true;
+      held.isDurable = true;
       this.#left.push(...waiting.replaced.splice(0));
     };
   }
@@ -179,11 +211,31 @@ export class ReportBook {
     }
   }
 
-  /** Numbers of durable reports that wait no more, each once. */
+  /**
+   * Numbers of durable reports that wait no more, each once. The last of a key stays in the
+   * journal: after a restart nothing else may know how far the key has come.
+   */
   takeLeft(): bigint[] {
-    const taken = this.#left.filter(({ isDurable }) => isDurable);
-    this.#left = this.#left.filter(({ isDurable }) => !isDurable);
-    return taken.map(({ accepted }) => accepted);
+    const isLast = ({ key, sequence }: Held): boolean => this.#keys.get(key)?.last === sequence;
+    const taken: bigint[] = [];
+    this.#left = this.#left.filter((held) => {
+      if (!held.isDurable || isLast(held)) return true;
+      taken.push(held.accepted);
+      this.#leftBytes -= held.bytes;
+      return false;
+    });
+    return taken;
+  }
+
+  /** What would wait of its publisher beside a report: bytes in a block. */
+  #bytesBeside(report: VerifiedReport): number {
+    const covered = new Set(report.report.observations.map(({ feedId }) => feedId));
+    const beside = new Set<Waiting>();
+    for (const [feedId, waiting] of this.#newest.get(report.publisher) ?? [])
+      if (!covered.has(feedId) || !isNewerThan(report, waiting)) beside.add(waiting);
+    let bytes = 0;
+    for (const { held } of beside) bytes += listedBytes(held.bytes);
+    return bytes;
   }
 
   #heard(report: VerifiedReport): void {
@@ -215,26 +267,22 @@ export class ReportBook {
     waiting.feeds -= 1;
     if (waiting.feeds > 0) return;
     this.#waiting.delete(waiting);
-    by.replaced.push(waiting);
+    this.#leftBytes += waiting.held.bytes;
+    by.replaced.push(waiting.held);
   }
 
   #leave(waiting: Waiting): void {
     this.#waiting.delete(waiting);
-    this.#left.push(waiting);
+    this.#leftBytes += waiting.held.bytes;
+    this.#left.push(waiting.held);
   }
 
   #feedsOf({ report }: VerifiedReport): PolicyFeed[] {
     return report.observations.flatMap(({ feedId }) => this.#policy.feedsById.get(feedId) ?? []);
   }
-
-  /** All keys of a publisher share one rate. */
-  #voiceOf(publisher: number, key: Hex): Hex {
-    const found = this.#policy.document.publishers.find(({ id }) => id === publisher);
-    return found?.keys[0] ?? key;
-  }
 }
 
-function entryOf({ report, hash }: VerifiedReport) {
-  const { publishTimeMs, sequence } = report;
-  return { publishTimeMs, sequence, reportHash: hash };
+function isNewerThan(report: VerifiedReport, { report: before }: Waiting): boolean {
+  const { publishTimeMs, sequence } = before.report;
+  return isReportNewer(report, { publishTimeMs, sequence, reportHash: before.hash });
 }

@@ -17,8 +17,8 @@ import { type JournalContent, reportRecord } from "./journal-records.ts";
 import type { PromiseLog } from "./promises.ts";
 import { ReportBook } from "./report-book.ts";
 
-/** Reports the journal holds that are of no more use: only a block that is stored lets them go. */
-const LEFT_MAX = 65_536;
+/** Bytes of the journal that are of no more use: only a block that is stored lets them go. */
+const LEFT_BYTES_MAX = 64 * 1024 * 1024;
 
 export interface ReportDeskDeps {
   readonly policy: Policy;
@@ -27,6 +27,8 @@ export interface ReportDeskDeps {
   nextNumber(): bigint;
   /** Whether anything is taken in; the number of the open block. */
   openBlock(): number | null;
+  /** Time of the newest flashblock that is stored, Unix milliseconds. */
+  chainTimeMs(): number;
   /** Keys that the chain does not hear any more. */
   suspended(): readonly Hex[];
   /** An epoch may be due. */
@@ -51,9 +53,10 @@ export class ReportDesk {
     const { policy, promises, clock } = this.#deps;
     const blockNumber = this.#deps.openBlock();
     if (blockNumber === null) return { ok: false, code: "NOT_ACCEPTING", data: {} };
-    if (this.book.leftCount >= LEFT_MAX)
+    if (this.book.leftBytes >= LEFT_BYTES_MAX)
       return { ok: false, code: "NOT_ACCEPTING", data: { reason: "no block is stored" } };
-    const timeMs = clock.nowMs();
+    // As flashblocks have it: where the clock was set back, what it says is stale already.
+    const timeMs = Math.max(clock.nowMs(), this.#deps.chainTimeMs());
     const turn = this.book.check(report, this.#deps.suspended(), timeMs);
     if (!turn.ok) return turn;
     const { hash, source, bytes } = report;

@@ -237,7 +237,10 @@ class SequencingLoop implements Sequencer {
       const { hash, header } = chain.head();
       await builder.engine.rebase({ hash, header });
       const kind = { isComplete: true, isCorrection: true };
-      this.#promised = [promisedAgain(wrong, wrong.records, kind), ...this.#promised];
+      this.#promised = [
+        promisedAgain(wrong, [...wrong.records, ...wrong.reports], kind),
+        ...this.#promised,
+      ];
     }
     this.#tip = chain.tip();
   }

@@ -188,6 +188,7 @@ function createReportDesk(
     clock,
     nextNumber: () => admission.nextNumber(),
     openBlock: () => admission.openNumber(),
+    chainTimeMs: () => chain.head().laneState.timestampMs,
     suspended: () => chain.head().laneState.prices.suspended,
   });
 }

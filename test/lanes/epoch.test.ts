@@ -188,6 +188,24 @@ t.test("row 11: a jump waits for all, or for its time; a reversal begins anew", 
   );
 });
 
+t.test("row 11: a jump that is over is said at once, and the next one waits again", async (t) => {
+  const hour = 3_600_000;
+  const slow = feedPolicy([
+    { heartbeatMs: hour, readableAgeMs: 2 * hour, quorum: 4, jumpQuorum: 5, minEpochMs: 50 },
+  ]);
+  const chain = new Chain(slow);
+  const four = (value: bigint, atMs: number) =>
+    chain.say(Array<bigint>(4).fill(value), START + atMs, BigInt(atMs + 2));
+  chain.say(Array<bigint>(5).fill(1000n), START);
+  t.match(four(1200n, 3000), [{ value: 1000n, status: 1 }], "held");
+  t.same(four(1000n, 3020), [], "too soon");
+  t.match(four(1000n, 3050), [{ value: 1000n, status: 0 }], "it is back where it was");
+  t.equal(chain.state.feeds.get(ETH)?.jump, null);
+  t.same(four(1000n, 3150), [], "said once");
+  t.match(four(1200n, 1_800_000), [{ value: 1000n, status: 1 }], "half an hour is no hold");
+  t.match(four(1001n, 1_800_100), [{ value: 1001n, status: 0 }], "nearly where it was");
+});
+
 t.test("a crash is followed within the hold, with one publisher dead and one lying", async (t) => {
   const chain = new Chain();
   const honest = (ms: number): bigint =>

@@ -68,6 +68,22 @@ t.test("numbers in strings are plain decimals, and the rest has bounds", async (
   for (const [key, value] of bad) t.equal(refusedAt({ [key]: value }), `feeds[0].${key}`);
 });
 
+t.test("an epoch of all feeds fits what is kept for it", async (t) => {
+  const json = policyJson();
+  const refused = (count: number, systemReserveGas: number) => {
+    const [feed] = json.feeds;
+    const others = Array.from({ length: count - 1 }, (_, at) => ({ ...feed, id: `F${at}` }));
+    const feeds = [feed, ...others];
+    const verdict = parsePolicy({ ...json, feeds, systemReserveGas });
+    return verdict.ok ? "" : String(verdict.data["path"]);
+  };
+  t.equal(refused(1, 350_000), "");
+  t.equal(refused(1, 349_999), "systemReserveGas");
+  const plenty = 1_000_000_000;
+  t.equal(refused(170, plenty), "");
+  t.equal(refused(200, plenty), "feeds", "200 feeds of five publishers do not fit the bytes");
+});
+
 t.test("feed ids are unique as the chain sees them", async (t) => {
   const json = policyJson();
   const feed = json.feeds[0]!;

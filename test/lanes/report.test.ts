@@ -9,6 +9,7 @@ import {
   OBSERVATIONS_MAX,
   type PriceReport,
   reportDigest,
+  reportHash,
 } from "../../lanes/report.ts";
 import { areConflicting, verifyReport } from "../../lanes/report-rules.ts";
 import { addressOf, recoverSigner } from "../../node/primitives/signature.ts";
@@ -158,6 +159,11 @@ t.test("two reports of one key and sequence conflict, and no others", async (t) 
   const first = take(1, 7n, 5n);
   t.ok(areConflicting(first, take(1, 7n, 6n)));
   t.notOk(areConflicting(first, take(1, 7n, 5n)), "the same once more");
+  const again = { ...first, bytes: first.bytes.map((byte, at) => byte ^ Number(at >= 82)) };
+  const resigned = { ...again, hash: reportHash(0, again.bytes) };
+  t.not(resigned.hash, first.hash);
+  t.equal(first.bytes.length, 82 + 65);
+  t.notOk(areConflicting(first, resigned), "the same contents, signed once more");
   t.notOk(areConflicting(first, take(1, 8n, 6n)));
   t.notOk(areConflicting(first, take(2, 7n, 6n)));
   t.notOk(areConflicting(first, take(1, 7n, 6n, 1)), "sequences are a key's");

@@ -9,6 +9,7 @@ import type {
   ReportAnswer,
   SubmitAnswer,
 } from "../../node/api.ts";
+import { systemClock } from "../../node/clock.ts";
 import { NodeError } from "../../node/errors.ts";
 import type { Remote } from "../../node/port.ts";
 import { PreemptionSignal } from "../../node/preemption-signal.ts";
@@ -16,6 +17,7 @@ import type { BlockRef } from "../../node/primitives/block.ts";
 import type { UserTransaction } from "../../node/primitives/transaction.ts";
 import type { RpcContext } from "../../rpc/context.ts";
 import { Preconfirmations } from "../../rpc/preconfirmations.ts";
+import { ReportSignal } from "../../rpc/report-signal.ts";
 import { type FakeChain, policy, rollup } from "./fixture-chain.ts";
 
 export interface FakeNode {
@@ -104,7 +106,10 @@ export function createContext(chain: FakeChain, node: FakeNode): RpcContext {
   const signal = PreemptionSignal.create();
   const { reader } = chain;
   const preconfirmations = new Preconfirmations(reader);
-  return { reader, node: node.remote, rollup, policy, preconfirmations, signal, clientVersion };
+  const reportSignal = new ReportSignal(signal, policy, systemClock);
+  const waitingReports = () => node.remote.waitingReports();
+  const told = { preconfirmations, signal, reportSignal, waitingReports };
+  return { reader, node: node.remote, rollup, policy, ...told, clientVersion };
 }
 
 /** The same under a policy with another gas limit of transactions. */

@@ -127,14 +127,13 @@ t.test("the newest of each publisher and feed waits, until it is of no more use"
   t.same(book.takeLeft(), [], "said once");
   t.equal(take(said(1, 4, { publishTimeMs: NOW_MS - 1 })), "taken", "acknowledged");
   t.same(waiting(), [eth.hash, btc.hash], "and no news");
-  t.same(book.takeLeft(), [4n]);
   book.prune(NO_PRICES, NOW_MS + 2000);
   t.same(waiting(), [eth.hash, btc.hash]);
   book.prune(NO_PRICES, NOW_MS + 2001);
   t.same(waiting(), [btc.hash], "stale");
   book.prune({ ...NO_PRICES, suspended: [btc.key] }, NOW_MS);
   t.same(waiting(), []);
-  t.same(book.takeLeft(), [2n, 3n]);
+  t.same(book.takeLeft(), [2n, 3n], "but not the last of the key");
   const early = said(2, 1, { publishTimeMs: NOW_MS + 250 });
   take(early);
   book.prune(NO_PRICES, NOW_MS - 100);
@@ -148,15 +147,62 @@ t.test("the journal keeps a report until it holds the newer one", async (t) => {
   t.same(book.takeLeft(), [], "acknowledged, and only an unacknowledged one is newer");
   onDurable[1]?.();
   t.same(book.takeLeft(), [1n]);
+  t.ok(book.leftBytes > 0, "one is on its way out");
   onDurable[2]?.();
   t.same(book.takeLeft(), [2n]);
-  t.equal(book.leftCount, 0);
+  t.equal(book.leftBytes, 0);
+});
+
+t.test("how far a key has come stays in the journal, with its last report", async (t) => {
+  const { book, take } = open();
+  take(said(1, 1));
+  take(said(1, 2, { hot: 1 }));
+  book.prune(NO_PRICES, NOW_MS + 5000);
+  t.same(book.reports(), []);
+  t.same(book.takeLeft(), []);
+  t.ok(book.leftBytes > 0);
+  take(said(1, 3, { publishTimeMs: NOW_MS + 5000 }), NOW_MS + 5000);
+  t.same(book.takeLeft(), [1n], "a newer one says it");
+  book.used(said(1, 2, { hot: 1 }).key, 9n);
+  t.same(book.takeLeft(), [2n], "or the chain does");
+  t.equal(book.leftBytes, 0);
+});
+
+t.test("a publisher has no more waiting than an epoch has room for", async (t) => {
+  const many = feedPolicy([{}, ...Array.from({ length: 19 }, (_, at) => ({ id: `F${at}` }))]);
+  const feedIds = many.document.feeds.map(({ feedId }) => feedId);
+  const book = new ReportBook(many, () => 0);
+  let sequence = 0;
+  /** Newer by a millisecond each time, of the first feeds. */
+  const take = (publisher: number, feeds: number): string => {
+    sequence += 1;
+    const observations = feedIds.slice(0, feeds).map((feedId) => ({ feedId, value: 1n }));
+    const report = said(publisher, sequence, {
+      ...{ observations, publishTimeMs: NOW_MS + sequence },
+    });
+    const turn = book.check(report, [], NOW_MS + sequence);
+    if (!turn.ok) return turn.code;
+    book.put(report, BigInt(sequence))();
+    return "taken";
+  };
+  const stairs = Array.from({ length: 20 }, (_, at) => take(1, 20 - at));
+  t.ok(stairs.includes("RATE_LIMITED"), "each keeps one feed of the one before waiting");
+  const bytes = book.reports().reduce((sum, report) => sum + report.bytes.length, 0);
+  t.ok(bytes <= 21 * (82 + 65 + 8), `${bytes} bytes`);
+  t.equal(take(1, 20), "taken", "a report of all feeds replaces them");
+  t.equal(book.reports().length, 1);
+  for (const [at, feedId] of feedIds.entries()) {
+    const report = said(2, at + 1, { observations: [{ feedId, value: 1n }] });
+    t.match(book.check(report, [], NOW_MS), { ok: true }, "one report for each feed");
+    book.put(report, 0n)();
+  }
 });
 
 t.test("what is no news is let go of when the journal holds it", async (t) => {
   const { book } = open();
   book.put(said(1, 2), 1n)();
   const onDurable = book.put(said(1, 3, { publishTimeMs: NOW_MS - 1 }), 2n);
+  book.put(said(1, 4, { publishTimeMs: NOW_MS - 2 }), 3n)();
   t.same(book.takeLeft(), []);
   onDurable();
   t.same(book.takeLeft(), [2n]);

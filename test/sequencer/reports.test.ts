@@ -9,7 +9,6 @@ import { type Hex, ZERO_ADDRESS } from "../../lanes/bytes.ts";
 import { addressOf } from "../../node/primitives/signature.ts";
 import { openReader } from "../../node/reader.ts";
 import { JOURNAL_REPORT } from "../../node/storage/store.ts";
-import type { RpcContext } from "../../rpc/context.ts";
 import { describeFeeds, describePublisher } from "../../rpc/feeds.ts";
 import { AdmissionReceipts } from "../../rpc/admission-receipts.ts";
 import { trustOf } from "../../rpc/sdk/trust.ts";
@@ -17,11 +16,13 @@ import { batchHashOf, batchOf } from "../chain/fixtures/cheater.ts";
 import { loadPolicy } from "../lanes/fixtures/policy.ts";
 import { ETH, feedPolicyJson, publisherKey, signedReport } from "../lanes/fixtures/reports.ts";
 import { decoded } from "./fixtures/decoded.ts";
+import { createVerifier } from "../../node/sequencer/verifier.ts";
 import { readPriceFeeds } from "./fixtures/price-feeds.ts";
 import {
   FAST_SELECTOR,
   FEED,
   l1Block,
+  localVerifier,
   openRig,
   openSequencer,
   type Rig,
@@ -124,8 +125,44 @@ t.test("five reports are one price, for contracts, followers and whoever derives
   const market = await readPriceFeeds(reader, "getMarket", [ETH]);
   t.match(market, { value: 2003n, session: 0, status: 0 });
 
+  await sayAll(run, 2000n, { sequence: 2n });
   await run.build(3);
-  t.same(await reportsIn(leader), [], "the journal has let go of them");
+  const kept = await reportsIn(leader);
+  t.equal(kept.length, 5, "the journal keeps the last of each key, and no other");
+});
+
+t.test("results that are corrected let go of the reports that they were made with", async (t) => {
+  t.testdir({ leader: {} });
+  const leader = await open(t, "leader");
+  const thread = localVerifier(leader);
+  let lies = 0;
+  const check: typeof thread.check = async (...args) => {
+    const mismatch = await thread.check(...args);
+    if (lies === 0) return mismatch;
+    lies -= 1;
+    return { transaction: 0, part: "receipt", detail: "planted" };
+  };
+  const verifier = createVerifier([{ ...thread, check }], { sampleEvery: 1 });
+  const run = await openSequencer(leader, { verifier });
+  await run.build(1);
+  await sayAll(run, 2000n);
+  await sayAll(run, 2100n, { sequence: 2n });
+  lies = 1;
+  await run.build(3);
+  t.equal(lies, 0, "a block was built again");
+  await sayAll(run, 2200n, { sequence: 3n });
+  await run.build(2);
+  t.match(appliedIn(leader), { value: 2203n });
+  t.equal((await reportsIn(leader)).length, 5);
+});
+
+t.test("after the clock was set back, what it says is stale is refused", async (t) => {
+  t.testdir({ leader: {} });
+  const run = await openSequencer(await open(t, "leader"));
+  await run.build(2);
+  run.clock.advance(-10_000);
+  const answers = await sayAll(run, 2000n);
+  t.match(answers[0], { ok: false, code: "REPORT_STALE" });
 });
 
 t.test("a node says what it knows of feeds and keys, and how far they are apart", async (t) => {
@@ -148,11 +185,9 @@ t.test("a node says what it knows of feeds and keys, and how far they are apart"
   const dataDir = join(t.testdirName, "leader", "db");
   const reader = await openReader({ dataDir, rollup: leader.rollup, policy });
   t.teardown(() => reader.close());
-  const node = {
-    waitingReports: () => Promise.resolve(run.reports.book.reports()),
-    keyUse: (key: Hex) => Promise.resolve(run.reports.useOf(key)),
-  };
-  const context = { reader, policy, node } as unknown as RpcContext;
+  const node = { keyUse: (key: Hex) => Promise.resolve(run.reports.useOf(key)) };
+  const waitingReports = () => Promise.resolve(run.reports.book.reports());
+  const context = { reader, policy, node, waitingReports };
   const told = (await describeFeeds(context, nowMs)) as { feeds: readonly object[] };
   const fresh = { publishTimeMs: nowMs, isFresh: true };
   t.match(told, {
@@ -184,7 +219,7 @@ t.test("a node says what it knows of feeds and keys, and how far they are apart"
   });
   t.equal(await describePublisher(context, ZERO_ADDRESS), null);
   const follower = { ...context, node: { keyUse: () => Promise.resolve(null) } };
-  const asked = describePublisher(follower as unknown as RpcContext, key);
+  const asked = describePublisher(follower, key);
   await t.rejects(asked, { code: "NOT_ACCEPTING", data: { role: "follower" } });
 });
 

@@ -1,0 +1,63 @@
+/** What makes a long normal transaction give way, and what does not. */
+import t from "tap";
+import { announceFast, PreemptionSignal } from "../node/preemption-signal.ts";
+import { keptFor } from "../rpc/kept-for.ts";
+import { ReportSignal } from "../rpc/report-signal.ts";
+import { loadPolicy, policyJson } from "./lanes/fixtures/policy.ts";
+import { feedPolicy, heard } from "./lanes/fixtures/reports.ts";
+import { transaction } from "./txpool/fixtures/pool.ts";
+
+const NOW_MS = 1_800_000_000_000;
+
+function raisedBy(signal: PreemptionSignal, work: () => void): boolean {
+  signal.lower();
+  work();
+  return signal.isRaised();
+}
+
+t.test("a fast transaction does, unless its nonce is used", async (t) => {
+  const signal = PreemptionSignal.create();
+  const policy = loadPolicy(policyJson());
+  const raises = (lane: "normal" | "liquidation", nonce: bigint, used: bigint) =>
+    raisedBy(signal, () => {
+      announceFast(signal, transaction({ lane, nonce }), policy, () => used);
+    });
+  t.ok(raises("liquidation", 7n, 7n));
+  t.ok(raises("liquidation", 9n, 7n), "one before it may be on its way");
+  t.notOk(raises("liquidation", 6n, 7n), "anybody can send that again");
+  t.notOk(raises("normal", 7n, 7n));
+});
+
+t.test("a report does, once, and while it is fresh", async (t) => {
+  const signal = PreemptionSignal.create();
+  const reports = new ReportSignal(signal, feedPolicy(), { nowMs: () => NOW_MS });
+  const raises = (sequence: bigint, ageMs = 0, hot = 0) =>
+    raisedBy(signal, () => {
+      reports.announce(heard(1, { sequence, hot, publishTimeMs: NOW_MS - ageMs }));
+    });
+  t.ok(raises(0n));
+  t.ok(raises(5n));
+  t.notOk(raises(5n), "once more");
+  t.notOk(raises(4n), "out of turn");
+  t.notOk(raises(6n, 2001), "too old for its feed");
+  t.ok(raises(6n, 2000));
+  t.ok(raises(1n, 0, 1), "each key has its own");
+});
+
+t.test("an answer is kept for a while, a failure is not", async (t) => {
+  let nowMs = 0;
+  let asked = 0;
+  const ask = keptFor(250, { monotonicMs: () => nowMs }, async () => {
+    asked += 1;
+    if (asked === 3) throw new Error("gone");
+    return Promise.resolve(asked);
+  });
+  t.same(await Promise.all([ask(), ask()]), [1, 1]);
+  nowMs = 249;
+  t.equal(await ask(), 1);
+  nowMs = 250;
+  t.equal(await ask(), 2);
+  nowMs = 500;
+  await t.rejects(ask(), { message: "gone" });
+  t.equal(await ask(), 4);
+});
