@@ -25,6 +25,8 @@ import { accept, refuse, type Verdict } from "./verdict.ts";
 export interface NumberedRule extends PolicyRule {
   /** Index in file order, over all classes. */
   readonly number: number;
+  /** Feeds that it names: it holds while all of them are open. */
+  readonly openFeeds: readonly PolicyFeed[];
   readonly policyClass: PolicyClass;
 }
 
@@ -59,7 +61,7 @@ export function parsePolicy(json: unknown): Verdict<Policy, "POLICY_INVALID"> {
   if (bytes === null) {
     return refuse("POLICY_INVALID", { path: "", expected: "a value with a canonical form" });
   }
-  const rules = numberRules(document.fast.classes);
+  const rules = numberRules(document);
   const ruleRoot = treeRoot("ruleRoot", rules.map(ruleLeaf));
   return accept({
     hash: hashWords([keccak(bytes), word(ruleRoot)]),
@@ -87,10 +89,13 @@ export function isRuleOfRank(policy: Policy, rule: number, rank: number): boolea
   return rule >= before && rule < before + own;
 }
 
-function numberRules(classes: readonly PolicyClass[]): NumberedRule[] {
-  return classes
+function numberRules({ fast, feeds }: PolicyDocument): NumberedRule[] {
+  return fast.classes
     .flatMap((policyClass) => policyClass.rules.map((rule) => ({ ...rule, policyClass })))
-    .map((rule, number) => ({ ...rule, number }));
+    .map((rule, number) => {
+      const openFeeds = feeds.filter(({ id }) => rule.feeds.includes(id));
+      return { ...rule, number, openFeeds };
+    });
 }
 
 function ruleLeaf(rule: NumberedRule): Uint8Array[] {

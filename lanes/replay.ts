@@ -8,7 +8,7 @@
  */
 import { type BlockGas, capOf, normalGasLeft } from "./budget.ts";
 import type { Hex } from "./bytes.ts";
-import { classify, NORMAL_RANK } from "./classify.ts";
+import { classify, NO_PRICES_YET, NORMAL_RANK, type PricesAt } from "./classify.ts";
 import { createHeap, type Heap } from "./heap.ts";
 import { createOrder } from "./order.ts";
 import type { Policy } from "./policy.ts";
@@ -36,6 +36,8 @@ export interface ReplayBlock {
   readonly endMs: number;
   readonly baseFee: bigint;
   readonly gas: BlockGas;
+  /** What classes hang on, as it is at the block's end: within the block nothing changes class. */
+  readonly prices: PricesAt;
   /** It had to be empty of them, because its origin is too old (PROTOCOL 7). */
   readonly isDepositOnly: boolean;
 }
@@ -94,6 +96,7 @@ class Replay {
   readonly #done: Replayed[] = [];
   #numbers = 0n;
   #block = 0;
+  #prices: PricesAt = NO_PRICES_YET;
   #baseFee = 0n;
   #nowMs = 0;
 
@@ -113,6 +116,7 @@ class Replay {
   /** One block: fast first within its caps, then normal as gas is released. */
   fill(block: ReplayBlock): void {
     this.#block = block.number;
+    this.#prices = block.prices;
     this.#baseFee = block.baseFee;
     this.#nowMs = Math.max(this.#nowMs, block.startMs);
     for (const waiting of this.#deadlines.expire(block.number)) this.#drop(waiting, "TX_EXPIRED");
@@ -152,7 +156,7 @@ class Replay {
     const untouched = this.#arrivals
       .slice(this.#nextArrival)
       .map(({ accepted, transaction }): Replayed => ({
-        ...{ accepted, rank: classify(transaction, this.#policy).rank },
+        ...{ accepted, rank: classify(transaction, this.#policy, this.#prices).rank },
         ...{ block: null, waitMs: null, drop: null },
       }));
     const rest = [...left, ...untouched].sort((a, b) => (a.accepted < b.accepted ? -1 : 1));
@@ -226,7 +230,7 @@ class Replay {
   #accept(arrival: ReplayArrival): void {
     const { transaction, accepted } = arrival;
     const { sender, nonce } = transaction;
-    const { rank } = classify(transaction, this.#policy);
+    const { rank } = classify(transaction, this.#policy, this.#prices);
     const waiting: Waiting = { arrival, rank, ready: 0n, tip: 0n };
     if (nonce < (this.#nextNonce.get(sender) ?? 0n)) {
       // The one that it was to replace is executed already.

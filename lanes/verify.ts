@@ -19,6 +19,7 @@ import { leafNumbers } from "./leaf-numbers.ts";
 import { comparableBlocks, type LaneState } from "./lane-state.ts";
 import { recentBlock } from "./overtaking.ts";
 import type { Policy } from "./policy.ts";
+import { NO_PRICES } from "./price-state.ts";
 import type { Recover } from "./report-rules.ts";
 import { DEPOSIT_TYPE, type LaneTransaction } from "./transaction.ts";
 import { accept, type Verdict } from "./verdict.ts";
@@ -70,7 +71,7 @@ export function verifyLanes(
   const { flashblocks, prices } = priced.value;
   const misplaced = checkSystem(block, laneData, flashblocks);
   if (misplaced !== null) return misplaced;
-  const placed = place(block, laneData, policy);
+  const placed = place(block, laneData, policy, flashblocks);
   const gas = gasOf(block, placed, policy);
   const recent = comparableBlocks(laneState, policy.hash);
   const broken = checkGasLimits(block, placed) ?? checkOrderRules(placed, { policy, gas, recent });
@@ -191,13 +192,19 @@ function checkSystem(
 /**
  * Counts have been checked: every transaction has a flashblock, every non-system one its numbers.
  */
-function place(block: LaneBlock, laneData: LaneData, policy: Policy): Placed[] {
+function place(
+  block: LaneBlock,
+  laneData: LaneData,
+  policy: Policy,
+  priced: readonly PricedFlashblock[],
+): Placed[] {
   const placed: Placed[] = [];
   const numbers = leafNumbers(block.transactions, laneData);
   let index = 0;
-  for (const [flashblock, { txCount }] of laneData.flashblocks.entries()) {
+  for (const [flashblock, { txCount, timestampMs: timeMs }] of laneData.flashblocks.entries()) {
+    const prices = priced[flashblock]?.prices ?? NO_PRICES;
     for (const transaction of block.transactions.slice(index, index + txCount)) {
-      const { rank, rule } = classify(transaction, policy);
+      const { rank, rule } = classify(transaction, policy, { prices, timeMs });
       const { accepted, ready } = numbers[index] ?? { accepted: 0n, ready: 0n };
       placed.push({ transaction, flashblock, index: index++, rank, rule, accepted, ready });
     }

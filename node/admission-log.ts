@@ -7,6 +7,7 @@
  * a block is not kept any more, `STATE_NOT_AVAILABLE`.
  */
 import { EPOCH_SENDER } from "../lanes/epoch-transaction.ts";
+import { decodeLaneState } from "../lanes/lane-state.ts";
 import type { ReplayArrival, ReplayBlock } from "../lanes/replay.ts";
 import { DEPOSIT_TYPE } from "../lanes/transaction.ts";
 import { parseAttributes } from "./chain/attributes.ts";
@@ -72,7 +73,11 @@ function readRange(store: Store, from: number, to: number, systemReserveGas: num
     if (attributes?.ok !== true)
       throw new NodeError("STORAGE_CORRUPT", { record: "block", number, reason: "attributes" });
     const origin = { timestamp: attributes.value.originTimestamp };
+    const laneState = decodeLaneState(stored.laneState);
+    if (!laneState.ok) throw new NodeError("STORAGE_CORRUPT", { record: "laneState", number });
+    const { prices } = laneState.value;
     blocks.push({
+      prices: { prices, timeMs: header.timestamp * 1000 },
       isDepositOnly: isDepositOnly(header.timestamp, origin),
       number,
       startMs: parent.header.timestamp * 1000,

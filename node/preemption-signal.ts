@@ -7,7 +7,7 @@
  * `execution/embedded/preemption.ts`.
  */
 import type { Hex } from "../lanes/bytes.ts";
-import { classify, NORMAL_RANK } from "../lanes/classify.ts";
+import { mayBeFast } from "../lanes/classify.ts";
 import type { Policy } from "../lanes/policy.ts";
 import { laneTransaction, type UserTransaction } from "./primitives/transaction.ts";
 
@@ -42,9 +42,9 @@ export class PreemptionSignal {
 }
 
 /**
- * Raises the signal for a transaction of the fast lane, unless its nonce is used already: anybody
- * can send what is in the chain once more. To be called after it was sent to the sequencing thread:
- * what the thread finds when it has given way must be there.
+ * Raises the signal for a transaction that may be of the fast lane, unless its nonce is used
+ * already: anybody can send what is in the chain once more. To be called after it was sent to the
+ * sequencing thread: what the thread finds when it has given way must be there.
  */
 export function announceFast(
   signal: PreemptionSignal,
@@ -52,6 +52,6 @@ export function announceFast(
   policy: Policy,
   nonceOf: (address: Hex) => bigint,
 ): void {
-  if (classify(laneTransaction(transaction), policy).rank === NORMAL_RANK) return;
+  if (!mayBeFast(laneTransaction(transaction), policy)) return;
   if (transaction.nonce >= nonceOf(transaction.sender)) signal.raise();
 }

@@ -7,10 +7,12 @@
  * Does not own limits of the RPC server or JSON. Costs the sequencing thread nothing (DESIGN I10).
  */
 import type { Hex } from "../lanes/bytes.ts";
+import type { Classification } from "../lanes/classify.ts";
 import type { Policy } from "../lanes/policy.ts";
 import type { SignedFlashblock } from "../lanes/signed-flashblock.ts";
 import type { Verdict } from "../lanes/verdict.ts";
 import { type BlockPosition, blockPosition, signedFlashblock } from "./chain/signed-flashblock.ts";
+import { storedClasses } from "./chain/stored-classes.ts";
 import { systemClock } from "./clock.ts";
 import { type ErrorCode, NodeError } from "./errors.ts";
 import type { CallOverrides, CallRequest, CallResult } from "./execution/call.ts";
@@ -82,6 +84,8 @@ export interface Reader {
    */
   flashblock(number: number, index: number): SignedFlashblock | null;
   blockPosition(block: StoredBlock): BlockPosition;
+  /** By transaction. Errors: `STORAGE_CORRUPT`. */
+  storedClasses(block: StoredBlock): readonly Classification[];
   /** Logs that match, in chain order; synchronous, so within limits. */
   logs(filter: LogFilter): LogVerdict;
   /** Result of `read` on the state after a block. */
@@ -208,6 +212,7 @@ export async function openReader({ dataDir, rollup, policy }: ReaderOptions): Pr
     flashblock: (number, index) =>
       inSnapshot((snapshot) => signedFlashblock(snapshot, { rollup, policy, number, index })),
     blockPosition,
+    storedClasses: (block) => inSnapshot((snapshot) => storedClasses(snapshot, block, policy)),
     logs: (filter) => inSnapshot((snapshot) => findLogs(snapshot, filter)),
     stateAt: (id, read) => inSnapshot((snapshot) => read(stateIn(snapshot, id))),
     call: (id, request, options) =>

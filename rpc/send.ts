@@ -17,7 +17,8 @@ import { type RpcContext, txGasMax } from "./context.ts";
 import type { Param } from "./method.ts";
 import { bad } from "./params.ts";
 
-const PENDING = { kind: "tag", tag: "pending" } as const;
+/** To look through the slices of the open block would take longer than they keep anybody up. */
+const LATEST = { kind: "tag", tag: "latest" } as const;
 
 /** Hex of any length: a transaction that is too long has an error of its own. */
 export const rawTransactionParam: Param<Hex> = {
@@ -63,7 +64,7 @@ export async function sendTransaction(
   const answering = context.node.submit(transaction, wantsReceipt);
   const { signal, policy, reader } = context;
   announceFast(signal, transaction, policy, (sender) =>
-    reader.stateAt(PENDING, (state) => state.account(sender)?.nonce ?? 0n),
+    reader.stateAt(LATEST, (state) => state.account(sender)?.nonce ?? 0n),
   );
   const answer = await answering;
   if (!answer.ok) throw new NodeError(answer.code, answer.data);

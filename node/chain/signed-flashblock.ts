@@ -3,7 +3,7 @@
  * is made from. Owns where each of its parts is found. Does not own receipts.
  */
 import { type Hex, ZERO_HASH } from "../../lanes/bytes.ts";
-import { classify } from "../../lanes/classify.ts";
+import { NORMAL } from "../../lanes/classify.ts";
 import type { FlashblockContext } from "../../lanes/flashblock.ts";
 import { FlashblockLeaves } from "../../lanes/flashblock-leaves.ts";
 import { decodeLaneState } from "../../lanes/lane-state.ts";
@@ -12,10 +12,10 @@ import type { Policy } from "../../lanes/policy.ts";
 import { flashblockOrderHash, type SignedFlashblock } from "../../lanes/signed-flashblock.ts";
 import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
 import { NodeError } from "../errors.ts";
-import { laneTransaction } from "../primitives/transaction.ts";
 import { GENESIS_TERM, type RollupConfig } from "../rollup-config.ts";
 import type { ChainReader, StoredBlock } from "../storage/store.ts";
 import { parseAttributes } from "./attributes.ts";
+import { storedClasses } from "./stored-classes.ts";
 
 export interface FlashblockPlace {
   readonly rollup: Pick<RollupConfig, "chainId">;
@@ -41,7 +41,7 @@ export function signedFlashblock(
   const signature = stored?.flashblockSignatures[index];
   if (stored === null || receipts === null || entry === undefined || signature === undefined)
     return null;
-  const leaves = leavesOf(stored, receipts, place);
+  const leaves = leavesOf(chain, stored, receipts, place);
   const parentOrderHash =
     stored.orderHashes[index - 1] ?? chain.blockByNumber(number - 1)?.orderHashes.at(-1);
   const flashblock: SignedFlashblock = {
@@ -105,18 +105,21 @@ function contextOf(stored: StoredBlock, { rollup }: FlashblockPlace): Flashblock
 }
 
 function leavesOf(
-  { block, laneData }: StoredBlock,
+  chain: ChainReader,
+  stored: StoredBlock,
   receipts: NonNullable<ReturnType<ChainReader["receipts"]>>,
   { policy, index }: FlashblockPlace,
 ): FlashblockLeaves {
+  const { block, laneData } = stored;
   const counts = laneData.flashblocks.map(({ txCount }) => txCount);
   const from = counts.slice(0, index).reduce((sum, count) => sum + count, 0);
   const to = from + (counts[index] ?? 0);
   const leaves = new FlashblockLeaves();
   const numbers = leafNumbers(block.transactions, laneData);
+  const classes = storedClasses(chain, stored, policy);
   for (const [offset, transaction] of block.transactions.slice(from, to).entries()) {
     const at = from + offset;
-    const { rank, rule } = classify(laneTransaction(transaction), policy);
+    const { rank, rule } = classes[at] ?? NORMAL;
     const { hash: txHash, gasLimit } = transaction;
     const { accepted, ready } = numbers[at] ?? { accepted: 0n, ready: 0n };
     const { status = 0, gasUsed = 0n } = receipts[at] ?? {};

@@ -268,6 +268,7 @@ class BlockBuilding {
       !this.#plan.depositOnly && this.#room.fitsEpoch(prices, feeds);
     const { prices, transaction: epoch } = this.#pricing.begin(this.#timestampMs, hasRoom);
     this.#assembly.begin(this.#timestampMs, leaderEpoch, prices);
+    this.#deps.pool.repriced({ prices: this.#pricing.tip.prices, timeMs: this.#timestampMs });
     const attributes = this.#assembly.count === 1 ? this.#attributes.transaction : null;
     if (attributes !== null) await placeSystem(attributes, engine, this.#assembly);
     if (epoch !== null) this.#room.tookEpoch(await placeSystem(epoch, engine, this.#assembly));

@@ -8,9 +8,8 @@
  * executable before every fast one that waits. Does not own time, flashblocks, execution.
  */
 import { capOf, normalGasLeft } from "../../lanes/budget.ts";
-import { classify, NORMAL_RANK } from "../../lanes/classify.ts";
+import { NORMAL_RANK } from "../../lanes/classify.ts";
 import type { Policy } from "../../lanes/policy.ts";
-import { laneTransaction } from "../primitives/transaction.ts";
 import type { Pool } from "../txpool/pool-api.ts";
 import type { PooledTransaction } from "../txpool/sender-queue.ts";
 
@@ -33,7 +32,6 @@ export interface SelectionOptions {
 
 export class Selection {
   readonly #pool: Pool;
-  readonly #policy: Policy;
   readonly #room: BlockRoom;
   /** Gas limits left to each fast rank. */
   readonly #gasLeft = new Map<number, bigint>();
@@ -41,7 +39,6 @@ export class Selection {
   #closedAbove = NORMAL_RANK;
 
   constructor({ policy, pool, gasLimit, systemGas }: SelectionOptions, room: BlockRoom) {
-    this.#policy = policy;
     this.#pool = pool;
     this.#room = room;
     const { systemReserveGas, fast } = policy.document;
@@ -103,10 +100,6 @@ export class Selection {
 
   #fits(item: PooledTransaction): boolean {
     const { transaction, rank } = item;
-    if (classify(laneTransaction(transaction), this.#policy).rank !== rank) {
-      this.#pool.drop(item, "CLASS_CHANGED");
-      return false;
-    }
     const isInCap = transaction.gasLimit <= (this.#gasLeft.get(rank) ?? 0n);
     if (isInCap && this.#fitsBlock(item)) return true;
     // Whoever is over the cap may be overtaken in this block, and only in this one.

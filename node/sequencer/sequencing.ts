@@ -84,7 +84,6 @@ export async function createSequencing(
 ): Promise<Sequencing> {
   const { rollup, policy, key, flashblockMs, leaderEpochMin } = options;
   const { store, chain, engine, l1, clock, verifier, preemption, events, log } = deps;
-  const { chainId } = rollup;
   const number = chain.head().header.number;
   const leaderEpoch = await openLeaderEpoch(deps, leaderEpochMin);
   const arrivals = createArrivals(clock);
@@ -101,7 +100,7 @@ export async function createSequencing(
     nowMs: () => clock.nowMs(),
   });
   const admission = createAdmission(
-    { ...options, chainId, leaderEpoch },
+    { ...options, chainId: rollup.chainId, leaderEpoch },
     {
       store,
       promises,
@@ -117,8 +116,10 @@ export async function createSequencing(
   const { pool } = admission;
   const speculation = new Speculation({ ...deps.speculators, engine, pool, clock, arrivals, log });
   const reports = createReportDesk(deps, admission, { policy, promises, onReady, onFailed });
+  const { prices, timestampMs: timeMs } = chain.head().laneState;
+  pool.repriced({ prices, timeMs });
   const restored = await admission.restore(number);
-  reports.restore(restored, chain.head().laneState.prices);
+  reports.restore(restored, prices);
   const sequencer = createSequencer({
     rollup,
     chain,

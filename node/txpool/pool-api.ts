@@ -1,5 +1,6 @@
 /** What the txpool takes and answers; `pool.ts` is the one there is. */
 import type { Hex } from "../../lanes/bytes.ts";
+import type { PricesAt } from "../../lanes/classify.ts";
 import type { Policy } from "../../lanes/policy.ts";
 import type { Verdict } from "../../lanes/verdict.ts";
 import type { ErrorCode } from "../errors.ts";
@@ -71,6 +72,11 @@ export interface Pool {
   spend(sender: Hex, ms: number): void;
   /** A block was opened: what waited is looked at again under its base fee, what is late goes. */
   openBlock(baseFee: bigint, number: number): void;
+  /**
+   * A flashblock begins with these prices: who is of another class now waits there, without the
+   * number that it had. One that was promised the fast lane is dropped where it has lost it.
+   */
+  repriced(at: PricesAt): void;
   /** The open block is complete; the next one may be opened before it is durable. */
   blockSealed(): void;
   /** The sealed block is durable: its transactions are found in the chain from now on. */

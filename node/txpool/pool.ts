@@ -9,17 +9,20 @@
  * it; every map is bounded by `globalMax` and `fast.queueLimit`.
  */
 import type { Hex } from "../../lanes/bytes.ts";
-import { classify, NORMAL_RANK } from "../../lanes/classify.ts";
+import { NORMAL_RANK, type PricesAt } from "../../lanes/classify.ts";
 import { ConflatingQueue } from "../../lanes/queue.ts";
 import { accept, refuse, type Verdict } from "../../lanes/verdict.ts";
 import type { ErrorCode } from "../errors.ts";
-import { laneTransaction, type UserTransaction } from "../primitives/transaction.ts";
+import type { UserTransaction } from "../primitives/transaction.ts";
 import { type GateDeps, passGate } from "./gate.ts";
 import type { Pool, PoolDeps, PoolOptions } from "./pool-api.ts";
+import { PoolClasses } from "./pool-classes.ts";
 import { createReadyQueues, type ReadyQueues } from "./ready-queues.ts";
 import { Room } from "./room.ts";
 import { SenderLimits } from "./sender-limits.ts";
 import {
+  isLate,
+  placeKey,
   type PooledTransaction,
   type Promised,
   type PromisedBefore,
@@ -47,6 +50,7 @@ class Txpool implements Pool {
   /** They wait for the next block, without a number and with it. */
   readonly #parked = new Set<PooledTransaction>();
   readonly #passedOver = new Set<PooledTransaction>();
+  readonly #classes: PoolClasses;
   readonly #queues: ReadyQueues;
   /** Everything in the fast lane by account and nonce, ready or not. */
   readonly #deadlines: ConflatingQueue<PooledTransaction>;
@@ -62,6 +66,7 @@ class Txpool implements Pool {
     this.#options = options;
     this.#deps = deps;
     const { queueLimit, perSender } = options.policy.document.fast;
+    this.#classes = new PoolClasses(options.policy);
     this.#queues = createReadyQueues(options.policy, (item) => {
       item.ready = null;
       this.#parked.add(item);
@@ -106,7 +111,7 @@ class Txpool implements Pool {
     const isPassed =
       nonce < this.#deps.account(sender).nonce ||
       this.#senders.get(sender)?.get(nonce)?.executing === true;
-    if (isDemoted) this.#deps.onDropped(item, "CLASS_CHANGED");
+    if (isDemoted && !promised.isExecuted) this.#deps.onDropped(item, "CLASS_CHANGED");
     else if (isPassed) this.#deps.onDropped(item, "NONCE_TOO_LOW");
     else {
       this.#insert(item);
@@ -221,6 +226,19 @@ class Txpool implements Pool {
     this.#sweep();
   }
 
+  repriced(at: PricesAt): void {
+    for (const [item, { rank, rule }] of this.#classes.repriced(at)) {
+      if (item.executing) continue;
+      if (rank === NORMAL_RANK && item.deadlineBlock > 0) this.drop(item, "CLASS_CHANGED");
+      else if (this.#remove(item)) {
+        item.rank = rank;
+        item.rule = rule;
+        this.#insert(item);
+        this.#wake(item.transaction.sender, item.transaction.nonce);
+      }
+    }
+  }
+
   blockSealed(): void {
     this.#sealed.push(...this.#executed);
     this.#executed = [];
@@ -248,15 +266,11 @@ class Txpool implements Pool {
   }
 
   #classified(transaction: UserTransaction, promised: Promised): PooledTransaction {
-    const { rank, rule } = classify(laneTransaction(transaction), this.#options.policy);
+    const { rank, rule } = this.#classes.of(transaction);
     const { accepted, timeMs, deadlineBlock } = promised;
     return {
-      transaction,
-      accepted,
-      timeMs,
+      ...{ transaction, accepted, timeMs, rank, rule },
       deadlineBlock: rank === NORMAL_RANK ? 0 : deadlineBlock,
-      rank,
-      rule,
       durable: false,
       executing: false,
       ready: null,
@@ -315,6 +329,7 @@ class Txpool implements Pool {
     this.#room.added(item, queue, isGapped);
     if (!isGapped) this.#closeGap(queue, nonce + 1n);
     if (item.deadlineBlock > 0) this.#deadlines.offer(placeKey(item), item, item.deadlineBlock);
+    this.#classes.added(item);
   }
 
   /** Whether it was here. */
@@ -329,6 +344,7 @@ class Txpool implements Pool {
     this.#restored.delete(item.accepted);
     this.#parked.delete(item);
     this.#passedOver.delete(item);
+    this.#classes.removed(item);
     if (item.deadlineBlock > 0) this.#deadlines.remove(placeKey(item));
     this.#unready(item);
     return true;
@@ -376,16 +392,6 @@ class Txpool implements Pool {
     this.#queues.remove(item);
     item.ready = null;
   }
-}
-
-/** Whether its last block has passed. One promised to the normal lane has none. */
-function isLate({ deadlineBlock }: PooledTransaction, block: number): boolean {
-  return deadlineBlock > 0 && deadlineBlock < block;
-}
-
-/** The place that a replacement takes over. */
-function placeKey({ transaction }: PooledTransaction): string {
-  return `${transaction.sender}:${transaction.nonce}`;
 }
 
 export function createPool(options: PoolOptions, deps: PoolDeps): Pool {

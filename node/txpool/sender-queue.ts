@@ -26,9 +26,9 @@ export interface PromisedBefore extends Promised {
 
 export interface PooledTransaction extends Promised {
   readonly transaction: UserTransaction;
-  /** Rank and rule by the policy: 255 and 65535 for the normal lane. */
-  readonly rank: number;
-  readonly rule: number;
+  /** Rank and rule by the policy and the newest prices: 255 and 65535 for the normal lane. */
+  rank: number;
+  rule: number;
   /** Set once the journal holds it: nothing is built before that. */
   durable: boolean;
   /** Number given when it became executable; `null` while it is not. PROTOCOL 3. */
@@ -45,6 +45,16 @@ export interface PooledTransaction extends Promised {
   conflicts: number;
   /** wei per gas over the open block's base fee; only meaningful while ready. */
   tip: bigint;
+}
+
+/** Whether its last block has passed. One promised to the normal lane has none. */
+export function isLate({ deadlineBlock }: PooledTransaction, block: number): boolean {
+  return deadlineBlock > 0 && deadlineBlock < block;
+}
+
+/** The place that a replacement takes over. */
+export function placeKey({ transaction }: PooledTransaction): string {
+  return `${transaction.sender}:${transaction.nonce}`;
 }
 
 export class SenderQueue {

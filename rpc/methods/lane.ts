@@ -4,7 +4,7 @@
  */
 import type { Hex } from "../../lanes/bytes.ts";
 import { toHex, ZERO_HASH } from "../../lanes/bytes.ts";
-import { classify, laneOf } from "../../lanes/classify.ts";
+import { laneOf, NORMAL } from "../../lanes/classify.ts";
 import type { InclusionReceipt } from "../../lanes/inclusion.ts";
 import { laneDataHash, type LaneReport } from "../../lanes/lane-data.ts";
 import { leafNumbers } from "../../lanes/leaf-numbers.ts";
@@ -12,7 +12,6 @@ import { classOfRank } from "../../lanes/policy.ts";
 import { admissionReceiptToJson, inclusionReceiptToJson } from "../../lanes/receipt-json.ts";
 import { NodeError } from "../../node/errors.ts";
 import type { Receipt } from "../../node/primitives/receipt.ts";
-import { laneTransaction } from "../../node/primitives/transaction.ts";
 import type { StoredBlock } from "../../node/storage/store.ts";
 import { AdmissionReceipts } from "../admission-receipts.ts";
 import { type JsonObject, quantity } from "../codec.ts";
@@ -32,8 +31,9 @@ function laneBlock(
   const position = context.reader.blockPosition(stored);
   const parent = context.reader.chain.blockByNumber(block.header.number - 1);
   const numbers = leafNumbers(block.transactions, laneData);
+  const classes = context.reader.storedClasses(stored);
   const transactions = block.transactions.map((transaction, index) => {
-    const { rank, rule, className } = classify(laneTransaction(transaction), context.policy);
+    const { rank, rule, className } = classes[index] ?? NORMAL;
     return {
       hash: transaction.hash,
       rank,

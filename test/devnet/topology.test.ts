@@ -16,7 +16,7 @@ import {
   loadTopology,
 } from "../../devnet/topology.ts";
 import type { Hex } from "../../lanes/bytes.ts";
-import { classify } from "../../lanes/classify.ts";
+import { classify, NO_PRICES_YET } from "../../lanes/classify.ts";
 import { buildGenesis } from "../../node/chain/genesis.ts";
 import { loadArtifact } from "../../node/contracts/artifact.ts";
 
@@ -107,7 +107,8 @@ t.test("the policy puts publishers and the example in class oracle, and nobody e
     selector: publishCalldata(feedId("A/B"), 1n).slice(0, 10) as Hex,
   } as const;
   const rank = (sender: Hex, change = {}) =>
-    classify({ ...call, sender: sender.toLowerCase() as Hex, ...change }, policy).rank;
+    classify({ ...call, sender: sender.toLowerCase() as Hex, ...change }, policy, NO_PRICES_YET)
+      .rank;
   for (const { address } of [...accounts.publishers, accounts.example]) t.equal(rank(address), 1);
   for (const { address } of [...accounts.printed, ...accounts.traffic]) t.equal(rank(address), 255);
   t.equal(rank(accounts.example.address, { value: 1n }), 255);

@@ -1,7 +1,17 @@
 import t from "tap";
 import type { Hex } from "../../lanes/bytes.ts";
-import { classify, NORMAL_RANK, SYSTEM_RANK } from "../../lanes/classify.ts";
+import {
+  classify,
+  hangsOnPrices,
+  mayBeFast,
+  NO_PRICES_YET,
+  NORMAL_RANK,
+  SYSTEM_RANK,
+} from "../../lanes/classify.ts";
 import { NO_RULE } from "../../lanes/flashblock.ts";
+import type { PolicyFeed } from "../../lanes/policy-feeds.ts";
+import { type AppliedValue, type FeedState, NO_FEED } from "../../lanes/price-state.ts";
+import { SESSION_MAX } from "../../lanes/report.ts";
 import { DEPOSIT_TYPE, type LaneTransaction } from "../../lanes/transaction.ts";
 import { loadPolicy, MARKET, ORACLE, policyJson, PUBLISHER, RESCUE } from "./fixtures/policy.ts";
 
@@ -19,13 +29,22 @@ const update: LaneTransaction = {
 };
 
 t.test("a transaction that matches a rule in every part is fast", async (t) => {
-  t.same(classify(update, policy), { rank: 1, rule: 0, className: "oracle" });
-  t.same(classify({ ...update, selector: "0x00000001" }, policy).rank, 1);
-  for (const type of [0, 1, 2]) t.equal(classify({ ...update, type }, policy).rank, 1);
+  t.same(classify(update, policy, NO_PRICES_YET), { rank: 1, rule: 0, className: "oracle" });
+  t.same(classify({ ...update, selector: "0x00000001" }, policy, NO_PRICES_YET).rank, 1);
+  for (const type of [0, 1, 2])
+    t.equal(classify({ ...update, type }, policy, NO_PRICES_YET).rank, 1);
   const rescue = { ...update, to: RESCUE, selector: "0x00000002", sender: MARKET } as const;
-  t.same(classify({ ...rescue, value: 1n }, policy), { rank: 2, rule: 1, className: "rescue" });
+  t.same(classify({ ...rescue, value: 1n }, policy, NO_PRICES_YET), {
+    rank: 2,
+    rule: 1,
+    className: "rescue",
+  });
   const liquidation = { ...update, to: MARKET, selector: "0x00000003" } as const;
-  t.same(classify(liquidation, policy), { rank: 3, rule: 2, className: "liquidation" });
+  t.same(classify(liquidation, policy, NO_PRICES_YET), {
+    rank: 3,
+    rule: 2,
+    className: "liquidation",
+  });
 });
 
 t.test("a transaction that misses any part is normal", async (t) => {
@@ -41,25 +60,59 @@ t.test("a transaction that misses any part is normal", async (t) => {
     "an EIP-7702 transaction": { type: 4 },
   };
   for (const [name, change] of Object.entries(misses)) {
-    t.same(classify({ ...update, ...change }, policy), NORMAL, name);
+    t.same(classify({ ...update, ...change }, policy, NO_PRICES_YET), NORMAL, name);
   }
 });
 
 t.test("deposits are the system's, whatever they call", async (t) => {
   const expected = { rank: SYSTEM_RANK, rule: NO_RULE, className: null };
-  t.same(classify({ ...update, type: DEPOSIT_TYPE }, policy), expected);
+  t.same(classify({ ...update, type: DEPOSIT_TYPE }, policy, NO_PRICES_YET), expected);
 });
 
-t.test(
-  "a rule that names a feed waits for prices: every feed is stale in this version",
-  async (t) => {
-    const liquidation = { ...update, to: MARKET, selector: "0x00000004" } as const;
-    t.same(classify(liquidation, policy), NORMAL);
-    const json = policyJson();
-    json.fast.classes[2]!.rules[1]!.feeds = [];
-    t.equal(classify(liquidation, loadPolicy(json)).rule, 3);
-  },
-);
+t.test("a rule that names feeds holds while all of them are open", async (t) => {
+  const json = policyJson();
+  const [feed] = json.feeds;
+  const rule = json.fast.classes[2]!.rules[1]!;
+  rule.feeds = ["ETH/USD", "BTC/USD"];
+  const two = loadPolicy({ ...json, feeds: [feed!, { ...feed!, id: "BTC/USD" }] });
+  const [eth, btc] = two.document.feeds as [PolicyFeed, PolicyFeed];
+  const liquidation = { ...update, to: MARKET, selector: "0x00000004" } as const;
+  const nowMs = 1_000_000;
+  const applied = (change: Partial<AppliedValue> = {}): FeedState => ({
+    ...NO_FEED,
+    applied: {
+      ...{ value: 1n, confidence: 0n, timeMs: nowMs, session: 0, status: 0, appliedMs: nowMs },
+      ...change,
+    },
+  });
+  const rankWith = (own: FeedState, other = applied(), graceEndMs = 0, timeMs = nowMs) => {
+    const feeds = new Map([
+      [eth.feedId, own],
+      [btc.feedId, other],
+    ]);
+    return classify(liquidation, two, { prices: { feeds, graceEndMs }, timeMs }).rank;
+  };
+  t.equal(classify(liquidation, two, NO_PRICES_YET).rank, NORMAL_RANK, "no price yet");
+  t.equal(rankWith(applied()), 3);
+  const { readableAgeMs } = eth;
+  t.equal(rankWith(applied({ timeMs: nowMs - readableAgeMs })), 3);
+  t.equal(rankWith(applied({ timeMs: nowMs - readableAgeMs - 1 })), NORMAL_RANK, "stale");
+  t.equal(rankWith(applied(), NO_FEED), NORMAL_RANK, "one of two is not enough");
+  for (let session = 0; session <= SESSION_MAX; session++) {
+    const isShut = session === 5 || session === 6;
+    t.equal(rankWith(applied({ session })), isShut ? NORMAL_RANK : 3, `session ${session}`);
+  }
+  t.equal(rankWith(applied({ status: 1 })), 3, "a pending jump does not shut a market");
+  t.equal(rankWith(applied(), applied(), nowMs + 1), NORMAL_RANK, "grace after an outage");
+  t.equal(rankWith(applied(), applied(), nowMs), 3, "until its end");
+  const shut = { prices: { feeds: new Map(), graceEndMs: nowMs + 1 }, timeMs: nowMs };
+  t.equal(classify(update, two, shut).rank, 1, "oracles never wait for prices");
+  t.ok(mayBeFast(liquidation, two) && hangsOnPrices(liquidation, two));
+  t.ok(mayBeFast(update, two) && !hangsOnPrices(update, two));
+  t.notOk(
+    mayBeFast({ ...liquidation, type: 4 }, two) || hangsOnPrices({ ...update, to: null }, two),
+  );
+});
 
 t.test("the first matching rule of a class gives the number", async (t) => {
   const json = policyJson();
@@ -70,6 +123,6 @@ t.test("the first matching rule of a class gives the number", async (t) => {
     { ...rule!, maxGas: 900_000 },
   ];
   const nested = loadPolicy(json);
-  t.equal(classify({ ...update, gasLimit: 100_000n }, nested).rule, 0);
-  t.equal(classify({ ...update, gasLimit: 100_001n }, nested).rule, 1);
+  t.equal(classify({ ...update, gasLimit: 100_000n }, nested, NO_PRICES_YET).rule, 0);
+  t.equal(classify({ ...update, gasLimit: 100_001n }, nested, NO_PRICES_YET).rule, 1);
 });

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import t from "tap";
 import { capOf } from "../../lanes/budget.ts";
-import { classify } from "../../lanes/classify.ts";
+import { classify, NO_PRICES_YET } from "../../lanes/classify.ts";
 import { replay, type ReplayArrival, type ReplayBlock } from "../../lanes/replay.ts";
 import { loadPolicy, MARKET, ORACLE, policyJson, PUBLISHER, RESCUE } from "./fixtures/policy.ts";
 
@@ -20,6 +20,7 @@ const CALLS = {
 const blocks: ReplayBlock[] = Array.from({ length: 4 }, (_, at) => ({
   ...{ number: at + 1, startMs: 1000 * at, endMs: 1000 * (at + 1), baseFee: 5n, gas: GAS },
   isDepositOnly: false,
+  prices: NO_PRICES_YET,
 }));
 
 const wish = fc.record({
@@ -77,7 +78,7 @@ t.test("one input has one answer, which keeps the rules", async (t) => {
       const nonces = new Map<string, bigint>();
       for (const { accepted, rank, block, waitMs, drop } of transactions) {
         const { transaction } = byNumber.get(accepted)!;
-        t.equal(rank, classify(transaction, POLICY).rank);
+        t.equal(rank, classify(transaction, POLICY, NO_PRICES_YET).rank);
         if (drop !== null) {
           t.not(rank, 255, "the normal lane has no deadline");
           dropped += 1;

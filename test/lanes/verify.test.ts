@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import t from "tap";
-import { classify } from "../../lanes/classify.ts";
+import { classify, NO_PRICES_YET } from "../../lanes/classify.ts";
 import { laneRoot, orderHash } from "../../lanes/flashblock.ts";
 import { decodeLaneData, encodeLaneData } from "../../lanes/lane-data.ts";
 import { genesisLaneState } from "../../lanes/lane-state.ts";
@@ -58,7 +58,7 @@ t.test("an honest builder's blocks verify, and their state carries on", async (t
         const verdict = verifyLanes(built.block, built.laneData, policy, state, recoverSigner);
         if (!verdict.ok) throw new Error(JSON.stringify(verdict));
         const { laneState, ranks, rules, orderHashes } = verdict.value;
-        const expected = built.block.transactions.map((tx) => classify(tx, policy));
+        const expected = built.block.transactions.map((tx) => classify(tx, policy, NO_PRICES_YET));
         t.same(
           ranks,
           expected.map(({ rank }) => rank),

@@ -6,6 +6,7 @@ import { privateKeyToAccount } from "viem/accounts";
 import { fromHex, type Hex, toHex, ZERO_HASH } from "../../lanes/bytes.ts";
 import { parsePolicy } from "../../lanes/policy.ts";
 import { accept, refuse } from "../../lanes/verdict.ts";
+import { storedClasses } from "../../node/chain/stored-classes.ts";
 import { NodeError } from "../../node/errors.ts";
 import type { CallRequest, CallResult } from "../../node/execution/call.ts";
 import type { CallFrame } from "../../node/execution/trace.ts";
@@ -410,6 +411,7 @@ export async function createFakeChain(): Promise<FakeChain> {
       pending: { add: absent },
       pendingBodies: () => chain.open,
       flashblock: () => null,
+      storedClasses: (stored) => storedClasses(chain.reader.chain, stored, policy),
       blockPosition: () => ({
         term: 1,
         lastForced: 0,

@@ -4,7 +4,7 @@
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import t from "tap";
-import { classify } from "../../lanes/classify.ts";
+import { classify, NO_PRICES_YET } from "../../lanes/classify.ts";
 import type { PendingSlice } from "../../node/api.ts";
 import { laneTransaction, type UserTransaction } from "../../node/primitives/transaction.ts";
 import { signingDomain } from "../../node/rollup-config.ts";
@@ -97,7 +97,7 @@ t.test("in every flashblock the fast lane comes first", async (t) => {
   const ranks = block.transactions.map((transaction) =>
     transaction.type === 0x7e
       ? 0
-      : classify(laneTransaction({ ...transaction, sender: FEED }), rig.policy).rank,
+      : classify(laneTransaction({ ...transaction, sender: FEED }), rig.policy, NO_PRICES_YET).rank,
   );
   const counts = block.laneData.flashblocks.map(({ txCount }) => txCount);
   t.same(counts, [11, 10], "the fast one ends before normal work begins");
