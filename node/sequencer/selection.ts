@@ -13,6 +13,12 @@ import type { Policy } from "../../lanes/policy.ts";
 import type { Pool } from "../txpool/pool-api.ts";
 import type { PooledTransaction } from "../txpool/sender-queue.ts";
 
+/**
+ * Normal transactions that may turn out not to fit a block: then it is full for their lane. Each is
+ * put aside and looked at again when the next block opens, and thousands may wait.
+ */
+const MISFITS_MAX = 64;
+
 /** What is left of the open block, whoever asks. */
 export interface BlockRoom {
   /** Gas limits that still fit. */
@@ -37,6 +43,7 @@ export class Selection {
   readonly #gasLeft = new Map<number, bigint>();
   /** Ranks above this one are closed: a better one does not fit the block any more. */
   #closedAbove = NORMAL_RANK;
+  #misfits = 0;
 
   constructor({ policy, pool, gasLimit, systemGas }: SelectionOptions, room: BlockRoom) {
     this.#pool = pool;
@@ -70,7 +77,7 @@ export class Selection {
       const item = this.#pool.best(NORMAL_RANK);
       if (item === undefined) return undefined;
       if (this.#fitsBlock(item)) return this.#isReleased(item) ? item : undefined;
-      this.#pool.park(item);
+      this.#putAside(item);
     }
     return undefined;
   }
@@ -82,7 +89,7 @@ export class Selection {
     const item = this.hasNormal() ? this.#pool.oldestNormal(waiting) : undefined;
     if (item === undefined) return undefined;
     if (this.#fitsBlock(item)) return this.#isReleased(item) ? item : undefined;
-    this.#pool.park(item);
+    this.#putAside(item);
     return undefined;
   }
 
@@ -90,6 +97,13 @@ export class Selection {
   took(rank: number, gasLimit: bigint): void {
     const left = this.#gasLeft.get(rank);
     if (left !== undefined) this.#gasLeft.set(rank, left - gasLimit);
+  }
+
+  #putAside(item: PooledTransaction): void {
+    this.#pool.park(item);
+    this.#misfits += 1;
+    if (this.#misfits >= MISFITS_MAX)
+      this.#closedAbove = Math.min(this.#closedAbove, NORMAL_RANK - 1);
   }
 
   #firstRank(): number | null {

@@ -10,6 +10,7 @@
 import { BYTES_PER_BLOB, DasContextJs } from "@crate-crypto/node-eth-kzg";
 import { createHash } from "node:crypto";
 import type { Hex } from "../../lanes/bytes.ts";
+import type { SharedTurn } from "./shared-turn.ts";
 
 /** Channel name on the pool's port. */
 export const KZG_CHANNEL = "kzg";
@@ -39,15 +40,18 @@ export function versionedHash(commitment: Uint8Array): Hex {
   return `0x${VERSION}${digest.slice(2)}`;
 }
 
-/** Blocks the calling thread for some seconds while the context is made. */
-export function createKzgService(): KzgService {
+/** Blocks the calling thread for some seconds while the context is made; work is done in `turn`s. */
+export function createKzgService(turn: SharedTurn | null): KzgService {
   // Precomputation would cost more memory and start-up time than it saves for a few blobs a minute.
   const context = DasContextJs.create({ usePrecomp: false });
   return {
     blobToSidecar(blob) {
-      const commitment = context.blobToKzgCommitment(blob);
-      const { proofs } = context.computeCellsAndKzgProofs(blob);
-      return Promise.resolve({ commitment, proofs, versionedHash: versionedHash(commitment) });
+      const compute = (): Promise<BlobSidecar> => {
+        const commitment = context.blobToKzgCommitment(blob);
+        const { proofs } = context.computeCellsAndKzgProofs(blob);
+        return Promise.resolve({ commitment, proofs, versionedHash: versionedHash(commitment) });
+      };
+      return turn === null ? compute() : turn.hold(compute);
     },
     blobToVersionedHash: (blob) => Promise.resolve(commitmentHash(context, blob)),
   };

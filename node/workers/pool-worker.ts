@@ -15,6 +15,7 @@ import { createRootService } from "./root.ts";
 import { SharedTurn } from "./shared-turn.ts";
 
 const { channels, dataDir, rollup, turn } = workerData as PoolWorkerData;
+const shared = turn === null ? null : new SharedTurn(turn);
 
 /** Loads only what the channel needs: an EVM alone takes 0.4 s of processor time. */
 async function createService(channel: PoolChannel): Promise<Service> {
@@ -25,14 +26,13 @@ async function createService(channel: PoolChannel): Promise<Service> {
       return createCompressService();
     case "kzg": {
       const { createKzgService } = await import("./kzg.ts");
-      return createKzgService();
+      return createKzgService(shared);
     }
     case "root":
       return createRootService((await openChainReader(dataDir)).trie);
     case "speculate":
     case "witness": {
       const { createSpeculationService } = await import("./speculate.ts");
-      const shared = turn === null ? null : new SharedTurn(turn);
       return createSpeculationService(rollup, await openChainReader(dataDir), shared);
     }
     case "verify": {

@@ -29,7 +29,7 @@ export interface PoolWorkerData {
   readonly channels: readonly PoolChannel[];
   readonly dataDir: string;
   readonly rollup: RollupConfig;
-  /** Memory of the turn that those take who execute aside; `null` where they do it at once. */
+  /** Memory of the turn that threads take which compute for long; `null` where all may at once. */
   readonly turn: SharedArrayBuffer | null;
 }
 
@@ -67,10 +67,10 @@ export interface WorkerPool {
 }
 
 /**
- * Processors from which on both executions aside run at once. With fewer they would leave none to
- * those that take a fast transaction in: they take turns.
+ * Processors from which on executions aside and KZG run at once. With fewer they would leave none
+ * to those that take a fast transaction in: they take turns.
  */
-const ASIDE_AT_ONCE_PROCESSORS = 4;
+const PATIENT_AT_ONCE_PROCESSORS = 4;
 
 /** After it, a thread that does not end by itself is terminated. */
 const END_TIMEOUT_MS = 10_000;
@@ -98,8 +98,8 @@ export async function createWorkerPool(
 ): Promise<WorkerPool> {
   let stopping = false;
   const { size, verifiers, speculates, dataDir, rollup, load } = options;
-  const isOneAside = availableParallelism() < ASIDE_AT_ONCE_PROCESSORS;
-  const turn = isOneAside ? SharedTurn.create().memory : null;
+  const inTurns = availableParallelism() < PATIENT_AT_ONCE_PROCESSORS;
+  const turn = inTurns ? SharedTurn.create().memory : null;
   const start = async (channels: readonly PoolChannel[]): Promise<Worker> => {
     const worker = await startThread({ channels, dataDir, rollup, turn }, (cause) => {
       if (stopping) return;

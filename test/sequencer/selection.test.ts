@@ -14,7 +14,7 @@ const ROOM: BlockRoom = {
 };
 
 function openSelection(room: Partial<BlockRoom>) {
-  const harness = createHarness();
+  const harness = createHarness({ globalMax: 128 });
   const policy = loadPolicy(policyJson());
   const options = { policy, pool: harness.pool, gasLimit: GAS_LIMIT, systemGas: 0n };
   return { ...harness, selection: new Selection(options, { ...ROOM, ...room }) };
@@ -48,6 +48,22 @@ t.test("in a turn beside the fast lane, too", async (t) => {
   t.equal(selection.nextInTurn(), undefined);
   t.equal(pool.best(RANK.normal), undefined, "it is put aside");
   t.equal(pool.get(item.transaction.hash), item);
+});
+
+t.test("a block that many do not fit is full: the others are not looked at", async (t) => {
+  const { pool, selection, add, openBlock } = openSelection({ fitsBytes: () => false });
+  for (let index = 1; index <= 64; index++) add(sentBy(index));
+  t.equal(selection.nextNormal(), undefined);
+  t.notOk(selection.hasNormal());
+  const late = add(sentBy(65));
+  t.equal(selection.nextNormal(), undefined);
+  t.equal(selection.nextInTurn(), undefined);
+  t.equal(pool.best(RANK.normal), late, "it keeps its number");
+  const fast = add(sentBy(66, "liquidation"));
+  t.ok(selection.hasFast(), "the fast lane is not closed");
+  pool.included(fast);
+  openBlock(0n);
+  t.equal(pool.counts().pending, 65);
 });
 
 t.test("and so does one whose gas is not left", async (t) => {

@@ -64,7 +64,7 @@ t.test("blobs that no payload gives are refused", async (t) => {
 });
 
 t.test("the KZG service names a blob by its versioned hash", async (t) => {
-  const kzg = createKzgService();
+  const kzg = createKzgService(null);
   const zero = await kzg.blobToSidecar(new Uint8Array(BLOB_BYTES));
   // The commitment to the zero polynomial is the point at infinity (c0 and zeros), and its
   // versioned hash is a constant of EIP-4844.

@@ -28,7 +28,7 @@ import {
 import { createTestChain, hexNoise, rollupConfig } from "./chain.ts";
 
 type L1 = ReturnType<typeof l1Client>;
-const kzg = createKzgService();
+const kzg = createKzgService(null);
 export const compress = createCompressService();
 export const STEPS_MAX = 200;
 

@@ -30,7 +30,7 @@ const rpcUrl = await startAnvil((stop) => {
 });
 const l1 = l1Client(rpcUrl);
 const compress = createCompressService();
-const kzg = createKzgService();
+const kzg = createKzgService(null);
 
 async function until(holds: () => boolean): Promise<void> {
   const end = performance.now() + WAIT_MS;
