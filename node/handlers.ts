@@ -45,6 +45,7 @@ export function settlementHandlers(
       return Promise.resolve();
     },
     onBatch: (batch) => guarded(safe.applyBatch(batch)),
+    onHeldBatch: (batch) => guarded(safe.applyHeld(batch)),
     onVoidBatch: (index, batchHash, l1Block, reason) =>
       guarded(safe.spendIndex(index, batchHash, l1Block, reason)),
     async onL1Applied(l1Block, finalizedL1Number) {

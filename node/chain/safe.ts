@@ -5,19 +5,20 @@
  * known, and the derivation cursor. Does not own: fetching and decoding (settlement).
  * Invariant: the verdict depends on L1 alone, never on what this node happened to hold before.
  */
-import { bytesEqual, type Hex, ZERO_HASH } from "../../lanes/bytes.ts";
-import { flashRoot } from "../../lanes/flash-root.ts";
-import { type LaneData, laneDataHash } from "../../lanes/lane-data.ts";
-import type { BatchCommitment } from "../../lanes/signed.ts";
-import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
+import { type Hex, ZERO_HASH } from "../../lanes/bytes.ts";
 import { accept, refuse, type Verdict } from "../../lanes/verdict.ts";
 import { NodeError } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import type { Block, BlockRef } from "../primitives/block.ts";
-import type { L1Origin } from "../primitives/l1-origin.ts";
+import type { BlockRef } from "../primitives/block.ts";
 import { decodeTransaction, type UserTransaction } from "../primitives/transaction.ts";
 import type { DerivationCursor, Store, StoredBlock } from "../storage/store.ts";
-import { parseAttributes } from "./attributes.ts";
+import {
+  type BatchBlock,
+  type BatchClaims,
+  checkClaims,
+  heldBlocks,
+  invalidBatch,
+} from "./batch-content.ts";
 import { type Chain } from "./chain.ts";
 import { GENESIS_TERM } from "../rollup-config.ts";
 
@@ -26,20 +27,6 @@ import { GENESIS_TERM } from "../rollup-config.ts";
  * next.
  */
 const PENDING_FINALITY_MAX = 1024;
-
-/** One block as a batch carries it. */
-export interface BatchBlock {
-  readonly number: number;
-  /** Unix seconds. */
-  readonly timestamp: number;
-  readonly origin: L1Origin;
-  readonly laneData: LaneData;
-  /** Raw user transactions in block order. */
-  readonly transactions: readonly Uint8Array[];
-}
-
-/** The header fields that derivation can recompute; the payload's hash was checked when fetched. */
-export type BatchClaims = Omit<BatchCommitment, "payloadHash">;
 
 export interface DecodedBatch {
   readonly header: BatchClaims;
@@ -68,6 +55,11 @@ export interface SafeChain {
    * resolves.
    */
   applyBatch(batch: DecodedBatch): Promise<BatchOutcome>;
+  /**
+   * As `applyBatch` for one whose blocks were compared with the stored ones by another thread; `false`
+   * where the last of them is not in the chain any more, or something is wrong with the header.
+   */
+  applyHeld(batch: Omit<DecodedBatch, "blocks">): Promise<boolean>;
   /** Spends the index of a batch that did not decode. */
   spendIndex(index: number, batchHash: Hex, l1Block: BlockRef, reason: string): Promise<void>;
   /** All logs up to this L1 block are applied; `finalizedL1Number` moves the finalized head. */
@@ -100,14 +92,24 @@ export function createSafeChain(chain: Chain, deps: SafeDeps): SafeChain {
     await moveCursor(index, batchHash, l1Block, null);
   };
 
+  const makeSafe = async (
+    { index, lastBlock, lastBlockHash }: BatchClaims,
+    batchHash: Hex,
+    l1Block: BlockRef,
+  ): Promise<void> => {
+    await moveCursor(index, batchHash, l1Block, { number: lastBlock, hash: lastBlockHash });
+    log.info("batch is safe", { index, lastBlock });
+  };
+
   const applyBatch = async (batch: DecodedBatch): Promise<BatchOutcome> => {
     const { header, batchHash, l1Block } = batch;
     const shape = checkShape(chain, batch);
     let verdict: Verdict<null> = shape;
     if (shape.ok) {
+      const held = heldBlocks(store, batch.blocks);
       verdict =
-        knownPrefix(store, batch.blocks) === batch.blocks.length
-          ? checkClaims(store, batch)
+        held.length === batch.blocks.length
+          ? checkClaims(held, header)
           : await appendRest(chain, deps, batch);
     }
     if (!verdict.ok) {
@@ -115,14 +117,18 @@ export function createSafeChain(chain: Chain, deps: SafeDeps): SafeChain {
       await spendIndex(header.index, batchHash, l1Block, reason);
       return { valid: false, reason };
     }
-    const safe: BlockRef = { number: header.lastBlock, hash: header.lastBlockHash };
-    await moveCursor(header.index, batchHash, l1Block, safe);
-    log.info("batch is safe", { index: header.index, lastBlock: header.lastBlock });
+    await makeSafe(header, batchHash, l1Block);
     return { valid: true };
   };
 
   return {
     applyBatch,
+    async applyHeld({ header, batchHash, l1Block }) {
+      const stored = store.headerByNumber(header.lastBlock);
+      if (stored?.hash !== header.lastBlockHash || !checkRange(chain, header).ok) return false;
+      await makeSafe(header, batchHash, l1Block);
+      return true;
+    },
     spendIndex,
     async applyL1(l1Block, finalizedL1Number) {
       const cursor = chain.cursor();
@@ -139,12 +145,25 @@ export function createSafeChain(chain: Chain, deps: SafeDeps): SafeChain {
   };
 }
 
-function invalid(field: string): Verdict<never> {
-  return refuse("BATCH_VOID", { field });
+/** What can be said of a batch before any of its blocks is looked at. */
+function checkShape(chain: Chain, batch: DecodedBatch): Verdict<null> {
+  const { header, blocks } = batch;
+  const first = blocks[0];
+  const last = blocks.at(-1);
+  const range = checkRange(chain, header);
+  if (!range.ok) return range;
+  if (first === undefined || last === undefined) return invalidBatch("blocks");
+  if (header.lastBlock !== header.firstBlock + blocks.length - 1) return invalidBatch("lastBlock");
+  if (blocks.some(({ number }, i) => number !== header.firstBlock + i))
+    return invalidBatch("number");
+  if (header.firstOrigin !== first.origin.number) return invalidBatch("firstOrigin");
+  if (header.lastOriginNumber !== last.origin.number) return invalidBatch("lastOriginNumber");
+  if (header.lastOriginHash !== last.origin.hash) return invalidBatch("lastOriginHash");
+  return accept(null);
 }
 
-/** What can be said of a batch before any of its blocks is looked at. */
-function checkShape(chain: Chain, { header, blocks }: DecodedBatch): Verdict<null> {
+/** What a header has to say of itself, here and now. */
+function checkRange(chain: Chain, header: BatchClaims): Verdict<null> {
   const cursor = chain.cursor();
   // The contract enforces both; a mismatch means that L1 was not read in order.
   if (
@@ -152,40 +171,12 @@ function checkShape(chain: Chain, { header, blocks }: DecodedBatch): Verdict<nul
     header.previousBatchHash !== cursor.previousBatchHash
   )
     throw new NodeError("INTERNAL", { batch: header.index, expected: cursor.nextBatchIndex });
-  const first = blocks[0];
-  const last = blocks.at(-1);
-  if (first === undefined || last === undefined) return invalid("blocks");
-  if (header.firstBlock !== chain.heads().safe.number + 1) return invalid("firstBlock");
-  if (header.lastBlock !== header.firstBlock + blocks.length - 1) return invalid("lastBlock");
-  if (blocks.some(({ number }, i) => number !== header.firstBlock + i)) return invalid("number");
-  if (header.firstOrigin !== first.origin.number) return invalid("firstOrigin");
-  if (header.lastOriginNumber !== last.origin.number) return invalid("lastOriginNumber");
-  if (header.lastOriginHash !== last.origin.hash) return invalid("lastOriginHash");
-  if (header.term !== GENESIS_TERM) return invalid("term");
-  if (header.laneStateHash !== ZERO_HASH) return invalid("laneStateHash");
-  if (header.delayedCount !== 0 || header.delayedAcc !== ZERO_HASH) return invalid("delayedCount");
+  if (header.firstBlock !== chain.heads().safe.number + 1) return invalidBatch("firstBlock");
+  if (header.term !== GENESIS_TERM) return invalidBatch("term");
+  if (header.laneStateHash !== ZERO_HASH) return invalidBatch("laneStateHash");
+  if (header.delayedCount !== 0 || header.delayedAcc !== ZERO_HASH)
+    return invalidBatch("delayedCount");
   return accept(null);
-}
-
-/** How many of the batch's blocks this node already holds with the very same content. */
-function knownPrefix(store: Store, blocks: readonly BatchBlock[]): number {
-  const unknown = blocks.findIndex((block) => {
-    const stored = store.blockByNumber(block.number);
-    return stored === null || !sameContent(stored, block);
-  });
-  return unknown === -1 ? blocks.length : unknown;
-}
-
-function sameContent(stored: StoredBlock, block: BatchBlock): boolean {
-  const { header, transactions } = stored.block;
-  const users = transactions.filter(({ type }) => type !== DEPOSIT_TYPE);
-  return (
-    header.timestamp === block.timestamp &&
-    laneDataHash(stored.laneData) === laneDataHash(block.laneData) &&
-    users.length === block.transactions.length &&
-    users.every(({ raw }, i) => bytesEqual(raw, block.transactions[i] as Uint8Array)) &&
-    originHashOf(stored.block) === block.origin.hash
-  );
 }
 
 /** Executes what is not known yet; takes it back where the batch turns out void. */
@@ -198,7 +189,7 @@ async function appendRest(
   if (deps.sequencing()) throw new NodeError("CHAIN_DIVERGED", { batch: index });
   return chain.exclusive(async () => {
     // Looked at inside the lock: gossip may have brought some of it meanwhile.
-    const known = knownPrefix(deps.store, batch.blocks);
+    const known = heldBlocks(deps.store, batch.blocks).length;
     const keep = firstBlock - 1 + known;
     let removed: readonly StoredBlock[] = [];
     if (known < batch.blocks.length && chain.heads().unsafe.number > keep) {
@@ -210,7 +201,7 @@ async function appendRest(
       verdict = await appendBlock(chain, deps, block);
       if (!verdict.ok) break;
     }
-    if (verdict.ok) verdict = checkClaims(deps.store, batch);
+    if (verdict.ok) verdict = checkClaims(heldBlocks(deps.store, batch.blocks), batch.header);
     if (verdict.ok) return verdict;
     if (chain.heads().unsafe.number > keep) await chain.rollback(keep);
     await putBack(chain, deps, removed);
@@ -256,42 +247,4 @@ async function appendBlock(
   return appended.ok
     ? accept(null)
     : refuse(appended.code, { ...appended.data, block: block.number });
-}
-
-/** Every recomputable header field against the blocks as stored. */
-function checkClaims(store: Store, { header }: DecodedBatch): Verdict<null> {
-  const blocks: StoredBlock[] = [];
-  for (let number = header.firstBlock; number <= header.lastBlock; number++) {
-    const stored = store.blockByNumber(number);
-    if (stored === null) return invalid("blocks");
-    blocks.push(stored);
-  }
-  const last = (blocks.at(-1) as StoredBlock).block;
-  if (last.hash !== header.lastBlockHash) return invalid("lastBlockHash");
-  if (last.header.stateRoot !== header.stateRoot) return invalid("stateRoot");
-  if (last.header.withdrawalsRoot !== header.withdrawalRoot) return invalid("withdrawalRoot");
-  return batchFlashRoot(blocks) === header.flashRoot ? accept(null) : invalid("flashRoot");
-}
-
-/** `flashRoot` over stored blocks: the batcher claims it, derivation recomputes it. */
-export function batchFlashRoot(blocks: readonly StoredBlock[]): Hex {
-  return flashRoot(
-    blocks.map((stored) => ({
-      number: stored.block.header.number,
-      blockHash: stored.block.hash,
-      laneDataHash: laneDataHash(stored.laneData),
-      term: GENESIS_TERM,
-      lastForced: 0,
-      l1OriginHash: originHashOf(stored.block),
-      orderHashes: stored.orderHashes,
-    })),
-  );
-}
-
-function originHashOf(block: Block): Hex {
-  const first = block.transactions[0];
-  const attributes = first?.type === DEPOSIT_TYPE ? parseAttributes(first) : null;
-  // Genesis is in no batch, and every other block of the chain begins with its attributes.
-  if (attributes?.ok !== true) throw new NodeError("INTERNAL", { block: block.header.number });
-  return attributes.value.originHash;
 }

@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { bytesEqual, type Hex, ZERO_HASH } from "../../lanes/bytes.ts";
 import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
 import { parseAttributes } from "../chain/attributes.ts";
-import { batchFlashRoot } from "../chain/safe.ts";
+import { batchFlashRoot } from "../chain/batch-content.ts";
 import { NodeError } from "../errors.ts";
 import type { BlockRef } from "../primitives/block.ts";
 import type { ChainReader, StoredBlock } from "../storage/store.ts";

@@ -16,6 +16,8 @@ import type { Logger } from "../log.ts";
 import type { BlockRef } from "../primitives/block.ts";
 import { keccakHex } from "../primitives/hash.ts";
 import type { L1Origin } from "../primitives/l1-origin.ts";
+import { checkClaims, heldBlocks } from "../chain/batch-content.ts";
+import type { ChainSnapshot } from "../storage/chain-reader.ts";
 import type { DerivationCursor } from "../storage/store.ts";
 import type { CompressService } from "../workers/compress.ts";
 import type { KzgService } from "../workers/kzg.ts";
@@ -34,7 +36,12 @@ const RESCAN_BLOCKS = 512;
 export interface DerivationDeps {
   readonly client: Pick<L1Client, "block" | "batchLogs" | "calldata" | "blobs" | "batchHash">;
   readonly heads: Pick<L1Heads, "head" | "finalized" | "originAt">;
-  readonly handlers: Pick<SettlementHandlers, "onBatch" | "onVoidBatch" | "onL1Applied">;
+  readonly handlers: Pick<
+    SettlementHandlers,
+    "onBatch" | "onHeldBatch" | "onVoidBatch" | "onL1Applied"
+  >;
+  /** The node's own blocks, each time as they are together. */
+  readonly chain: { snapshot(): Pick<ChainSnapshot, "blockByNumber" | "release"> };
   readonly kzg: Pick<KzgService, "blobToVersionedHash">;
   readonly compress: Pick<CompressService, "decompress">;
   readonly log: Logger;
@@ -89,7 +96,10 @@ export function createDerivation(cursor: DerivationCursor, deps: DerivationDeps)
       log.warn("batch does not decode", { index: header.index, reason: decoded });
       await handlers.onVoidBatch(header.index, batchHash, entry.block, decoded);
     } else {
-      await handlers.onBatch({ header, batchHash, blocks: decoded, l1Block: entry.block });
+      const held = { header, batchHash, l1Block: entry.block };
+      const isHeld =
+        (await holds(deps.chain, header, decoded)) && (await handlers.onHeldBatch(held));
+      if (!isHeld) await handlers.onBatch({ ...held, blocks: decoded });
     }
     nextBatchIndex = header.index + 1;
     previousBatchHash = batchHash;
@@ -117,6 +127,21 @@ export function createDerivation(cursor: DerivationCursor, deps: DerivationDeps)
       return to < head.number;
     },
   };
+}
+
+/** Whether the node has these blocks, and the header says the truth of them. */
+async function holds(
+  chain: DerivationDeps["chain"],
+  header: BatchHeader,
+  blocks: readonly DerivedBlock[],
+): Promise<boolean> {
+  const snapshot = chain.snapshot();
+  try {
+    const held = heldBlocks(snapshot, blocks);
+    return held.length === blocks.length && checkClaims(held, header).ok;
+  } finally {
+    await snapshot.release();
+  }
 }
 
 /**

@@ -51,6 +51,7 @@ export async function createSettlement(
   const stopServing = serve(worker, SETTLEMENT_HANDLERS_CHANNEL, {
     onL1Blocks: (...args) => handlers.onL1Blocks(...args),
     onBatch: (...args) => handlers.onBatch(...args),
+    onHeldBatch: (...args) => handlers.onHeldBatch(...args),
     onVoidBatch: (...args) => handlers.onVoidBatch(...args),
     onL1Applied: (...args) => handlers.onL1Applied(...args),
     signBatch: (...args) => handlers.signBatch(...args),

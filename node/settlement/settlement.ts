@@ -3,7 +3,7 @@
  * derivation run in their own worker (JSON and HTTP stay off the sequencing thread: I10).
  */
 import type { BatchCommitment } from "../../lanes/signed.ts";
-import type { BatchBlock } from "../chain/safe.ts";
+import type { BatchBlock } from "../chain/batch-content.ts";
 import type { Hex } from "../../lanes/bytes.ts";
 import type { ErrorCode, ErrorData } from "../errors.ts";
 import type { LogLevel } from "../log.ts";
@@ -43,6 +43,9 @@ export interface DerivedBatch {
   readonly l1Block: BlockRef;
 }
 
+/** A batch whose blocks are stored here with the very same content, as its header says of them. */
+export type HeldBatch = Omit<DerivedBatch, "blocks">;
+
 /**
  * What became of a batch: its blocks are the safe chain now, or it is void (index spent, no
  * blocks).
@@ -81,6 +84,11 @@ export interface SettlementHandlers {
    * cursor.
    */
   onBatch(batch: DerivedBatch): Promise<BatchOutcome>;
+  /**
+   * The same of a batch that was compared with the store already; `false` where it is not held any
+   * more: then it has to be handed over whole.
+   */
+  onHeldBatch(batch: HeldBatch): Promise<boolean>;
   /**
    * A batch on L1 that does not decode, or whose header contradicts its payload: spends the index.
    */

@@ -7,7 +7,7 @@ import { systemClock } from "../clock.ts";
 import { NodeError } from "../errors.ts";
 import { createLogger, type Logger } from "../log.ts";
 import { connect, type PortLike, serve } from "../port.ts";
-import { openChainReader } from "../storage/chain-reader.ts";
+import { openChainReader, type SharedChainReader } from "../storage/chain-reader.ts";
 import { COMPRESS_CHANNEL, type CompressService } from "../workers/compress.ts";
 import { KZG_CHANNEL, type KzgService } from "../workers/kzg.ts";
 import { createBatchPoster } from "./batch-poster.ts";
@@ -38,13 +38,13 @@ interface Parts {
   readonly kzg: KzgService;
   readonly compress: CompressService;
   readonly handlers: SettlementHandlers;
+  readonly chain: SharedChainReader;
   readonly log: Logger;
 }
 
 interface Posting {
   readonly batcher: Batcher;
   readonly loop: PollLoop;
-  close(): Promise<void>;
 }
 
 async function main(port: PortLike, { options, poolPort }: SettlementWorkerData): Promise<void> {
@@ -52,19 +52,21 @@ async function main(port: PortLike, { options, poolPort }: SettlementWorkerData)
   const handlers = connect<SettlementHandlers>(port, SETTLEMENT_HANDLERS_CHANNEL);
   const kzg = connect<KzgService>(poolPort, KZG_CHANNEL);
   const compress = connect<CompressService>(poolPort, COMPRESS_CHANNEL);
+  const chain = await openChainReader(options.dataDir);
   const parts = makeParts(options, {
+    chain,
     handlers: handlers.remote,
     kzg: kzg.remote,
     compress: compress.remote,
     log,
   });
   const reading = createReading(options, parts);
-  const posting = await createPosting(options, parts);
+  const posting = createPosting(options, parts);
   const stopServing = serve(port, SETTLEMENT_CHANNEL, {
     ...createService(parts, reading, posting),
     async stop() {
       await Promise.all([reading.stop(), posting?.loop.stop()]);
-      await posting?.close();
+      await chain.close();
       for (const each of [handlers, kzg, compress]) each.close();
       poolPort.close();
       stopServing();
@@ -75,7 +77,7 @@ async function main(port: PortLike, { options, poolPort }: SettlementWorkerData)
 
 function makeParts(
   options: SettlementOptions,
-  remotes: Pick<Parts, "handlers" | "kzg" | "compress" | "log">,
+  remotes: Pick<Parts, "chain" | "handlers" | "kzg" | "compress" | "log">,
 ): Parts {
   const { cursor, rollup } = options;
   const client = createL1Client({
@@ -112,16 +114,14 @@ function createReading(options: SettlementOptions, parts: Parts): PollLoop {
   );
 }
 
-async function createPosting(options: SettlementOptions, parts: Parts): Promise<Posting | null> {
+function createPosting(options: SettlementOptions, parts: Parts): Posting | null {
   if (options.batcherKey === null) return null;
   const { client, derivation, handlers, log } = parts;
   const { l1ChainId, settlement } = options.rollup;
-  const chain = await openChainReader(options.dataDir);
   const poster = createBatchPoster({ l1ChainId, settlement, key: options.batcherKey }, parts);
   const batcher = createBatcher(options, {
     ...parts,
     poster,
-    chain,
     clock: systemClock,
     record: createBatchRecordFile(batchRecordPath(options.dataDir)),
     place: () => ({
@@ -142,7 +142,7 @@ async function createPosting(options: SettlementOptions, parts: Parts): Promise<
     },
     { clock: systemClock, log },
   );
-  return { batcher, loop, close: () => chain.close() };
+  return { batcher, loop };
 }
 
 function createService(

@@ -2,7 +2,8 @@
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { type Hex, toHex, ZERO_HASH } from "../../lanes/bytes.ts";
-import { type BatchClaims, batchFlashRoot, type DecodedBatch } from "../../node/chain/safe.ts";
+import { type BatchClaims, batchFlashRoot, heldBlocks } from "../../node/chain/batch-content.ts";
+import type { DecodedBatch } from "../../node/chain/safe.ts";
 import { decodeSignedBlock } from "../../node/primitives/block.ts";
 import type { StoredBlock } from "../../node/storage/store.ts";
 import {
@@ -106,6 +107,25 @@ t.test(
     }
   },
 );
+
+t.test("a batch that another thread has compared is safe, while its blocks stand", async (t) => {
+  const { leader, fresh, informed } = await scene(t);
+  const { blocks, ...held } = honestBatch(leader, 1, 4);
+  t.equal(heldBlocks(informed.store, blocks).length, 4);
+  t.equal(heldBlocks(fresh.store, blocks).length, 0);
+  const [first, second, ...rest] = blocks;
+  const lie = { ...second!, timestamp: second!.timestamp + 1 };
+  t.equal(heldBlocks(informed.store, [first!, lie, ...rest]).length, 1);
+  t.equal(await fresh.safe.applyHeld(held), false, "it has no such block");
+  const header = { ...held.header, lastBlockHash: WRONG };
+  t.equal(await informed.safe.applyHeld({ ...held, header }), false, "nor that one");
+  const late = { ...held.header, firstBlock: 2 };
+  t.equal(await informed.safe.applyHeld({ ...held, header: late }), false, "out of order");
+  t.equal(informed.chain.heads().safe.number, 0);
+  t.equal(await informed.safe.applyHeld(held), true);
+  t.same(informed.chain.heads().safe, { number: 4, hash: leader.chain.head().hash });
+  t.match(informed.store.cursor(), { nextBatchIndex: 1, previousBatchHash: WRONG });
+});
 
 t.test("finality follows the L1 block that carried the batch", async (t) => {
   const { leader } = await scene(t);

@@ -54,12 +54,37 @@ t.test("blocks posted in blobs are derived back", async (t) => {
 
   // A node that starts now, with only the cursor of genesis, sees the same.
   const late: DerivedBatch[] = [];
+  const empty = { blockByNumber: () => null, release: () => Promise.resolve() };
   const again = createDerivation(node.cursor, {
     ...node.deps,
+    chain: { snapshot: () => empty },
     handlers: { ...node.handlers, onBatch: async (b) => (late.push(b), { valid: true }) },
   });
   for (let i = 0; i < STEPS_MAX && (await again.step()); i++);
   t.same(late, node.batches);
+
+  // One that has the blocks hands over headers; and the whole, where they are gone when it counts.
+  const held: number[] = [];
+  const whole: number[] = [];
+  const own = { blockByNumber: node.chain.blockByNumber, release: empty.release };
+  const holding = createDerivation(node.cursor, {
+    ...node.deps,
+    chain: { snapshot: () => own },
+    handlers: {
+      ...node.handlers,
+      async onHeldBatch({ header }) {
+        held.push(header.index);
+        return header.index === 0;
+      },
+      async onBatch({ header }) {
+        whole.push(header.index);
+        return { valid: true };
+      },
+    },
+  });
+  for (let i = 0; i < STEPS_MAX && (await holding.step()); i++);
+  t.same(held, [0, 1]);
+  t.same(whole, [1]);
 });
 
 t.test("a batch is cut to what its blobs hold", async (t) => {

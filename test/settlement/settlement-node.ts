@@ -93,13 +93,16 @@ export async function createSettlementNode(rpcUrl: string, folder: string) {
       chain.setSafe(batch.header.lastBlock);
       return { valid: true } as const;
     },
+    onHeldBatch: async () => false,
     onVoidBatch: async (index: number, _hash: Hex, _block: unknown, reason: string) => {
       voids.push({ index, reason });
     },
     onL1Applied: async () => undefined,
   };
+  // It holds nothing: batches are handed over whole.
+  const snapshot = () => ({ blockByNumber: () => null, release: () => Promise.resolve() });
   const deps = { client, heads, handlers, kzg, compress, log: silentLogger };
-  const derivation = createDerivation(cursor, deps);
+  const derivation = createDerivation(cursor, { ...deps, chain: { snapshot } });
   const time = manualClock();
   const signed: BatchHeader[] = [];
   const domain = { chainId: L2_CHAIN_ID, settlement, l1ChainId: L1_CHAIN_ID };

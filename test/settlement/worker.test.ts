@@ -1,6 +1,7 @@
 /** The settlement thread as a follower runs it: real worker, real pool services, real L1. */
+import { join } from "node:path";
 import { MessageChannel } from "node:worker_threads";
-import t from "tap";
+import t, { type Test } from "tap";
 import { type Hex, ZERO_HASH } from "../../lanes/bytes.ts";
 import { batchDigest } from "../../lanes/signed.ts";
 import { silentLogger } from "../../node/log.ts";
@@ -12,6 +13,7 @@ import { encodePayload } from "../../node/settlement/codec.ts";
 import { createSettlement } from "../../node/settlement/settlement-client.ts";
 import { encodePostBatch } from "../../node/settlement/settlement-contract.ts";
 import type { BatchHeader, DerivedBatch } from "../../node/settlement/settlement.ts";
+import { createStore } from "../../node/storage/chain-store.ts";
 import { COMPRESS_CHANNEL, createCompressService } from "../../node/workers/compress.ts";
 import { createKzgService, KZG_CHANNEL } from "../../node/workers/kzg.ts";
 import {
@@ -40,7 +42,10 @@ async function until(holds: () => boolean): Promise<void> {
   }
 }
 
-async function setUp(changes: { l1ChainId?: number } = {}) {
+async function setUp(t: Test, changes: { l1ChainId?: number } = {}) {
+  const dataDir = join(t.testdir(), "db");
+  const store = await createStore({ dataDir });
+  t.teardown(() => store.close());
   const settlement = await deploySettlement(l1);
   const { number, hash } = await l1.client.getBlock();
   const start = { number: Number(number), hash };
@@ -57,7 +62,7 @@ async function setUp(changes: { l1ChainId?: number } = {}) {
       l1RpcUrl: rpcUrl,
       l1BeaconUrl: rpcUrl,
       batcherKey: null,
-      dataDir: "unused without a batcher key",
+      dataDir,
       pollIntervalMs: 20,
       batchIntervalMs: 1_000,
       cursor: {
@@ -75,6 +80,7 @@ async function setUp(changes: { l1ChainId?: number } = {}) {
         batches.push(batch);
         return { valid: true };
       },
+      onHeldBatch: async () => false,
       onVoidBatch: async () => undefined,
       onL1Applied: async (block) => void applied.push(block.number),
       signBatch: async () => Promise.reject(new Error("a follower signs nothing")),
@@ -87,7 +93,7 @@ async function setUp(changes: { l1ChainId?: number } = {}) {
 }
 
 t.test("a follower hears of L1 blocks and batches, and stops", async (t) => {
-  const { applied, batches, l1Blocks, node, port1, rollup, settlement, start } = await setUp();
+  const { applied, batches, l1Blocks, node, port1, rollup, settlement, start } = await setUp(t);
   t.teardown(async () => {
     await node.stop();
     port1.close();
@@ -142,7 +148,7 @@ t.test("a follower hears of L1 blocks and batches, and stops", async (t) => {
 });
 
 t.test("the wrong L1 is refused before anything is read", async (t) => {
-  const { l1Blocks, node, port1 } = await setUp({ l1ChainId: 1 });
+  const { l1Blocks, node, port1 } = await setUp(t, { l1ChainId: 1 });
   t.teardown(async () => {
     await node.stop();
     port1.close();
