@@ -8,6 +8,7 @@ import { NodeError } from "../errors.ts";
 import { createLogger, type Logger } from "../log.ts";
 import { connect, type PortLike, serve } from "../port.ts";
 import { openChainReader, type SharedChainReader } from "../storage/chain-reader.ts";
+import { givePrecedence } from "../thread-priority.ts";
 import { COMPRESS_CHANNEL, type CompressService } from "../workers/compress.ts";
 import { KZG_CHANNEL, type KzgService } from "../workers/kzg.ts";
 import { createBatchPoster } from "./batch-poster.ts";
@@ -48,6 +49,8 @@ interface Posting {
 }
 
 async function main(port: PortLike, { options, poolPort }: SettlementWorkerData): Promise<void> {
+  // It decodes and compares megabytes, and nobody who waits for a promise waits for it.
+  givePrecedence();
   const log = createLogger(options.logLevel, SETTLEMENT_CHANNEL);
   const handlers = connect<SettlementHandlers>(port, SETTLEMENT_HANDLERS_CHANNEL);
   const kzg = connect<KzgService>(poolPort, KZG_CHANNEL);

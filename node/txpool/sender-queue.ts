@@ -65,6 +65,9 @@ export class SenderQueue {
   #cost = 0n;
   #leastTip = 0n;
   #leastFeeCap = 0n;
+  /** How many normal ones have the lowest, which is looked for again when none has it. */
+  #tipCount = 0;
+  #feeCapCount = 0;
 
   get size(): number {
     return this.#byNonce.size;
@@ -102,7 +105,7 @@ export class SenderQueue {
     this.#byNonce.set(nonce, item);
     this.#cost += maxCost(item.transaction);
     if (item.rank !== NORMAL_RANK) this.#fastCount += 1;
-    else this.#lower(item, this.size - this.#fastCount === 1);
+    else this.#lower(item);
     if (this.#last === undefined || this.#last.transaction.nonce < nonce) this.#last = item;
   }
 
@@ -156,21 +159,27 @@ export class SenderQueue {
     return this.#byNonce.values();
   }
 
-  #lower({ transaction }: PooledTransaction, isOnly: boolean): void {
+  #lower({ transaction }: PooledTransaction): void {
     const { maxFeePerGas, maxPriorityFeePerGas } = transaction;
-    if (isOnly || maxPriorityFeePerGas < this.#leastTip) this.#leastTip = maxPriorityFeePerGas;
-    if (isOnly || maxFeePerGas < this.#leastFeeCap) this.#leastFeeCap = maxFeePerGas;
+    if (this.#tipCount === 0 || maxPriorityFeePerGas < this.#leastTip) {
+      this.#leastTip = maxPriorityFeePerGas;
+      this.#tipCount = 0;
+    }
+    if (this.#feeCapCount === 0 || maxFeePerGas < this.#leastFeeCap) {
+      this.#leastFeeCap = maxFeePerGas;
+      this.#feeCapCount = 0;
+    }
+    if (maxPriorityFeePerGas === this.#leastTip) this.#tipCount += 1;
+    if (maxFeePerGas === this.#leastFeeCap) this.#feeCapCount += 1;
   }
 
   #raise({ transaction }: PooledTransaction): void {
-    const { maxFeePerGas, maxPriorityFeePerGas } = transaction;
-    if (maxPriorityFeePerGas > this.#leastTip && maxFeePerGas > this.#leastFeeCap) return;
-    let isFirst = true;
-    for (const item of this.#byNonce.values()) {
-      if (item.rank !== NORMAL_RANK) continue;
-      this.#lower(item, isFirst);
-      isFirst = false;
-    }
+    if (transaction.maxPriorityFeePerGas === this.#leastTip) this.#tipCount -= 1;
+    if (transaction.maxFeePerGas === this.#leastFeeCap) this.#feeCapCount -= 1;
+    if (this.#tipCount > 0 && this.#feeCapCount > 0) return;
+    this.#tipCount = 0;
+    this.#feeCapCount = 0;
+    for (const item of this.#byNonce.values()) if (item.rank === NORMAL_RANK) this.#lower(item);
   }
 }
 

@@ -2,12 +2,12 @@
  * Entry of a pool thread. Which services it hosts is in `workerData`; ports of other threads are
  * attached by message and get the same services.
  */
-import { constants, setPriority } from "node:os";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { parsePolicy } from "../../lanes/policy.ts";
 import { NodeError } from "../errors.ts";
 import { type PortLike, serve, type Service } from "../port.ts";
 import { openChainReader } from "../storage/chain-reader.ts";
+import { givePrecedence } from "../thread-priority.ts";
 import { createCompressService } from "./compress.ts";
 import type { AttachMessage, PoolChannel, PoolWorkerData } from "./pool.ts";
 import { createRecoverService } from "./recover.ts";
@@ -46,14 +46,6 @@ async function createService(channel: PoolChannel): Promise<Service> {
 
 /** Channels whose threads work for seconds at a time, and that no block waits for. */
 const PATIENT: ReadonlySet<PoolChannel> = new Set(["kzg", "speculate", "witness"]);
-
-/**
- * A thread that computes for a second takes a processor from the fast lane, where there are few.
- * Only Linux has priorities of threads: elsewhere this would lower the whole process.
- */
-function givePrecedence(): void {
-  if (process.platform === "linux") setPriority(0, constants.priority.PRIORITY_LOW);
-}
 
 async function main(): Promise<void> {
   if (parentPort === null) throw new Error("pool-worker runs as a worker thread only");

@@ -19,6 +19,7 @@ const BASE = [
   "keep-newest",
   "preemption-signal",
   "thread-load",
+  "thread-priority",
   "turns",
 ].map((name) => `node/${name}.ts`);
 
