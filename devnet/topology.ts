@@ -11,6 +11,7 @@ import { createWalletClient, getContractAddress } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { type Hex, isHexOf } from "../lanes/bytes.ts";
 import type { Policy } from "../lanes/policy.ts";
+import type { PolicyFeed } from "../lanes/policy-feeds.ts";
 import { buildGenesis, predeployAlloc } from "../node/chain/genesis.ts";
 import { loadArtifact } from "../node/contracts/artifact.ts";
 import {
@@ -122,6 +123,8 @@ export async function createTopology(
   });
   const nonce = await l1.getTransactionCount({ address: accounts.deployer.address });
   const publishers = fastSenders(accounts);
+  const policy = devnetPolicy(publishers, blockTimeMs);
+  const { feeds } = readPolicy(policy, folder.rollupFile).document;
   const file: RollupConfigFile = {
     version: 1,
     chainId: L2_CHAIN_ID,
@@ -134,7 +137,7 @@ export async function createTopology(
       l1Origin: { number: Number(origin.number), hash: origin.hash },
       gasLimit: GAS_LIMIT.toString(),
       baseFee: BASE_FEE_WEI.toString(),
-      alloc: genesisAlloc(accounts, publishers),
+      alloc: genesisAlloc(accounts, publishers, feeds),
     },
     eip1559: EIP1559,
     system: {
@@ -144,7 +147,7 @@ export async function createTopology(
       operatorFeeConstant: "0",
     },
     sequencer: lower(accounts.sequencer.address),
-    policy: devnetPolicy(publishers, blockTimeMs),
+    policy,
     originConfirmations: 0,
     sequencingWindow: SEQUENCING_WINDOW,
     challengeWindow: CHALLENGE_WINDOW_S,
@@ -171,8 +174,13 @@ export function fastSenders(accounts: DevnetAccounts): readonly Hex[] {
 
 type Alloc = RollupConfigFile["genesis"]["alloc"];
 
-function genesisAlloc(accounts: DevnetAccounts, publishers: readonly Hex[]): Alloc {
-  const alloc: Alloc = { ...predeployAlloc((name) => loadArtifact(name).deployedBytecode) };
+function genesisAlloc(
+  accounts: DevnetAccounts,
+  publishers: readonly Hex[],
+  feeds: readonly PolicyFeed[],
+): Alloc {
+  const codeOf = (name: Parameters<typeof loadArtifact>[0]) => loadArtifact(name).deployedBytecode;
+  const alloc: Alloc = { ...predeployAlloc(codeOf, feeds) };
   for (const { address } of accounts.all)
     alloc[lower(address)] = { balance: BALANCE_WEI.toString() };
   alloc[DEMO_FEED] = demoFeedGenesis(publishers);

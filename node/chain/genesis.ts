@@ -2,8 +2,10 @@
  * The genesis block and state from the rollup config, and the accounts that every Pricelane genesis
  * needs. Everyone with the same config makes the same genesis hash. PROTOCOL 6.
  */
-import { fromHex, type Hex, ZERO_HASH } from "../../lanes/bytes.ts";
+import { fromHex, type Hex, toHex, ZERO_HASH } from "../../lanes/bytes.ts";
+import { hashWords, u64, word } from "../../lanes/abi.ts";
 import { PRICE_FEEDS } from "../../lanes/epoch-transaction.ts";
+import type { PolicyFeed } from "../../lanes/policy-feeds.ts";
 import { makeHeader } from "../execution/embedded/block-header.ts";
 import { computeRoots, diffToSlice } from "../execution/embedded/state-trie.ts";
 import {
@@ -43,19 +45,40 @@ const HISTORY_STORAGE_CODE: Hex =
   "0x3373fffffffffffffffffffffffffffffffffffffffe14604657602036036042575f35600143038111604257611fff81430311604257611fff9006545f5260205ff35b5f5ffd5b5f35611fff60014303065500";
 
 /** Contracts of the genesis that are compiled with the node. */
-type PredeployName = "L1Block" | "GasPriceOracle" | "PriceFeeds";
+type PredeployName = "L1Block" | "GasPriceOracle" | "PriceFeeds" | "SequencerUptimeFeed";
 
-/** Alloc entries of every Pricelane genesis. `codeOf` gives the compiled runtime code. */
-export function predeployAlloc(codeOf: (name: PredeployName) => Hex): AllocFile {
+const SEQUENCER_UPTIME_FEED: Hex = "0x5200000000000000000000000000000000000002";
+/** Where PriceFeeds has the decimals of the policy's feeds. */
+const DECIMALS_SLOT = 4;
+
+/**
+ * Alloc entries of every Pricelane genesis. `codeOf` gives the compiled runtime code; contracts read
+ * these feeds with their decimals.
+ */
+export function predeployAlloc(
+  codeOf: (name: PredeployName) => Hex,
+  feeds: readonly Pick<PolicyFeed, "feedId" | "decimals">[] = [],
+): AllocFile {
   return {
     [L1_BLOCK]: { nonce: 1, code: codeOf("L1Block") },
     [GAS_PRICE_ORACLE]: { nonce: 1, code: codeOf("GasPriceOracle") },
-    [PRICE_FEEDS]: { nonce: 1, code: codeOf("PriceFeeds") },
+    [PRICE_FEEDS]: { nonce: 1, code: codeOf("PriceFeeds"), storage: decimalsOf(feeds) },
+    [SEQUENCER_UPTIME_FEED]: { nonce: 1, code: codeOf("SequencerUptimeFeed") },
     // Exists from the start: clients disagree about the storage root of an absent account.
     [MESSAGE_PASSER]: { nonce: 1 },
     [BEACON_ROOTS]: { nonce: 1, code: BEACON_ROOTS_CODE },
     [HISTORY_STORAGE]: { nonce: 1, code: HISTORY_STORAGE_CODE },
   };
+}
+
+/** One more than the decimals of each feed: what is not there is 0. */
+function decimalsOf(feeds: readonly Pick<PolicyFeed, "feedId" | "decimals">[]): Record<Hex, Hex> {
+  return Object.fromEntries(
+    feeds.map(({ feedId, decimals }) => [
+      hashWords([word(feedId), u64(DECIMALS_SLOT)]),
+      toHex(u64(decimals + 1)),
+    ]),
+  );
 }
 
 /** Block 0, its state as a diff from nothing, and its trie. */

@@ -37,7 +37,7 @@ interface Group {
 /** L2 executes Isthmus, which is Prague (PROTOCOL 6); L1 is Osaka. */
 const GROUPS: readonly Group[] = [
   { name: "l1", evmVersion: "osaka", folders: ["node/contracts/l1"] },
-  { name: "l2", evmVersion: "prague", folders: ["node/contracts/l2", "devnet", "test/bench"] },
+  { name: "l2", evmVersion: "prague", folders: ["node/contracts/l2", "devnet", "test"] },
 ];
 
 const cacheSchema = z.record(

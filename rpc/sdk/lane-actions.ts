@@ -10,7 +10,10 @@ import type { InclusionReceipt } from "../../lanes/inclusion.ts";
 import { broken, type ReceiptTrust, type ReceiptVerdict } from "../../lanes/receipt-trust.ts";
 import { accept } from "../../lanes/verdict.ts";
 import { watchPreconfirmations, type WatchOptions } from "./preconfirmations.ts";
+import { type PriceWatchOptions, watchPrices } from "./price-watch.ts";
+import { type ReportStream, type ReportStreamOptions, streamReports } from "./report-stream.ts";
 import type { SubmittableReport } from "./reports.ts";
+import { anyRequest } from "./subscribing.ts";
 
 /** `lane_publisher`: whose key it is, and where to go on. */
 export interface PublisherInfo {
@@ -67,26 +70,28 @@ export interface LaneActions {
    * none. The verdict is over what the node says, whoever it is.
    */
   verifyInclusion(hash: Hex, trust: ReceiptTrust): Promise<ReceiptVerdict<InclusionReceipt | null>>;
+  /** Sends signed reports over this client's connection without waiting for each answer. */
+  streamReports(options?: ReportStreamOptions): ReportStream;
   /** Errors: `RangeError` where the client's transport cannot subscribe. */
   watchPreconfirmations(options: WatchOptions): Promise<() => Promise<void>>;
+  /** Tells prices as they become readable. Errors: as `watchPreconfirmations`. */
+  watchPrices(options: PriceWatchOptions): Promise<() => Promise<void>>;
 }
 
 /** For `client.extend`: an alias, because viem asks for a type with an index. */
 export function laneActions(): (client: Client) => Pick<LaneActions, keyof LaneActions> {
   return (client) => {
-    // viem types the methods that it knows.
-    const request = client.request as (call: {
-      readonly method: string;
-      readonly params: readonly unknown[];
-    }) => Promise<unknown>;
+    const request = anyRequest(client);
+    const submitReport: LaneActions["submitReport"] = async ({ source, bytes, feedSet }) =>
+      (await request({
+        method: "lane_submitReport",
+        params: [{ source, bytes, feedSet }],
+      })) as ReportAcknowledgement;
     return {
       getPublisher: async (key) =>
         (await request({ method: "lane_publisher", params: [key] })) as PublisherInfo | null,
-      submitReport: async ({ source, bytes, feedSet }) =>
-        (await request({
-          method: "lane_submitReport",
-          params: [{ source, bytes, feedSet }],
-        })) as ReportAcknowledgement,
+      submitReport,
+      streamReports: (options = {}) => streamReports({ submitReport }, options),
       sendPriorityTransaction: async (raw) =>
         (await request({
           method: "lane_sendRawTransaction",
@@ -97,6 +102,7 @@ export function laneActions(): (client: Client) => Pick<LaneActions, keyof LaneA
         return json === null ? accept(null) : checkInclusionOf(hash, json, trust);
       },
       watchPreconfirmations: (options) => watchPreconfirmations(client, options),
+      watchPrices: (options) => watchPrices(client, options),
     };
   };
 }

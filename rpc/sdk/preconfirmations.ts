@@ -10,6 +10,7 @@ import { checkReceiptJson } from "../../lanes/check-receipt.ts";
 import type { InclusionReceipt } from "../../lanes/inclusion.ts";
 import type { ReceiptTrust } from "../../lanes/receipt-trust.ts";
 import { NodeError } from "../../node/errors.ts";
+import { subscribe } from "./subscribing.ts";
 
 /** A transaction that was taken in and will not stand in any block. */
 export interface DropNotice {
@@ -34,23 +35,11 @@ export interface WatchOptions {
   readonly onError?: (error: unknown) => void;
 }
 
-/** As the transport of viem's `webSocket` has it. */
-interface Subscribing {
-  subscribe(parameters: {
-    readonly params: readonly unknown[];
-    onData(data: { readonly result: unknown }): void;
-    onError(error: unknown): void;
-  }): Promise<{ unsubscribe(): Promise<unknown> }>;
-}
-
-/** Resolves when the node has begun to tell; call the result to end it. */
+/** Resolves when the node has begun to tell; call the result to end it. Errors: as `subscribe`. */
 export async function watchPreconfirmations(
   client: Pick<Client, "transport">,
   { lane, hashes, trust, onInclusion, onDrop, onError }: WatchOptions,
 ): Promise<() => Promise<void>> {
-  const transport: object = client.transport;
-  if (!("subscribe" in transport))
-    throw new RangeError("watching needs a client with viem's webSocket transport");
   const onData = ({ result }: { readonly result: unknown }): void => {
     if (isDrop(result)) {
       onDrop?.(result);
@@ -60,15 +49,10 @@ export async function watchPreconfirmations(
     if (!checked.ok) onError?.(new NodeError(checked.code, checked.data));
     else if (checked.value.type === "inclusion") onInclusion(checked.value.receipt);
   };
-  // viem types the subscriptions that it knows.
-  const subscription = await (transport as Subscribing).subscribe({
-    params: ["preconfirmations", { lane, hashes }],
+  return subscribe(client, ["preconfirmations", { lane, hashes }], {
     onData,
     onError: (error) => onError?.(error),
   });
-  return async () => {
-    await subscription.unsubscribe();
-  };
 }
 
 function isDrop(result: unknown): result is DropNotice {

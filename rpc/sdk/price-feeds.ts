@@ -9,4 +9,11 @@ export const priceFeedsAbi = parseAbi([
   "struct Epoch { uint64 number; uint64 timeMs; uint64 downSinceMs; uint64 upSinceMs; }",
   "function getMarket(bytes32 feedId) view returns (Market)",
   "function newestEpoch() view returns (Epoch)",
+  "event PriceUpdated(bytes32 indexed feedId, int128 value, uint128 confidence, uint64 timeMs, uint8 session, uint8 status)",
+  "event EpochApplied(uint64 indexed epoch, uint64 timeMs, uint72 cut, bytes32 reportsHash)",
+  "event SequencerUp(uint64 downSinceMs, uint64 upSinceMs)",
+  "event AdapterCreated(bytes32 indexed feedId, address adapter)",
+  "function decimalsOf(bytes32 feedId) view returns (uint8)",
+  "function createAdapter(string id) returns (address)",
+  "function adapterOf(bytes32 feedId) view returns (address)",
 ]);

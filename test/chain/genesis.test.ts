@@ -93,13 +93,19 @@ t.test("empty accounts are left out; diff and nodes commit to an empty store", (
 
 t.test("every genesis has the predeploys of L2 and the two system contracts", (t) => {
   const codes = { L1Block: "0xfe", GasPriceOracle: "0xfd", PriceFeeds: "0xfc" } as const;
-  const alloc = predeployAlloc((name) => codes[name]);
+  const uptime = { SequencerUptimeFeed: "0xfb" } as const;
+  const feed = { feedId: `0x${"11".repeat(32)}`, decimals: 8 } as const;
+  const alloc = predeployAlloc((name) => ({ ...codes, ...uptime })[name], [feed]);
   t.match(alloc, {
     "0x4200000000000000000000000000000000000015": { nonce: 1, code: "0xfe" },
     "0x420000000000000000000000000000000000000f": { nonce: 1, code: "0xfd" },
     "0x4200000000000000000000000000000000000016": { nonce: 1 },
+    "0x5200000000000000000000000000000000000001": { nonce: 1, code: "0xfc" },
+    "0x5200000000000000000000000000000000000002": { nonce: 1, code: "0xfb" },
     "0x000f3df6d732807ef1319fb7b8bb8522d0beac02": { nonce: 1 },
     "0x0000f90827f1c53a10cb7a02335b175320002935": { nonce: 1 },
   });
+  const stored = Object.values(alloc["0x5200000000000000000000000000000000000001"]?.storage ?? {});
+  t.same(stored.map(BigInt), [9n], "one more than the decimals");
   t.end();
 });

@@ -31,6 +31,7 @@ import type { InclusionReceipt } from "../../lanes/inclusion.ts";
 import { loadArtifact } from "../../node/contracts/artifact.ts";
 import { readRollupFile } from "../../rpc/cli/rollup-file.ts";
 import { laneActions } from "../../rpc/sdk/lane-actions.ts";
+import type { PriceTold } from "../../rpc/sdk/price-watch.ts";
 import { trustOf } from "../../rpc/sdk/trust.ts";
 import { type DevnetChild, startDevnet } from "./fixtures/devnet-child.ts";
 import { connectRpc } from "./fixtures/rpc-socket.ts";
@@ -310,6 +311,17 @@ t.test("clients", async (t) => {
           env: { ...process.env, PRICELANE_PUBLISHER_KEY: publishers[index]!.privateKey },
         },
       );
+    const watcher = createPublicClient({
+      chain,
+      transport: webSocket(devnet.file.sequencer.wsUrl),
+    }).extend(laneActions());
+    const told: PriceTold[] = [];
+    const failed: unknown[] = [];
+    const stop = await watcher.watchPrices({
+      feedIds: [keccak256(stringToHex("ETH/USD"))],
+      onPrice: (price) => told.push(price),
+      onError: (error) => failed.push(error),
+    });
     const both = [publish(1, devnet.file.sequencer.wsUrl), publish(2, sequencerUrl)];
     interface Feeds {
       readonly feeds: readonly {
@@ -332,6 +344,12 @@ t.test("clients", async (t) => {
       t.match(stdout, /^\d+ taken; \d+ overtaken; 1 lines skipped; none refused;/);
       t.ok(Number(stdout.split(" ")[0]) > 10);
     }
+    await stop();
+    t.same(failed, []);
+    const seen = told.filter(({ value }) => value > 2400_00000000n && value < 2600_00000000n);
+    t.ok(seen.length > 3, `${seen.length} prices, as they became readable`);
+    t.ok(told.every(({ timeMs }, at) => timeMs >= (told[at - 1]?.timeMs ?? 0)));
+    (await watcher.transport.getRpcClient()).close();
     const stranger = publish(1, sequencerUrl);
     const unknown = promisify(execFile)(
       process.execPath,

@@ -5,6 +5,8 @@ import { toHex, ZERO_HASH } from "../../../lanes/bytes.ts";
 import { parseReceipt } from "../../../lanes/receipt-json.ts";
 import { reportHash } from "../../../lanes/report.ts";
 import type { ErrorCode } from "../../../node/errors.ts";
+import { systemClock } from "../../../node/clock.ts";
+import { ReportSignal } from "../../../rpc/report-signal.ts";
 import { createLaneMethods } from "../../../rpc/methods/lane.ts";
 import {
   ETH,
@@ -18,7 +20,7 @@ import { createFakeChain } from "../fixture-chain.ts";
 import { createContext, createFakeNode, deadNode } from "../fixture-node.ts";
 
 const policy = feedPolicy();
-const good = reportBytes(policy, 1, { sequence: 5n, publishTimeMs: 77, value: 9n });
+const good = reportBytes(policy, 1, { sequence: 5n, publishTimeMs: Date.now(), value: 9n });
 /** The same signature with the other s. */
 const highS = (() => {
   const order = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
@@ -35,7 +37,9 @@ const elsewhere = reportBytes(
 
 async function open() {
   const node = createFakeNode();
-  const context = { ...createContext(await createFakeChain(), node), policy };
+  const created = createContext(await createFakeChain(), node);
+  const reportSignal = new ReportSignal(created.signal, policy, systemClock);
+  const context = { ...created, policy, reportSignal };
   const methods = createLaneMethods(context);
   const submit = async (report: unknown): Promise<unknown> => {
     const verdict = methods["lane_submitReport"]?.call([report], null);

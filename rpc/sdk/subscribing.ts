@@ -1,0 +1,41 @@
+/** Subscriptions and methods that viem does not know. A broken connection is the transport's. */
+import type { Client } from "viem";
+
+export interface SubscriptionHandlers {
+  onData(data: { readonly result: unknown }): void;
+  onError(error: unknown): void;
+}
+
+/** As the transport of viem's `webSocket` has it. */
+interface Subscribing {
+  subscribe(
+    parameters: SubscriptionHandlers & { readonly params: readonly unknown[] },
+  ): Promise<{ unsubscribe(): Promise<unknown> }>;
+}
+
+/**
+ * Resolves when the node has begun to tell; call the result to end it. Errors: `RangeError` where
+ * the client's transport cannot subscribe.
+ */
+export async function subscribe(
+  { transport }: { readonly transport: object },
+  params: readonly unknown[],
+  handlers: SubscriptionHandlers,
+): Promise<() => Promise<void>> {
+  if (!("subscribe" in transport))
+    throw new RangeError("watching needs a client with viem's webSocket transport");
+  const subscription = await (transport as Subscribing).subscribe({ params, ...handlers });
+  return async () => {
+    await subscription.unsubscribe();
+  };
+}
+
+/** Any method of the node: viem types those that it knows. */
+export type AnyRequest = (call: {
+  readonly method: string;
+  readonly params: readonly unknown[];
+}) => Promise<unknown>;
+
+export function anyRequest({ request }: Pick<Client, "request">): AnyRequest {
+  return request as AnyRequest;
+}
