@@ -3,7 +3,7 @@
  * Classes are recomputed here from the transactions themselves, not taken from the node.
  */
 import type { Hex } from "../lanes/bytes.ts";
-import { classify, NO_PRICES_YET, SYSTEM_RANK } from "../lanes/classify.ts";
+import { classify, hangsOnPrices, NO_PRICES_YET, SYSTEM_RANK } from "../lanes/classify.ts";
 import type { Policy } from "../lanes/policy.ts";
 import type { LaneTransaction } from "../lanes/transaction.ts";
 import type { Client } from "./chains.ts";
@@ -122,8 +122,8 @@ export function laneViolation(
   for (const [index, place] of lanes.transactions.entries()) {
     const transaction = block.transactions[index];
     if (transaction?.hash !== place.hash) return `place ${index} is another transaction's`;
-    if (classify(transaction, policy, NO_PRICES_YET).rank !== place.rank)
-      return `rank of ${place.hash}`;
+    const { rank } = classify(transaction, policy, NO_PRICES_YET);
+    if (rank !== place.rank && !hangsOnPrices(transaction, policy)) return `rank of ${place.hash}`;
     const same = place.flashblock === previous.flashblock;
     if (same && place.rank < previous.rank) return `rank falls at ${place.hash}`;
     if (place.rank !== SYSTEM_RANK) {

@@ -51,7 +51,10 @@ export function classify(
   at: PricesAt,
 ): Classification {
   if (transaction.type === DEPOSIT_TYPE) return SYSTEM;
-  const rule = findRule(transaction, policy, ({ openFeeds }) => areOpen(openFeeds, at));
+  return classOf(findRule(transaction, policy, ({ openFeeds }) => areOpen(openFeeds, at)));
+}
+
+function classOf(rule: NumberedRule | undefined): Classification {
   if (rule === undefined) return NORMAL;
   const { rank, name } = rule.policyClass;
   return { rank, rule: rule.number, className: name };
@@ -65,6 +68,18 @@ export function mayBeFast(transaction: LaneTransaction, policy: Policy): boolean
 /** Whether its class hangs on prices. */
 export function hangsOnPrices(transaction: LaneTransaction, policy: Policy): boolean {
   return findRule(transaction, policy, ({ openFeeds }) => openFeeds.length > 0) !== undefined;
+}
+
+/**
+ * What classes hang on at these prices, in one value: where it is the same, no class is another.
+ */
+export function openness({ namedFeeds }: Policy, at: PricesAt): string {
+  return namedFeeds.map((feed) => (areOpen([feed], at) ? "1" : "0")).join("");
+}
+
+/** The class that a transaction has while every feed is open. */
+export function classifyOpen(transaction: LaneTransaction, policy: Policy): Classification {
+  return classOf(findRule(transaction, policy, () => true));
 }
 
 function findRule(

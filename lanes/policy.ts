@@ -38,6 +38,8 @@ export interface Policy {
   readonly document: PolicyDocument;
   /** Rules by target, in file order. */
   readonly rulesByTarget: ReadonlyMap<Hex, readonly NumberedRule[]>;
+  /** Feeds that some rule names. */
+  readonly namedFeeds: readonly PolicyFeed[];
   /** By their id on chain. */
   readonly feedsById: ReadonlyMap<Hex, PolicyFeed>;
   /** Ids of publishers by hot key. */
@@ -69,6 +71,9 @@ export function parsePolicy(json: unknown): Verdict<Policy, "POLICY_INVALID"> {
     ruleRoot,
     document,
     rulesByTarget: groupByTarget(rules),
+    namedFeeds: document.feeds.filter((feed) =>
+      rules.some(({ openFeeds }) => openFeeds.includes(feed)),
+    ),
     feedsById: new Map(document.feeds.map((feed) => [feed.feedId, feed])),
     publisherOfKey: new Map(
       document.publishers.flatMap(({ id, keys }) => keys.map((key) => [key, id] as const)),

@@ -9,6 +9,7 @@
 import type { Hex } from "../lanes/bytes.ts";
 import { mayBeFast } from "../lanes/classify.ts";
 import type { Policy } from "../lanes/policy.ts";
+import { keepNewest } from "./keep-newest.ts";
 import { laneTransaction, type UserTransaction } from "./primitives/transaction.ts";
 
 export class PreemptionSignal {
@@ -41,17 +42,40 @@ export class PreemptionSignal {
   }
 }
 
+/** Transactions that are remembered as announced. */
+const ANNOUNCED_MAX = 4096;
+
+/** What is known of an account where a transaction is taken in. */
+export type KnownAccount = (address: Hex) => { readonly nonce: bigint; readonly balance: bigint };
+
 /**
- * Raises the signal for a transaction that may be of the fast lane, unless its nonce is used
- * already: anybody can send what is in the chain once more. To be called after it was sent to the
- * sequencing thread: what the thread finds when it has given way must be there.
+ * Raises the signal for transactions that may be of the fast lane. Of one thread, because anybody
+ * may send whatever was signed once: each raises it once, and none that the chain has already, or
+ * that its sender cannot pay.
  */
-export function announceFast(
-  signal: PreemptionSignal,
-  transaction: UserTransaction,
-  policy: Policy,
-  nonceOf: (address: Hex) => bigint,
-): void {
-  if (!mayBeFast(laneTransaction(transaction), policy)) return;
-  if (transaction.nonce >= nonceOf(transaction.sender)) signal.raise();
+export class FastSignal {
+  readonly #signal: Pick<PreemptionSignal, "raise">;
+  readonly #policy: Policy;
+  readonly #accountOf: KnownAccount;
+  readonly #announced = new Map<Hex, true>();
+
+  constructor(signal: Pick<PreemptionSignal, "raise">, policy: Policy, accountOf: KnownAccount) {
+    this.#signal = signal;
+    this.#policy = policy;
+    this.#accountOf = accountOf;
+  }
+
+  /**
+   * To be called after it was sent to the sequencing thread: what the thread finds when it has
+   * given way must be there.
+   */
+  announce(transaction: UserTransaction): void {
+    const { hash, sender, nonce, gasLimit, maxFeePerGas, value } = transaction;
+    if (!mayBeFast(laneTransaction(transaction), this.#policy) || this.#announced.has(hash)) return;
+    const account = this.#accountOf(sender);
+    if (nonce < account.nonce || gasLimit * maxFeePerGas + value > account.balance) return;
+    this.#announced.set(hash, true);
+    keepNewest(this.#announced, ANNOUNCED_MAX);
+    this.#signal.raise();
+  }
 }

@@ -8,7 +8,7 @@ import { NodeError } from "../node/errors.ts";
 import type { Remote } from "../node/port.ts";
 import { type BlockBody, pendingBody } from "./pending-block.ts";
 import type { Preconfirmations } from "./preconfirmations.ts";
-import type { PreemptionSignal } from "../node/preemption-signal.ts";
+import type { FastSignal } from "../node/preemption-signal.ts";
 import type { Receipt } from "../node/primitives/receipt.ts";
 import { type BlockId, type Reader, resolveBlock as resolve } from "../node/reader.ts";
 import type { RollupConfig } from "../node/rollup-config.ts";
@@ -22,9 +22,8 @@ export interface RpcContext {
   readonly policy: Policy;
   /** The newest flashblocks and drops, and who waits for them. */
   readonly preconfirmations: Preconfirmations;
-  /** Raised for fast transactions. */
-  readonly signal: PreemptionSignal;
-  /** Raises it for reports, once for each. */
+  /** Make a long normal transaction give way, to transactions and to reports. */
+  readonly fastSignal: FastSignal;
   readonly reportSignal: ReportSignal;
   /** Reports that wait for an epoch, as of a moment ago. */
   waitingReports(): Promise<readonly VerifiedReport[]>;

@@ -6,7 +6,6 @@ import { fromHex, type Hex } from "../lanes/bytes.ts";
 import { accept } from "../lanes/verdict.ts";
 import type { SubmitAnswer } from "../node/api.ts";
 import { NodeError } from "../node/errors.ts";
-import { announceFast } from "../node/preemption-signal.ts";
 import { recoverSender } from "../node/primitives/signature.ts";
 import {
   decodeTransaction,
@@ -16,9 +15,6 @@ import {
 import { type RpcContext, txGasMax } from "./context.ts";
 import type { Param } from "./method.ts";
 import { bad } from "./params.ts";
-
-/** To look through the slices of the open block would take longer than they keep anybody up. */
-const LATEST = { kind: "tag", tag: "latest" } as const;
 
 /** Hex of any length: a transaction that is too long has an error of its own. */
 export const rawTransactionParam: Param<Hex> = {
@@ -62,10 +58,7 @@ export async function sendTransaction(
 ): Promise<Acknowledgement> {
   const transaction = toUserTransaction(context, hex);
   const answering = context.node.submit(transaction, wantsReceipt);
-  const { signal, policy, reader } = context;
-  announceFast(signal, transaction, policy, (sender) =>
-    reader.stateAt(LATEST, (state) => state.account(sender)?.nonce ?? 0n),
-  );
+  context.fastSignal.announce(transaction);
   const answer = await answering;
   if (!answer.ok) throw new NodeError(answer.code, answer.data);
   return answer;

@@ -14,7 +14,7 @@ import { systemClock } from "../node/clock.ts";
 import { NodeError } from "../node/errors.ts";
 import { createLogger } from "../node/log.ts";
 import { connect, serve } from "../node/port.ts";
-import { PreemptionSignal } from "../node/preemption-signal.ts";
+import { FastSignal, PreemptionSignal } from "../node/preemption-signal.ts";
 import { openReader } from "../node/reader.ts";
 import { createDispatcher } from "./dispatch.ts";
 import { keptFor } from "./kept-for.ts";
@@ -26,6 +26,8 @@ import { createRpcServer } from "./server.ts";
 import { createSubscriptions } from "./subscriptions.ts";
 import { RPC_CHANNEL, type RpcThreadApi, type RpcThreadOptions } from "./thread.ts";
 
+const LATEST = { kind: "tag", tag: "latest" } as const;
+const NO_ACCOUNT = { nonce: 0n, balance: 0n };
 /** Reports that wait are copied on the sequencing thread: not for each who asks. */
 const WAITING_KEPT_MS = 250;
 
@@ -49,7 +51,10 @@ async function open(options: RpcThreadOptions, node: NodeClient): Promise<Runnin
     rollup,
     policy: policy.value,
     preconfirmations,
-    signal,
+    fastSignal: new FastSignal(signal, policy.value, (address) =>
+      // To look through the slices of the open block would take longer than they keep anybody up.
+      reader.stateAt(LATEST, (state) => state.account(address) ?? NO_ACCOUNT),
+    ),
     reportSignal: new ReportSignal(signal, policy.value, systemClock),
     waitingReports: keptFor(WAITING_KEPT_MS, systemClock, () => node.waitingReports()),
     clientVersion,

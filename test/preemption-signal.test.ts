@@ -1,11 +1,11 @@
 /** What makes a long normal transaction give way, and what does not. */
 import t from "tap";
-import { announceFast, PreemptionSignal } from "../node/preemption-signal.ts";
+import { FastSignal, PreemptionSignal } from "../node/preemption-signal.ts";
 import { keptFor } from "../rpc/kept-for.ts";
 import { ReportSignal } from "../rpc/report-signal.ts";
 import { loadPolicy, policyJson } from "./lanes/fixtures/policy.ts";
 import { feedPolicy, heard } from "./lanes/fixtures/reports.ts";
-import { transaction } from "./txpool/fixtures/pool.ts";
+import { RICH, transaction } from "./txpool/fixtures/pool.ts";
 
 const NOW_MS = 1_800_000_000_000;
 
@@ -15,17 +15,26 @@ function raisedBy(signal: PreemptionSignal, work: () => void): boolean {
   return signal.isRaised();
 }
 
-t.test("a fast transaction does, unless its nonce is used", async (t) => {
+t.test("a fast transaction does, once, where it can be new and is paid for", async (t) => {
   const signal = PreemptionSignal.create();
-  const policy = loadPolicy(policyJson());
-  const raises = (lane: "normal" | "liquidation", nonce: bigint, used: bigint) =>
+  const account = { nonce: 7n, balance: RICH };
+  const fast = new FastSignal(signal, loadPolicy(policyJson()), () => account);
+  const raises = (sent: ReturnType<typeof transaction>) =>
     raisedBy(signal, () => {
-      announceFast(signal, transaction({ lane, nonce }), policy, () => used);
+      fast.announce(sent);
     });
-  t.ok(raises("liquidation", 7n, 7n));
-  t.ok(raises("liquidation", 9n, 7n), "one before it may be on its way");
-  t.notOk(raises("liquidation", 6n, 7n), "anybody can send that again");
-  t.notOk(raises("normal", 7n, 7n));
+  const first = transaction({ lane: "liquidation", nonce: 7n });
+  t.ok(raises(first));
+  t.notOk(raises(first), "anybody can send it again");
+  t.ok(raises(transaction({ lane: "liquidation", nonce: 9n })), "one before it may be on its way");
+  t.notOk(raises(transaction({ lane: "liquidation", nonce: 6n })), "the chain has it");
+  t.notOk(raises(transaction({ lane: "normal", nonce: 7n })));
+  account.balance = 0n;
+  t.notOk(raises(transaction({ lane: "liquidation", nonce: 7n })), "nobody pays");
+  account.balance = RICH;
+  for (let sent = 0; sent < 4096; sent++)
+    fast.announce(transaction({ lane: "liquidation", nonce: 7n }));
+  t.ok(raises(first), "so many are remembered");
 });
 
 t.test("a report does, once, and while it is fresh", async (t) => {

@@ -39,8 +39,7 @@ function pricesOf(
   policy: Policy,
 ): PricesAt[] {
   const { number, timestamp } = block.header;
-  const rules = [...policy.rulesByTarget.values()].flat();
-  if (!rules.some(({ openFeeds }) => openFeeds.length > 0))
+  if (number === 0 || policy.namedFeeds.length === 0)
     return laneData.flashblocks.map(({ timestampMs: timeMs }) => ({ prices: NO_PRICES, timeMs }));
   const parent = chain.blockByNumber(number - 1);
   const laneState = parent === null ? null : decodeLaneState(parent.laneState);

@@ -12,7 +12,7 @@ import { NodeError } from "../errors.ts";
 import { listRoot } from "../execution/embedded/list-root.ts";
 import type { Logger } from "../log.ts";
 import { connect, serve } from "../port.ts";
-import { announceFast, PreemptionSignal } from "../preemption-signal.ts";
+import { FastSignal, PreemptionSignal } from "../preemption-signal.ts";
 import { decodeWithSender } from "../primitives/signature.ts";
 import { openChainReader, type SharedChainReader } from "../storage/chain-reader.ts";
 import { createHost, type Host } from "./host.ts";
@@ -87,17 +87,17 @@ function createSubmit(
   signal: PreemptionSignal,
   reader: SharedChainReader,
 ): HostHandlers["onSubmit"] {
-  const nonceOf = (address: Hex): bigint => {
+  const fastSignal = new FastSignal(signal, policy, (address: Hex) => {
     const snapshot = reader.snapshot();
-    const nonce = snapshot.state.account(address)?.nonce ?? 0n;
+    const account = snapshot.state.account(address) ?? { nonce: 0n, balance: 0n };
     void snapshot.release();
-    return nonce;
-  };
+    return account;
+  });
   return (raw) => {
     const decoded = decodeWithSender(raw);
     if (!decoded.ok) return Promise.resolve(decoded);
     const answer = handlers.onSubmit(decoded.value);
-    announceFast(signal, decoded.value, policy, nonceOf);
+    fastSignal.announce(decoded.value);
     return answer;
   };
 }

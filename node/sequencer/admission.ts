@@ -19,7 +19,7 @@ import type { UserTransaction } from "../primitives/transaction.ts";
 import type { AdmissionEntry, BlockAdmissions, DropEntry, Store } from "../storage/store.ts";
 import { createPool } from "../txpool/pool.ts";
 import type { Pool } from "../txpool/pool-api.ts";
-import type { PooledTransaction } from "../txpool/sender-queue.ts";
+import { type PooledTransaction, promisedLane } from "../txpool/sender-queue.ts";
 import {
   dropRecord,
   type JournalContent,
@@ -293,10 +293,8 @@ class AdmissionDesk implements Admission {
       });
   }
 
-  async #noteDrop(
-    { transaction, accepted, rank }: PooledTransaction,
-    code: ErrorCode,
-  ): Promise<void> {
+  async #noteDrop(item: PooledTransaction, code: ErrorCode): Promise<void> {
+    const { transaction, accepted } = item;
     const { promises, log } = this.#deps;
     const { hash, raw } = transaction;
     const timeMs = this.#deps.clock.nowMs();
@@ -307,7 +305,7 @@ class AdmissionDesk implements Admission {
     this.#settled.push(accepted, record.accepted);
     this.#logDrop({ accepted, hash, timeMs, code, raw });
     log.info("transaction dropped", { hash, code });
-    const lane = laneOf(rank);
+    const lane = promisedLane(item);
     this.#deps.onDropped({ hash, accepted, lane, code, blockNumber });
   }
 }

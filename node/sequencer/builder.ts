@@ -268,10 +268,10 @@ class BlockBuilding {
       !this.#plan.depositOnly && this.#room.fitsEpoch(prices, feeds);
     const { prices, transaction: epoch } = this.#pricing.begin(this.#timestampMs, hasRoom);
     this.#assembly.begin(this.#timestampMs, leaderEpoch, prices);
-    this.#deps.pool.repriced({ prices: this.#pricing.tip.prices, timeMs: this.#timestampMs });
     const attributes = this.#assembly.count === 1 ? this.#attributes.transaction : null;
     if (attributes !== null) await placeSystem(attributes, engine, this.#assembly);
     if (epoch !== null) this.#room.tookEpoch(await placeSystem(epoch, engine, this.#assembly));
+    this.#deps.pool.repriced({ prices: this.#pricing.tip.prices, timeMs: this.#timestampMs });
   }
 
   async #endFlashblock(): Promise<void> {
@@ -326,7 +326,8 @@ class BlockBuilding {
       if (this.#isTurn()) return true;
       // It needs another flashblock, as prices do; nothing may overtake it.
       if (item.rank < this.#assembly.rank || this.#pricing.isDue(this.#nextTimeMs())) return false;
-      if ((await this.#build(item, { onlySuccess: true })) === "built")
+      // Who was promised the normal lane stands in the block as it would there.
+      if ((await this.#build(item, { onlySuccess: item.deadlineBlock > 0 })) === "built")
         this.#selection.took(item.rank, item.transaction.gasLimit);
       if (clock.monotonicMs() - turnMs < TURN_MS) continue;
       await this.#courtesy.takeTurn();

@@ -15,9 +15,14 @@ import type { PooledTransaction } from "../txpool/sender-queue.ts";
 
 /**
  * Normal transactions that may turn out not to fit a block: then it is full for their lane. Each is
- * put aside and looked at again when the next block opens, and thousands may wait.
+ * put aside and looked at again when the next block opens, and thousands may wait. Small ones
+ * count: large ones would close the lane to all that they leave room for.
  */
-const MISFITS_MAX = 64;
+const SMALL_MISFITS_MAX = 64;
+const MISFITS_MAX = 1024;
+/** What is small: this part of a block's gas, and so many bytes. */
+const SMALL_GAS_PART = 64n;
+const SMALL_BYTES = 2048;
 
 /** What is left of the open block, whoever asks. */
 export interface BlockRoom {
@@ -39,15 +44,18 @@ export interface SelectionOptions {
 export class Selection {
   readonly #pool: Pool;
   readonly #room: BlockRoom;
+  readonly #gasLimit: bigint;
   /** Gas limits left to each fast rank. */
   readonly #gasLeft = new Map<number, bigint>();
   /** Ranks above this one are closed: a better one does not fit the block any more. */
   #closedAbove = NORMAL_RANK;
   #misfits = 0;
+  #smallMisfits = 0;
 
   constructor({ policy, pool, gasLimit, systemGas }: SelectionOptions, room: BlockRoom) {
     this.#pool = pool;
     this.#room = room;
+    this.#gasLimit = gasLimit;
     const { systemReserveGas, fast } = policy.document;
     for (const { rank, gasShareBps } of fast.classes)
       this.#gasLeft.set(rank, capOf(gasShareBps, { gasLimit, systemGas, systemReserveGas }));
@@ -101,8 +109,11 @@ export class Selection {
 
   #putAside(item: PooledTransaction): void {
     this.#pool.park(item);
+    const { gasLimit, raw } = item.transaction;
+    const isSmall = gasLimit * SMALL_GAS_PART <= this.#gasLimit && raw.length <= SMALL_BYTES;
     this.#misfits += 1;
-    if (this.#misfits >= MISFITS_MAX)
+    if (isSmall) this.#smallMisfits += 1;
+    if (this.#misfits >= MISFITS_MAX || this.#smallMisfits >= SMALL_MISFITS_MAX)
       this.#closedAbove = Math.min(this.#closedAbove, NORMAL_RANK - 1);
   }
 

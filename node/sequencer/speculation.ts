@@ -187,8 +187,11 @@ export class Speculation {
     const { item, block } = this.#done;
     const isOld = this.#openBlock > block + BLOCKS_TO_CLAIM;
     if (!isOld && this.#isPooled(item)) return;
+    // It is in a block by another way, or could not be selected: that is not its sender's fault.
+    if (item.executing || isOld) this.#witnesses.delete(item.transaction.hash);
+    else this.wasted(item, this.#done);
+    // But it must not run again without end.
     if (isOld) item.conflicts += 1;
-    this.wasted(item, this.#done);
     this.#done = null;
   }
 

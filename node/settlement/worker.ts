@@ -50,7 +50,7 @@ interface Posting {
 
 async function main(port: PortLike, { options, poolPort }: SettlementWorkerData): Promise<void> {
   // It decodes and compares megabytes, and nobody who waits for a promise waits for it.
-  givePrecedence();
+  givePrecedence(false);
   const log = createLogger(options.logLevel, SETTLEMENT_CHANNEL);
   const handlers = connect<SettlementHandlers>(port, SETTLEMENT_HANDLERS_CHANNEL);
   const kzg = connect<KzgService>(poolPort, KZG_CHANNEL);

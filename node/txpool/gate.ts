@@ -3,14 +3,13 @@
  * here, and whether there is room. Owns the order of these checks. Does not own room and rates
  * themselves (`room.ts`, `sender-limits.ts`), nor what one transaction must be (`validate.ts`).
  */
-import { NORMAL_RANK } from "../../lanes/classify.ts";
 import type { Policy } from "../../lanes/policy.ts";
 import { accept, refuse, type Verdict } from "../../lanes/verdict.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { AccountView } from "../execution/engine.ts";
 import type { Room } from "./room.ts";
 import type { SenderLimits } from "./sender-limits.ts";
-import type { PooledTransaction, SenderQueue } from "./sender-queue.ts";
+import { type PooledTransaction, promisedLane, type SenderQueue } from "./sender-queue.ts";
 import { checkReplacement, maxCost } from "./validate.ts";
 
 export interface GateDeps {
@@ -42,7 +41,7 @@ export function passGate(
   const isReplacement = queue?.get(item.transaction.nonce) !== undefined;
   if (isReplacement && !limits.takeReplacement(sender))
     return refuse("RATE_LIMITED", { of: "replacements" });
-  if (item.rank !== NORMAL_RANK && !limits.takeFast(sender))
+  if (promisedLane(item) === "fast" && !limits.takeFast(sender))
     return refuse("RATE_LIMITED", { of: "fast" });
   return room;
 }
@@ -55,7 +54,7 @@ function checkRoom(
 ): Verdict<PooledTransaction | null, ErrorCode> {
   const { nonce } = item.transaction;
   const { maxPending } = policy.document.fast.perSender;
-  const isFast = item.rank !== NORMAL_RANK;
+  const isFast = promisedLane(item) === "fast";
   const cost = maxCost(item.transaction) + (queue?.costWithout(nonce) ?? 0n);
   if (cost > account.balance)
     return refuse("INSUFFICIENT_FUNDS", { have: String(account.balance), want: String(cost) });
@@ -67,7 +66,7 @@ function checkRoom(
     const replaced = checkReplacement(old.transaction, item.transaction);
     if (!replaced.ok) return replaced;
     // It takes the old one's room, but in the old one's lane only.
-    if ((old.rank !== NORMAL_RANK) === isFast)
+    if (promisedLane(old) === promisedLane(item))
       return room.fitsInPlaceOf(old, item) ? accept(null) : refuse("POOL_FULL", { gapped: false });
   } else if ((queue?.size ?? 0) >= accountMax) return refuse("SENDER_LIMIT", { limit: accountMax });
   if (isFast && (queue?.fastCount ?? 0) >= maxPending)

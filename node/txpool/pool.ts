@@ -16,7 +16,7 @@ import type { ErrorCode } from "../errors.ts";
 import type { UserTransaction } from "../primitives/transaction.ts";
 import { type GateDeps, passGate } from "./gate.ts";
 import type { Pool, PoolDeps, PoolOptions } from "./pool-api.ts";
-import { PoolClasses } from "./pool-classes.ts";
+import { type PoolClass, PoolClasses } from "./pool-classes.ts";
 import { createReadyQueues, type ReadyQueues } from "./ready-queues.ts";
 import { Room } from "./room.ts";
 import { SenderLimits } from "./sender-limits.ts";
@@ -26,6 +26,7 @@ import {
   type PooledTransaction,
   type Promised,
   type PromisedBefore,
+  promisedLane,
   SenderQueue,
   type SenderQueues,
 } from "./sender-queue.ts";
@@ -89,7 +90,8 @@ class Txpool implements Pool {
     const maxTxGas = BigInt(policy.document.normal.maxTxGas);
     const own = checkAdmission(transaction, account, { chainId, maxTxGas });
     if (!own.ok) return own;
-    const item = this.#classified(transaction, promised);
+    const item = this.#classified(transaction, promised, this.#classes.of(transaction));
+    if (promisedLane(item) === "normal" && this.#classes.isFull(item)) return refuse("POOL_FULL");
     if (transaction.maxFeePerGas < this.#baseFee)
       return refuse("FEE_CAP_TOO_LOW", { baseFee: String(this.#baseFee) });
     const passed = passGate(item, account, this.#senders.get(sender), {
@@ -103,7 +105,8 @@ class Txpool implements Pool {
   }
 
   restore(transaction: UserTransaction, promised: PromisedBefore): void {
-    const item = this.#classified(transaction, promised);
+    const own = this.#classes.ofPromised(transaction, promised.rank);
+    const item = this.#classified(transaction, promised, own);
     item.executing = promised.isExecuted;
     // It was promised a deadline, and no lane but the one it was promised.
     const isDemoted = promised.rank !== NORMAL_RANK && item.rank === NORMAL_RANK;
@@ -228,11 +231,9 @@ class Txpool implements Pool {
 
   repriced(at: PricesAt): void {
     for (const [item, { rank, rule }] of this.#classes.repriced(at)) {
-      if (item.executing) continue;
       if (rank === NORMAL_RANK && item.deadlineBlock > 0) this.drop(item, "CLASS_CHANGED");
       else if (this.#remove(item)) {
-        item.rank = rank;
-        item.rule = rule;
+        Object.assign(item, { rank, rule });
         this.#insert(item);
         this.#wake(item.transaction.sender, item.transaction.nonce);
       }
@@ -265,12 +266,11 @@ class Txpool implements Pool {
     return { pending, queued: this.#room.size - pending };
   }
 
-  #classified(transaction: UserTransaction, promised: Promised): PooledTransaction {
-    const { rank, rule } = this.#classes.of(transaction);
+  #classified(transaction: UserTransaction, promised: Promised, own: PoolClass): PooledTransaction {
     const { accepted, timeMs, deadlineBlock } = promised;
     return {
-      ...{ transaction, accepted, timeMs, rank, rule },
-      deadlineBlock: rank === NORMAL_RANK ? 0 : deadlineBlock,
+      ...{ transaction, accepted, timeMs, rank: own.rank, rule: own.rule },
+      deadlineBlock: own.rank === NORMAL_RANK ? 0 : deadlineBlock,
       durable: false,
       executing: false,
       ready: null,

@@ -8,9 +8,8 @@
  * executed before it, whatever it offers itself. A newcomer's price is its own tip under that base
  * fee. The fast lane is never evicted from: what is taken in there has a deadline. O(log n).
  */
-import { laneOf, NORMAL_RANK } from "../../lanes/classify.ts";
 import { createHeap, type Heap } from "../../lanes/heap.ts";
-import type { PooledTransaction, SenderQueue } from "./sender-queue.ts";
+import { type PooledTransaction, promisedLane, type SenderQueue } from "./sender-queue.ts";
 
 /** Transactions with a nonce gap in the whole pool (geth's global queue). */
 const GAPPED_MAX = 1024;
@@ -37,8 +36,8 @@ function compareAccounts(
 }
 
 /** Whether it may leave: what is not durable is not acknowledged, and what executes may stand. */
-function isEvictable({ durable, executing, rank }: PooledTransaction): boolean {
-  return durable && !executing && rank === NORMAL_RANK;
+function isEvictable(item: PooledTransaction): boolean {
+  return item.durable && !item.executing && promisedLane(item) === "normal";
 }
 
 export class Room {
@@ -67,7 +66,7 @@ export class Room {
   /** Whether it fits without anybody leaving. */
   fits(item: PooledTransaction, isGapped: boolean): boolean {
     if (isGapped && this.#gapped.size >= GAPPED_MAX) return false;
-    const lane = laneOf(item.rank);
+    const lane = promisedLane(item);
     const { fastMax, normalMax } = this.#limits;
     const isFull = this.#counts[lane] >= (lane === "fast" ? fastMax : normalMax);
     return !isFull && this.#hasBytes(item, 0);
@@ -129,16 +128,18 @@ export class Room {
   #place(queue: SenderQueue): void {
     for (const heap of [this.#byTip, this.#byFeeCap]) {
       heap.remove(queue);
-      if (queue.last()?.rank === NORMAL_RANK) heap.push(queue);
+      const last = queue.last();
+      if (last !== undefined && promisedLane(last) === "normal") heap.push(queue);
     }
   }
 
   #hasBytes(item: PooledTransaction, freed: number): boolean {
-    return this.#bytes[laneOf(item.rank)] - freed + item.transaction.raw.length <= LANE_BYTES_MAX;
+    const bytes = this.#bytes[promisedLane(item)];
+    return bytes - freed + item.transaction.raw.length <= LANE_BYTES_MAX;
   }
 
   #count(item: PooledTransaction, by: 1 | -1): void {
-    const lane = laneOf(item.rank);
+    const lane = promisedLane(item);
     this.#counts[lane] += by;
     this.#bytes[lane] += by * item.transaction.raw.length;
   }

@@ -2,7 +2,6 @@
  * The pooled transactions of one account, by nonce. At most `accountMax` (txpool config) of them,
  * so the scans below are over a short, bounded list.
  */
-import { NORMAL_RANK } from "../../lanes/classify.ts";
 import type { Hex } from "../../lanes/bytes.ts";
 import type { UserTransaction } from "../primitives/transaction.ts";
 import { maxCost } from "./validate.ts";
@@ -45,6 +44,14 @@ export interface PooledTransaction extends Promised {
   conflicts: number;
   /** wei per gas over the open block's base fee; only meaningful while ready. */
   tip: bigint;
+}
+
+/**
+ * The lane whose limits it counts against: the one that it was promised, whatever prices have made
+ * of it since. Only a fast one has a deadline.
+ */
+export function promisedLane({ deadlineBlock }: PooledTransaction): "fast" | "normal" {
+  return deadlineBlock > 0 ? "fast" : "normal";
 }
 
 /** Whether its last block has passed. One promised to the normal lane has none. */
@@ -104,7 +111,7 @@ export class SenderQueue {
     const { nonce } = item.transaction;
     this.#byNonce.set(nonce, item);
     this.#cost += maxCost(item.transaction);
-    if (item.rank !== NORMAL_RANK) this.#fastCount += 1;
+    if (promisedLane(item) === "fast") this.#fastCount += 1;
     else this.#lower(item);
     if (this.#last === undefined || this.#last.transaction.nonce < nonce) this.#last = item;
   }
@@ -114,7 +121,7 @@ export class SenderQueue {
     if (item === undefined) return;
     this.#byNonce.delete(nonce);
     this.#cost -= maxCost(item.transaction);
-    if (item.rank !== NORMAL_RANK) this.#fastCount -= 1;
+    if (promisedLane(item) === "fast") this.#fastCount -= 1;
     else this.#raise(item);
     if (this.#last === item) this.#last = this.lastBefore(nonce);
   }
@@ -179,7 +186,8 @@ export class SenderQueue {
     if (this.#tipCount > 0 && this.#feeCapCount > 0) return;
     this.#tipCount = 0;
     this.#feeCapCount = 0;
-    for (const item of this.#byNonce.values()) if (item.rank === NORMAL_RANK) this.#lower(item);
+    for (const item of this.#byNonce.values())
+      if (promisedLane(item) === "normal") this.#lower(item);
   }
 }
 

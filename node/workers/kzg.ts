@@ -31,6 +31,8 @@ export type KzgService = {
   blobToVersionedHash(blob: Uint8Array): Promise<Hex | null>;
 };
 
+/** Its thread compresses too, and a batch has a deadline: no turn is waited for longer. */
+const TURN_WAIT_MS = 2_000;
 /** EIP-4844: first byte of a versioned hash of a KZG commitment. */
 const VERSION = "01";
 
@@ -51,7 +53,7 @@ export function createKzgService(turn: SharedTurn | null): KzgService {
         const { proofs } = context.computeCellsAndKzgProofs(blob);
         return Promise.resolve({ commitment, proofs, versionedHash: versionedHash(commitment) });
       };
-      return turn === null ? compute() : turn.hold(compute);
+      return turn === null ? compute() : turn.hold(compute, TURN_WAIT_MS);
     },
     blobToVersionedHash: (blob) => Promise.resolve(commitmentHash(context, blob)),
   };

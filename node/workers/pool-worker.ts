@@ -49,7 +49,7 @@ const PATIENT: ReadonlySet<PoolChannel> = new Set(["kzg", "speculate", "witness"
 
 async function main(): Promise<void> {
   if (parentPort === null) throw new Error("pool-worker runs as a worker thread only");
-  if (channels.some((channel) => PATIENT.has(channel))) givePrecedence();
+  if (channels.some((channel) => PATIENT.has(channel))) givePrecedence(true);
   const services = new Map<PoolChannel, Service>();
   for (const channel of channels) services.set(channel, await createService(channel));
   const serveAll = (port: PortLike): void => {

@@ -12,7 +12,7 @@ import type {
 import { systemClock } from "../../node/clock.ts";
 import { NodeError } from "../../node/errors.ts";
 import type { Remote } from "../../node/port.ts";
-import { PreemptionSignal } from "../../node/preemption-signal.ts";
+import { FastSignal, PreemptionSignal } from "../../node/preemption-signal.ts";
 import type { BlockRef } from "../../node/primitives/block.ts";
 import type { UserTransaction } from "../../node/primitives/transaction.ts";
 import type { RpcContext } from "../../rpc/context.ts";
@@ -101,14 +101,19 @@ export function createFakeNode(): FakeNode {
 }
 
 /** Everything a method works with. */
-export function createContext(chain: FakeChain, node: FakeNode): RpcContext {
+export function createContext(
+  chain: FakeChain,
+  node: FakeNode,
+): RpcContext & { readonly signal: PreemptionSignal } {
   const clientVersion = "pricelane/v0.0.0-test";
   const signal = PreemptionSignal.create();
   const { reader } = chain;
   const preconfirmations = new Preconfirmations(reader);
+  const rich = { nonce: 0n, balance: 2n ** 200n };
+  const fastSignal = new FastSignal(signal, policy, () => rich);
   const reportSignal = new ReportSignal(signal, policy, systemClock);
   const waitingReports = () => node.remote.waitingReports();
-  const told = { preconfirmations, signal, reportSignal, waitingReports };
+  const told = { preconfirmations, signal, fastSignal, reportSignal, waitingReports };
   return { reader, node: node.remote, rollup, policy, ...told, clientVersion };
 }
 

@@ -14,6 +14,7 @@ import { decoded } from "./fixtures/decoded.ts";
 import {
   FEED,
   l1Block,
+  LOOPER,
   openRig,
   openSequencer,
   type Rig,
@@ -26,6 +27,8 @@ const SELECTOR = "0x0000000a";
 const RANK = 2;
 const document = testPolicyDocument() as { fast: { classes: readonly unknown[] } };
 const rule = { to: FEED, selectors: [SELECTOR], maxGas: 200_000, feeds: ["ETH/USD"] };
+/** What it calls uses up its gas and fails. */
+const failing = { ...rule, to: LOOPER };
 /** Longer than the virtual clock runs on while anything waits for a disk. */
 const LONG_MS = 1_000_000;
 const { publishers, feeds } = feedPolicyJson([{ readableAgeMs: LONG_MS }]);
@@ -36,7 +39,7 @@ const POLICY = {
     ...document.fast,
     classes: [
       ...document.fast.classes,
-      { name: "liquidation", gasShareBps: 2000, order: "tip", rules: [rule] },
+      { name: "liquidation", gasShareBps: 2000, order: "tip", rules: [rule, failing] },
     ],
   },
 };
@@ -115,6 +118,26 @@ t.test("a liquidation waits for the price and stands right behind it, for everyb
     t.same(await others.deriver.safe.applyBatch(batch), { valid: true });
   }
   t.equal(others.deriver.chain.head().hash, leader.chain.head().hash);
+});
+
+t.test("one that was promised the normal lane stands in the block, though it fails", async (t) => {
+  t.testdir({ leader: {} });
+  const leader = await open(t, "leader");
+  const run = await openSequencer(leader);
+  await run.build(1);
+  const doomed = await signed(0, { nonce: 0, to: LOOPER, data: `${SELECTOR}00`, gas: 100_000n });
+  const next = await signed(0, { nonce: 1, value: 1n });
+  for (const each of [doomed, next])
+    t.match(await run.admission.submit(each), { ok: true, lane: "normal" });
+  await sayAll(run, 2000n, 1n);
+  await run.build(2);
+  t.match(placeOf(leader, doomed.hash), { rank: RANK });
+  t.match(placeOf(leader, next.hash), { rank: 255 }, "what follows is not stuck");
+  t.same(run.dropped, []);
+  const late = await signed(1, { nonce: 0, to: LOOPER, data: `${SELECTOR}00`, gas: 100_000n });
+  t.match(await run.admission.submit(late), { ok: true, lane: "fast" });
+  await run.build(2);
+  t.match(run.dropped, [{ hash: late.hash, code: "TX_REVERTED" }], "a fast one does not");
 });
 
 t.test("at a stale price it leaves the fast lane, with an answer", async (t) => {

@@ -66,6 +66,14 @@ t.test("a block that many do not fit is full: the others are not looked at", asy
   t.equal(pool.counts().pending, 65);
 });
 
+t.test("large ones close it to nobody whom they leave room for", async (t) => {
+  const { selection, add } = openSelection({ gasFree: () => 1_000_000n });
+  for (let index = 1; index <= 70; index++)
+    add(transaction({ sender: account(index), gasLimit: 1_000_001n, tip: 9n }));
+  const small = add(transaction({ sender: account(71), gasLimit: 100_000n, tip: 1n }));
+  t.equal(selection.nextNormal(), small);
+});
+
 t.test("and so does one whose gas is not left", async (t) => {
   const { pool, selection, add } = openSelection({ gasFree: () => 99_999n });
   add(sentBy(1));

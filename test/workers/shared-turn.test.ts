@@ -7,6 +7,17 @@ import { SharedTurn } from "../../node/workers/shared-turn.ts";
 const [WORKING, DONE, MET_ANOTHER] = [0, 1, 2];
 const [THREADS, ROUNDS] = [3, 30];
 
+t.test("who waits no longer goes on without its turn, and takes nobody's", async (t) => {
+  const turn = SharedTurn.create();
+  let end: () => void = () => undefined;
+  const held = turn.hold(() => new Promise<void>((resolve) => (end = resolve)));
+  t.equal(await turn.hold(() => Promise.resolve("done"), 5), "done");
+  t.equal(await turn.hold(() => Promise.resolve("again"), 5), "again", "it is still another's");
+  end();
+  await held;
+  t.equal(await turn.hold(() => Promise.resolve("free")), "free");
+});
+
 t.test("one works, and all get their turns", async (t) => {
   const counts = new SharedArrayBuffer(3 * Int32Array.BYTES_PER_ELEMENT);
   const workerData = { turn: SharedTurn.create().memory, counts, rounds: ROUNDS };
