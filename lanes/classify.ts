@@ -24,7 +24,7 @@ const SHUT_SESSIONS: ReadonlySet<number> = new Set([5, 6]);
 /** What is known of prices where a transaction stands. */
 export interface PricesAt {
   /** After the epoch of its flashblock. */
-  readonly prices: Pick<PriceState, "feeds" | "graceEndMs">;
+  readonly prices: Pick<PriceState, "feeds" | "graceEndMs" | "epoch">;
   /** Of its flashblock, Unix milliseconds. */
   readonly timeMs: number;
 }

@@ -10,6 +10,7 @@ import type { VerifiedReport } from "../lanes/report-rules.ts";
 import type { AdmissionGroup } from "../lanes/signed.ts";
 import type { ErrorCode, ErrorData } from "./errors.ts";
 import type { BlockRef } from "./primitives/block.ts";
+import type { TransactionConditions } from "./primitives/conditions.ts";
 import type { UserTransaction } from "./primitives/transaction.ts";
 import type { ThreadShares } from "./thread-load.ts";
 
@@ -111,8 +112,13 @@ export interface NodeApi {
   /**
    * Takes a transaction in. Resolves when its journal record is durable (a follower: when the
    * sequencer has said so). The caller has decoded it, checked its form and recovered the sender.
+   * Conditions do not travel between nodes: a follower takes none.
    */
-  submit(transaction: UserTransaction, wantsReceipt?: boolean): Promise<SubmitAnswer>;
+  submit(
+    transaction: UserTransaction,
+    wantsReceipt?: boolean,
+    conditions?: TransactionConditions | null,
+  ): Promise<SubmitAnswer>;
   /** Takes a report in. The caller has verified it. Only the sequencer does. */
   submitReport(report: VerifiedReport): Promise<ReportAnswer>;
   /** The newest reports of every publisher and feed that no epoch has used; none on a follower. */

@@ -96,6 +96,9 @@ export const ERRORS = {
   CLASS_CHANGED: waits(
     "The transaction was accepted for the fast lane and no longer belongs to it.",
   ),
+  CONDITION_FAILED: refused(
+    "A condition that the transaction was sent with does not hold; it was not executed.",
+  ),
   RATE_LIMITED: waits("The sender submits more often than the policy or the txpool allows."),
   SENDER_THROTTLED: waits(
     "The sender's transactions failed or wasted time too often; it must wait.",

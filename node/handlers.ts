@@ -102,9 +102,11 @@ export function createApi(core: Core, late: Late): NodeApi {
   };
   const loopDelay = watchLoop();
   return {
-    submit(transaction, wantsReceipt) {
+    submit(transaction, wantsReceipt, conditions = null) {
       const admission = late.sequencing?.admission;
-      if (admission !== undefined) return admission.submit(transaction, wantsReceipt);
+      if (admission !== undefined) return admission.submit(transaction, wantsReceipt, conditions);
+      if (conditions !== null)
+        return Promise.resolve({ ok: false, code: "NOT_ACCEPTING", data: { role: "follower" } });
       if (late.forwarded !== null) return late.forwarded.submit(transaction);
       return Promise.resolve({ ok: false, code: "NOT_ACCEPTING", data: {} });
     },

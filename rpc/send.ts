@@ -6,6 +6,7 @@ import { fromHex, type Hex } from "../lanes/bytes.ts";
 import { accept } from "../lanes/verdict.ts";
 import type { SubmitAnswer } from "../node/api.ts";
 import { NodeError } from "../node/errors.ts";
+import type { TransactionConditions } from "../node/primitives/conditions.ts";
 import { recoverSender } from "../node/primitives/signature.ts";
 import {
   decodeTransaction,
@@ -55,9 +56,10 @@ export async function sendTransaction(
   context: RpcContext,
   hex: Hex,
   wantsReceipt = false,
+  conditions: TransactionConditions | null = null,
 ): Promise<Acknowledgement> {
   const transaction = toUserTransaction(context, hex);
-  const answering = context.node.submit(transaction, wantsReceipt);
+  const answering = context.node.submit(transaction, wantsReceipt, conditions);
   context.fastSignal.announce(transaction);
   const answer = await answering;
   if (!answer.ok) throw new NodeError(answer.code, answer.data);

@@ -96,6 +96,8 @@ export interface Engine {
   /** Gas used so far in the open block. */
   gasUsed(): bigint;
   account(address: Hex): AccountView;
+  /** Of a contract's storage, as `account`. */
+  slot(address: Hex, slot: Hex): bigint;
   /**
    * Ends a slice of the open block, a flashblock: hashing what it wrote begins at once. `null` while
    * the parent's hash is not known: then what it holds belongs to the next slice.

@@ -15,6 +15,7 @@ import type { Clock } from "../clock.ts";
 import { type ErrorCode, NodeError } from "../errors.ts";
 import type { AccountView } from "../execution/engine.ts";
 import type { Logger } from "../log.ts";
+import type { TransactionConditions } from "../primitives/conditions.ts";
 import type { UserTransaction } from "../primitives/transaction.ts";
 import type { AdmissionEntry, BlockAdmissions, DropEntry, Store } from "../storage/store.ts";
 import { createPool } from "../txpool/pool.ts";
@@ -83,7 +84,11 @@ export interface Admission {
   /** Puts every journaled transaction of earlier runs back into the pool; their promise stands. */
   restore(head: number): Promise<Restored>;
   /** Resolves when the transaction is durable and its group signed, or refused. */
-  submit(transaction: UserTransaction, wantsReceipt?: boolean): Promise<SubmitAnswer>;
+  submit(
+    transaction: UserTransaction,
+    wantsReceipt?: boolean,
+    conditions?: TransactionConditions | null,
+  ): Promise<SubmitAnswer>;
   /** A block opens. */
   openBlock(baseFee: bigint, number: number): void;
   /** The block that is open, by its number; `null` where nothing is taken in. */
@@ -156,7 +161,11 @@ class AdmissionDesk implements Admission {
     return { flashblocks, transactions, reports: journal.reports };
   }
 
-  async submit(transaction: UserTransaction, wantsReceipt = false): Promise<SubmitAnswer> {
+  async submit(
+    transaction: UserTransaction,
+    wantsReceipt = false,
+    conditions: TransactionConditions | null = null,
+  ): Promise<SubmitAnswer> {
     if (!this.#open) return { ok: false, code: "NOT_ACCEPTING", data: {} };
     if (this.#isLogFull())
       return { ok: false, code: "NOT_ACCEPTING", data: { reason: "no block is stored" } };
@@ -165,12 +174,13 @@ class AdmissionDesk implements Admission {
     const accepted = this.nextNumber();
     const timeMs = this.#deps.clock.nowMs();
     const deadline = this.#blockNumber + policy.document.ttlBlocks;
-    const admitted = this.pool.admit(transaction, { accepted, timeMs, deadlineBlock: deadline });
+    const promised = { accepted, timeMs, deadlineBlock: deadline, conditions };
+    const admitted = this.pool.admit(transaction, promised);
     if (!admitted.ok) return admitted;
     const { rank, deadlineBlock } = admitted.value;
     const lane = laneOf(rank);
     const leaf = { hash, accepted, lane, rank, policyHash: policy.hash, deadlineBlock } as const;
-    const record = transactionRecord({ accepted, deadlineBlock, timeMs, rank }, raw);
+    const record = transactionRecord({ accepted, deadlineBlock, timeMs, rank, conditions }, raw);
     const isGapped = transaction.nonce >= this.pool.nextNonce(transaction.sender);
     const admitting = this.#deps.promises.admit(leaf, record);
     // Promises are durable in their order, so a fast one is built meanwhile: the flashblock that it
@@ -259,14 +269,15 @@ class AdmissionDesk implements Admission {
     const raws = records.map(({ transaction }) => transaction.raw);
     const senders = await this.#deps.recoverSenders(raws);
     for (const [index, record] of records.entries()) {
-      const { accepted, timeMs, deadlineBlock, rank, transaction } = record;
+      const { accepted, timeMs, deadlineBlock, rank, conditions, transaction } = record;
       const sender = senders[index];
       if (sender === null || sender === undefined)
         throw new NodeError("STORAGE_CORRUPT", { record: "journal", accepted: String(accepted) });
       this.#accepted.push({ accepted, hash: transaction.hash, timeMs, rank });
       const restored = { ...transaction, sender };
       const isExecuted = executed.has(accepted);
-      this.pool.restore(restored, { accepted, timeMs, deadlineBlock, rank, isExecuted });
+      const promised = { accepted, timeMs, deadlineBlock, rank, conditions, isExecuted };
+      this.pool.restore(restored, promised);
       if (isExecuted) found.set(accepted, restored);
     }
     return found;

@@ -143,7 +143,7 @@ class BlockBuilding {
     );
     this.#room = new OpenBlockRoom(deps, this.#assembly, plan.sealAtMs);
     this.#pricing = new Pricing(plan.timestamp, tip, deps);
-    this.#candidates = new Candidates(deps);
+    this.#candidates = new Candidates(deps, { ...plan, number: tip.number + 1 }, this.#pricing);
     this.#courtesy = new Courtesy(deps, {
       sealAtMs: plan.sealAtMs,
       hasFast: () => this.#hasFast(),

@@ -5,14 +5,17 @@
  * Owns: which rejection means what, and that wasted work counts against the sender. One that makes
  * the engine itself fail is dropped: a restart would meet it again for ever. Does not own order.
  */
+import type { Hex } from "../../lanes/bytes.ts";
 import type { Clock } from "../clock.ts";
 import type { ApplyOptions, ApplyResult, Engine, RejectionCode } from "../execution/engine.ts";
 import type { Logger } from "../log.ts";
+import { type ConditionPlace, judgeConditions } from "../primitives/conditions.ts";
 import type { Receipt } from "../primitives/receipt.ts";
 import type { Pool } from "../txpool/pool-api.ts";
 import type { PooledTransaction } from "../txpool/sender-queue.ts";
 import { messageOf } from "../errors.ts";
 import { ABORTS_MAX } from "./heavy-slot.ts";
+import type { Pricing } from "./pricing.ts";
 
 /** Faults of the engine in one block before the node stops: it is not one transaction's then. */
 const FAULTS_MAX = 8;
@@ -33,18 +36,38 @@ export interface CandidatesDeps {
   readonly log: Logger;
 }
 
+/** The open block. */
+export interface CandidateBlock {
+  readonly number: number;
+  /** Unix seconds. */
+  readonly timestamp: number;
+}
+
 /** Of one block. */
 export class Candidates {
   readonly #deps: CandidatesDeps;
+  readonly #block: CandidateBlock;
+  readonly #pricing: Pick<Pricing, "tip">;
   #faults = 0;
 
-  constructor(deps: CandidatesDeps) {
+  constructor(deps: CandidatesDeps, block: CandidateBlock, pricing: Pick<Pricing, "tip">) {
     this.#deps = deps;
+    this.#block = block;
+    this.#pricing = pricing;
   }
 
   /** The receipt of one that is in the block now. */
-  async execute(item: PooledTransaction, options: ApplyOptions): Promise<Receipt | Excluded> {
+  async execute(item: PooledTransaction, wanted: ApplyOptions): Promise<Receipt | Excluded> {
     const { pool, clock } = this.#deps;
+    const { conditions } = item;
+    const judged = conditions === null ? "met" : judgeConditions(conditions, this.#place());
+    if (judged !== "met") {
+      if (judged === "early") pool.park(item);
+      else pool.drop(item, "CONDITION_FAILED");
+      return "left";
+    }
+    // With conditions it stands where it does what it was to do, or nowhere.
+    const options = conditions === null ? wanted : { ...wanted, onlySuccess: true };
     const { sender } = item.transaction;
     const startedMs = clock.monotonicMs();
     item.executing = true;
@@ -53,6 +76,15 @@ export class Candidates {
     item.executing = false;
     pool.spend(sender, clock.monotonicMs() - startedMs);
     return result === null ? "left" : this.#reject(item, result.code);
+  }
+
+  /** As it is now. */
+  #place(): ConditionPlace {
+    const { engine } = this.#deps;
+    const { number: blockNumber, timestamp } = this.#block;
+    const { epoch } = this.#pricing.tip.prices;
+    const slot = (address: Hex, at: Hex): bigint => engine.slot(address, at);
+    return { blockNumber, timestamp, epoch, slot };
   }
 
   #reject(item: PooledTransaction, code: RejectionCode): Excluded {

@@ -1,7 +1,8 @@
 /**
  * What the journal's records hold, by kind. Owns their bytes; big-endian. PROTOCOL 10.
  *
- *   transaction  deadlineBlock u64 ‖ timeMs u64 ‖ rank u8 ‖ raw
+ *   transaction  deadlineBlock u64 ‖ timeMs u64 ‖ rank u8 ‖ length u16 ‖ `encodeConditions` of
+ *                `primitives/conditions.ts`, of that length, 0 for none ‖ raw
  *   flashblock   length u32 ‖ `encodeLanePrices` of `lanes/lane-data.ts`, of that length ‖
  *                `encodeFlashblock` of `lanes/signed-flashblock.ts`
  *   drop         accepted u72 ‖ timeMs u64 ‖ code, ASCII
@@ -15,6 +16,11 @@ import {
   type ExecutedFlashblock,
 } from "../../lanes/signed-flashblock.ts";
 import { type ErrorCode, isErrorCode, NodeError } from "../errors.ts";
+import {
+  decodeConditions,
+  encodeConditions,
+  type TransactionConditions,
+} from "../primitives/conditions.ts";
 import { decodeTransaction, type DecodedTransaction } from "../primitives/transaction.ts";
 import {
   JOURNAL_DROP,
@@ -27,7 +33,9 @@ import {
 const NUMBER_BYTES = 9;
 const U32_BYTES = 4;
 const U64_BYTES = 8;
-const TRANSACTION_HEAD_BYTES = 2 * U64_BYTES + 1;
+const U16_BYTES = 2;
+const CONDITIONS_AT = 2 * U64_BYTES + 1;
+const TRANSACTION_HEAD_BYTES = CONDITIONS_AT + U16_BYTES;
 const DROP_HEAD_BYTES = NUMBER_BYTES + U64_BYTES;
 const REPORT_HEAD_BYTES = U64_BYTES + 1;
 
@@ -39,6 +47,7 @@ export interface Acceptance {
   /** Unix milliseconds. */
   readonly timeMs: number;
   readonly rank: number;
+  readonly conditions: TransactionConditions | null;
 }
 
 export interface TransactionRecord extends Acceptance {
@@ -83,12 +92,15 @@ function u64(value: number): Uint8Array {
 }
 
 export function transactionRecord(acceptance: Acceptance, raw: Uint8Array): JournalRecord {
-  const { accepted, deadlineBlock, timeMs, rank } = acceptance;
-  const bytes = new Uint8Array(TRANSACTION_HEAD_BYTES + raw.length);
+  const { accepted, deadlineBlock, timeMs, rank, conditions } = acceptance;
+  const encoded = conditions === null ? new Uint8Array(0) : encodeConditions(conditions);
+  const bytes = new Uint8Array(TRANSACTION_HEAD_BYTES + encoded.length + raw.length);
   bytes.set(u64(deadlineBlock));
   bytes.set(u64(timeMs), U64_BYTES);
   bytes[2 * U64_BYTES] = rank;
-  bytes.set(raw, TRANSACTION_HEAD_BYTES);
+  bytes.set(bigintToBytes(BigInt(encoded.length), U16_BYTES), CONDITIONS_AT);
+  bytes.set(encoded, TRANSACTION_HEAD_BYTES);
+  bytes.set(raw, TRANSACTION_HEAD_BYTES + encoded.length);
   return { accepted, kind: JOURNAL_TRANSACTION, bytes };
 }
 
@@ -141,13 +153,17 @@ function readTransaction(record: JournalRecord): TransactionRecord {
   const { accepted, bytes } = record;
   if (bytes.length <= TRANSACTION_HEAD_BYTES) throw damaged(record);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const transaction = decodeTransaction(bytes.slice(TRANSACTION_HEAD_BYTES));
-  if (!transaction.ok) throw damaged(record);
+  const rawAt = TRANSACTION_HEAD_BYTES + view.getUint16(CONDITIONS_AT);
+  const encoded = bytes.subarray(TRANSACTION_HEAD_BYTES, rawAt);
+  const conditions = encoded.length === 0 ? null : decodeConditions(encoded);
+  const transaction = decodeTransaction(bytes.slice(rawAt));
+  if (!transaction.ok || (encoded.length > 0 && conditions === null)) throw damaged(record);
   return {
     accepted,
     deadlineBlock: Number(view.getBigUint64(0)),
     timeMs: Number(view.getBigUint64(U64_BYTES)),
     rank: view.getUint8(2 * U64_BYTES),
+    conditions,
     transaction: transaction.value,
   };
 }

@@ -20,7 +20,7 @@ import { checkLogs } from "./write-ahead-log.ts";
  * Raised by every change to keys, records or the meaning of the state; nothing is migrated before
  * 1.0.
  */
-export const CHAIN_FORMAT = 6;
+export const CHAIN_FORMAT = 7;
 
 /** The chain's folder inside the data folder, which holds other things too. */
 const CHAIN_FOLDER = "chain";

@@ -22,6 +22,9 @@ import { type PooledTransaction, promisedLane } from "./sender-queue.ts";
 /** Transactions that were promised the normal lane and may be fast at other prices. */
 const HANGING_MAX = 1024;
 
+/** Transactions that wait for a price epoch, which wakes all of them. */
+const AWAITING_MAX = 1024;
+
 export type PoolClass = Pick<PooledTransaction, "rank" | "rule">;
 
 export class PoolClasses {
@@ -33,6 +36,8 @@ export class PoolClasses {
   /** Those whose class may change with the prices. */
   readonly #hanging = new Set<PooledTransaction>();
   #normalCount = 0;
+  /** Those that wait for a price epoch. */
+  readonly #awaiting = new Set<PooledTransaction>();
 
   constructor(policy: Policy) {
     this.#policy = policy;
@@ -54,18 +59,31 @@ export class PoolClasses {
   }
 
   /** Whether no more of its kind may wait. */
-  isFull({ transaction }: PooledTransaction): boolean {
-    return this.#normalCount >= HANGING_MAX && this.#hangs(transaction);
+  isFull(item: PooledTransaction): boolean {
+    if (this.#awaiting.size >= AWAITING_MAX && awaitsEpoch(item)) return true;
+    if (promisedLane(item) !== "normal" || this.#normalCount < HANGING_MAX) return false;
+    return this.#hangs(item.transaction);
   }
 
   added(item: PooledTransaction): void {
+    if (awaitsEpoch(item)) this.#awaiting.add(item);
     if (!this.#hangs(item.transaction)) return;
     this.#hanging.add(item);
     if (promisedLane(item) === "normal") this.#normalCount += 1;
   }
 
   removed(item: PooledTransaction): void {
+    this.#awaiting.delete(item);
     if (this.#hanging.delete(item) && promisedLane(item) === "normal") this.#normalCount -= 1;
+  }
+
+  /** Whose epoch is applied now, each once. */
+  arrived({ prices: { epoch } }: PricesAt): PooledTransaction[] {
+    const arrived = [...this.#awaiting].filter(
+      ({ conditions }) => (conditions?.priceEpochMin ?? 0) <= epoch,
+    );
+    for (const item of arrived) this.#awaiting.delete(item);
+    return arrived;
   }
 
   /** Who is of another class at these prices, and of which. What the engine has now stays. */
@@ -87,4 +105,8 @@ export class PoolClasses {
   #hangs(transaction: UserTransaction): boolean {
     return hangsOnPrices(laneTransaction(transaction), this.#policy);
   }
+}
+
+function awaitsEpoch({ conditions }: PooledTransaction): boolean {
+  return (conditions?.priceEpochMin ?? 0) > 0;
 }

@@ -26,7 +26,6 @@ import {
   type PooledTransaction,
   type Promised,
   type PromisedBefore,
-  promisedLane,
   SenderQueue,
   type SenderQueues,
 } from "./sender-queue.ts";
@@ -91,7 +90,7 @@ class Txpool implements Pool {
     const own = checkAdmission(transaction, account, { chainId, maxTxGas });
     if (!own.ok) return own;
     const item = this.#classified(transaction, promised, this.#classes.of(transaction));
-    if (promisedLane(item) === "normal" && this.#classes.isFull(item)) return refuse("POOL_FULL");
+    if (this.#classes.isFull(item)) return refuse("POOL_FULL");
     if (transaction.maxFeePerGas < this.#baseFee)
       return refuse("FEE_CAP_TOO_LOW", { baseFee: String(this.#baseFee) });
     const passed = passGate(item, account, this.#senders.get(sender), {
@@ -230,6 +229,7 @@ class Txpool implements Pool {
   }
 
   repriced(at: PricesAt): void {
+    for (const item of this.#classes.arrived(at)) this.unpark(item);
     for (const [item, { rank, rule }] of this.#classes.repriced(at)) {
       if (rank === NORMAL_RANK && item.deadlineBlock > 0) this.drop(item, "CLASS_CHANGED");
       else if (this.#remove(item)) {
@@ -267,9 +267,9 @@ class Txpool implements Pool {
   }
 
   #classified(transaction: UserTransaction, promised: Promised, own: PoolClass): PooledTransaction {
-    const { accepted, timeMs, deadlineBlock } = promised;
+    const { accepted, timeMs, deadlineBlock, conditions } = promised;
     return {
-      ...{ transaction, accepted, timeMs, rank: own.rank, rule: own.rule },
+      ...{ transaction, accepted, timeMs, conditions, rank: own.rank, rule: own.rule },
       deadlineBlock: own.rank === NORMAL_RANK ? 0 : deadlineBlock,
       durable: false,
       executing: false,

@@ -3,6 +3,7 @@
  * so the scans below are over a short, bounded list.
  */
 import type { Hex } from "../../lanes/bytes.ts";
+import type { TransactionConditions } from "../primitives/conditions.ts";
 import type { UserTransaction } from "../primitives/transaction.ts";
 import { maxCost } from "./validate.ts";
 
@@ -13,6 +14,8 @@ export interface Promised {
   readonly timeMs: number;
   /** The last block in which it may stand; 0 for the normal lane. */
   readonly deadlineBlock: number;
+  /** Without which it is not executed; `null` for none. */
+  readonly conditions: TransactionConditions | null;
 }
 
 /** What an earlier run has promised. */

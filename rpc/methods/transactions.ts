@@ -7,7 +7,9 @@
  */
 import type { Hex } from "../../lanes/bytes.ts";
 import { accept } from "../../lanes/verdict.ts";
+import { systemClock } from "../../node/clock.ts";
 import { type JsonObject, receiptToJson, transactionToJson } from "../codec.ts";
+import { conditionsParam, sendConditional } from "../conditions.ts";
 import { findBlock, findBody, type RpcContext } from "../context.ts";
 import { SYNC_TIMEOUT_MAX_MS, SYNC_TIMEOUT_MS } from "../limits.ts";
 import { method, type Methods, optional, type Param } from "../method.ts";
@@ -92,6 +94,10 @@ export function createTransactionMethods(context: RpcContext): Methods {
     eth_sendRawTransaction: method(
       [rawTransactionParam],
       async ([raw]) => (await sendTransaction(context, raw)).hash,
+    ),
+    eth_sendRawTransactionConditional: method(
+      [rawTransactionParam, conditionsParam],
+      ([raw, conditions]) => sendConditional(context, raw, conditions, systemClock.nowMs()),
     ),
     eth_sendRawTransactionSync: method(
       [rawTransactionParam, optional(timeoutParam, SYNC_TIMEOUT_MS)],

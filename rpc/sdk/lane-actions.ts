@@ -55,6 +55,19 @@ export interface TransactionAcknowledgement {
   readonly receipt: unknown;
 }
 
+/** Of `eth_sendRawTransactionConditional`: what is left out is no condition. */
+export interface Conditions {
+  readonly blockNumberMin?: Hex;
+  readonly blockNumberMax?: Hex;
+  /** Of the block, Unix seconds. */
+  readonly timestampMin?: Hex;
+  readonly timestampMax?: Hex;
+  /** The price epoch that must be applied before it, or a later one. */
+  readonly priceEpochMin?: Hex;
+  /** By address: slots with the values that they have to have, at most 64. */
+  readonly knownAccounts?: Readonly<Record<Hex, Readonly<Record<Hex, Hex>>>>;
+}
+
 export interface LaneActions {
   /** Who has a key, by its address; `null` for nobody of this policy. */
   getPublisher(key: Hex): Promise<PublisherInfo | null>;
@@ -65,6 +78,11 @@ export interface LaneActions {
    * durable and its receipt signed. Errors: see `refusalOf`.
    */
   sendPriorityTransaction(raw: Hex): Promise<TransactionAcknowledgement>;
+  /**
+   * Sends a signed transaction that is executed only where these hold, at the sequencer; its hash.
+   * Errors: as `sendPriorityTransaction`; `CONDITION_FAILED` where one fails already.
+   */
+  sendConditionalTransaction(raw: Hex, conditions: Conditions): Promise<Hex>;
   /**
    * The place that a transaction was promised, where the promise holds; `null` while the node has
    * none. The verdict is over what the node says, whoever it is.
@@ -97,6 +115,11 @@ export function laneActions(): (client: Client) => Pick<LaneActions, keyof LaneA
           method: "lane_sendRawTransaction",
           params: [raw],
         })) as TransactionAcknowledgement,
+      sendConditionalTransaction: async (raw, conditions) =>
+        (await request({
+          method: "eth_sendRawTransactionConditional",
+          params: [raw, conditions],
+        })) as Hex,
       verifyInclusion: async (hash, trust) => {
         const json = await request({ method: "lane_proof", params: [hash] });
         return json === null ? accept(null) : checkInclusionOf(hash, json, trust);

@@ -1,23 +1,18 @@
 /**
- * Prices as they become readable: of each epoch, at the moment in which its flashblock is promised.
+ * Prices as they become readable: whenever a flashblock with an epoch is promised, what PriceFeeds
+ * says on `pending`.
  *
- * Owns the subscription, and that prices are told in their order. What is told is what the node has
- * executed, whoever it is: whoever trusts nobody runs a follower and asks that. Bounded: of epochs
- * that wait to be read the newest are kept, because each says all that it changed.
+ * Owns the subscription, and that only what has changed is told. Where epochs come faster than they
+ * are read, the newest is read. What is told is what the node has executed, whoever it is: whoever
+ * trusts nobody runs a follower and asks that. Bounded: one read of all feeds at a time.
  */
-import { type Client, decodeEventLog } from "viem";
+import { BaseError, type Client, decodeFunctionResult, encodeFunctionData } from "viem";
 import type { Hex } from "../../lanes/bytes.ts";
 import { PRICE_FEEDS } from "../../lanes/epoch-transaction.ts";
 import { priceFeedsAbi } from "./price-feeds.ts";
-import { anyRequest, subscribe } from "./subscribing.ts";
+import { type AnyRequest, anyRequest, subscribe } from "./subscribing.ts";
 
-/** Epochs that wait to be read. */
-const WAITING_MAX = 64;
-/** A flashblock is told a moment before its receipts are there. */
-const RECEIPT_TRIES = 25;
-const RECEIPT_RETRY_MS = 20;
-
-/** What an epoch has written of a feed. */
+/** What PriceFeeds says of a feed. */
 export interface PriceTold {
   readonly feedId: Hex;
   /** In the feed's smallest unit. */
@@ -29,99 +24,97 @@ export interface PriceTold {
   readonly session: number;
   /** 1: the value before a jump that has to be confirmed. */
   readonly status: number;
-  /** Of the block that it stands in, which may be open. */
-  readonly blockNumber: number;
 }
 
 export interface PriceWatchOptions {
-  /** Only these. @default all */
+  /** Only these. @default all of the policy */
   readonly feedIds?: readonly Hex[];
   readonly onPrice: (price: PriceTold) => void;
-  /** What the transport throws; or an epoch whose receipt the node does not have. */
+  /** What the transport throws. */
   readonly onError?: (error: unknown) => void;
 }
 
 interface FlashblockTold {
-  readonly transactions: readonly {
-    readonly hash: Hex;
-    readonly rank: Hex;
-    readonly ready: Hex;
-  }[];
+  readonly transactions: readonly { readonly rank: Hex; readonly ready: Hex }[];
 }
 
-interface ReceiptTold {
-  readonly blockNumber: Hex;
-  readonly logs: readonly {
-    readonly address: Hex;
-    readonly topics: [Hex, ...Hex[]];
-    readonly data: Hex;
-  }[];
-}
-
-/** Resolves when the node has begun to tell; call the result to end it. */
+/** Resolves when the node has begun to tell; call the result to end it. Errors: as `subscribe`. */
 export async function watchPrices(
   client: Client,
   { feedIds, onPrice, onError }: PriceWatchOptions,
 ): Promise<() => Promise<void>> {
-  const wanted = feedIds === undefined ? null : new Set(feedIds.map((id) => id.toLowerCase()));
   const request = anyRequest(client);
-  const epochs: Hex[] = [];
+  /** By feed, what was told last. */
+  const told = new Map<Hex, PriceTold | null>();
   let isReading = false;
+  let isNewer = false;
   let isEnded = false;
 
-  const read = async (hash: Hex): Promise<void> => {
-    for (let tries = 0; tries < RECEIPT_TRIES && !isEnded; tries++) {
-      const receipt = await request({ method: "eth_getTransactionReceipt", params: [hash] });
-      if (receipt !== null) {
-        for (const price of pricesOf(receipt as ReceiptTold))
-          if (wanted === null || wanted.has(price.feedId)) onPrice(price);
-        return;
-      }
-      await new Promise((resolve) => setTimeout(resolve, RECEIPT_RETRY_MS));
-    }
-    if (!isEnded) throw new Error(`no receipt of epoch ${hash}`);
+  const read = async (feedId: Hex): Promise<void> => {
+    const price = await marketOf(request, feedId);
+    const before = told.get(feedId);
+    if (isEnded || price === null || (before && isSame(before, price))) return;
+    told.set(feedId, price);
+    onPrice(price);
   };
   const readAll = async (): Promise<void> => {
+    isNewer = true;
     if (isReading) return;
     isReading = true;
-    for (let hash = epochs.shift(); hash !== undefined; hash = epochs.shift())
-      await read(hash).catch((error: unknown) => onError?.(error));
+    while (isNewer && !isEnded) {
+      isNewer = false;
+      await Promise.all([...told.keys()].map(read)).catch((error: unknown) => onError?.(error));
+    }
     isReading = false;
   };
-  const onData = ({ result }: { readonly result: unknown }): void => {
-    const { transactions } = result as FlashblockTold;
-    // Of the system's transactions only an epoch has a number.
-    const epoch = transactions.find(({ rank, ready }) => rank === "0x0" && ready !== "0x0");
-    if (epoch === undefined) return;
-    epochs.push(epoch.hash);
-    if (epochs.length > WAITING_MAX) epochs.shift();
-    void readAll();
-  };
   const end = await subscribe(client, ["newFlashblocks"], {
-    onData,
+    onData({ result }) {
+      // Of the system's transactions only an epoch has a number.
+      const hasEpoch = (result as FlashblockTold).transactions.some(
+        ({ rank, ready }) => rank === "0x0" && ready !== "0x0",
+      );
+      if (hasEpoch) void readAll();
+    },
     onError: (error) => onError?.(error),
   });
+  for (const feedId of feedIds ?? (await feedsOf(request))) told.set(feedId, null);
   return async () => {
     isEnded = true;
     await end();
   };
 }
 
-function pricesOf({ blockNumber, logs }: ReceiptTold): PriceTold[] {
-  return logs.flatMap(({ address, topics, data }) => {
-    if (address !== PRICE_FEEDS) return [];
-    const event = decodeEventLog({ abi: priceFeedsAbi, topics, data, strict: false });
-    if (event.eventName !== "PriceUpdated") return [];
-    const {
-      feedId,
-      value = 0n,
-      confidence = 0n,
-      timeMs = 0n,
-      session = 0,
-      status = 0,
-    } = event.args;
-    if (feedId === undefined) return [];
-    const at = { timeMs: Number(timeMs), blockNumber: Number(blockNumber) };
-    return { feedId, value, confidence, session, status, ...at };
-  });
+async function feedsOf(request: AnyRequest): Promise<Hex[]> {
+  const answer = await request({ method: "lane_feeds", params: [] });
+  return (answer as { feeds: readonly { feedId: Hex }[] }).feeds.map(({ feedId }) => feedId);
+}
+
+/** `null` for a feed that has never had a value. */
+async function marketOf(request: AnyRequest, feedId: Hex): Promise<PriceTold | null> {
+  const call = { abi: priceFeedsAbi, functionName: "getMarket", args: [feedId] } as const;
+  let data: Hex;
+  try {
+    const to = { to: PRICE_FEEDS, data: encodeFunctionData(call) };
+    data = (await request({ method: "eth_call", params: [to, "pending"] })) as Hex;
+  } catch (error) {
+    // It reverts, and nothing else does.
+    if (error instanceof BaseError && error.walk(isRevert) !== null) return null;
+    throw error;
+  }
+  return { feedId, ...decodeFunctionResult({ ...call, data }) };
+}
+
+/** JSON-RPC's code for an execution that reverts. */
+function isRevert(error: unknown): boolean {
+  return typeof error === "object" && error !== null && "code" in error && error.code === 3;
+}
+
+function isSame(a: PriceTold, b: PriceTold): boolean {
+  return (
+    a.timeMs === b.timeMs &&
+    a.value === b.value &&
+    a.confidence === b.confidence &&
+    a.session === b.session &&
+    a.status === b.status
+  );
 }

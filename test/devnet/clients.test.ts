@@ -30,7 +30,7 @@ import { checkReceiptJson } from "../../lanes/check-receipt.ts";
 import type { InclusionReceipt } from "../../lanes/inclusion.ts";
 import { loadArtifact } from "../../node/contracts/artifact.ts";
 import { readRollupFile } from "../../rpc/cli/rollup-file.ts";
-import { laneActions } from "../../rpc/sdk/lane-actions.ts";
+import { laneActions, refusalOf } from "../../rpc/sdk/lane-actions.ts";
 import type { PriceTold } from "../../rpc/sdk/price-watch.ts";
 import { trustOf } from "../../rpc/sdk/trust.ts";
 import { type DevnetChild, startDevnet } from "./fixtures/devnet-child.ts";
@@ -274,6 +274,19 @@ t.test("clients", async (t) => {
     t.match(errors, [{ code: "RECEIPT_INVALID" }], "signed by somebody else");
     t.same(heard, []);
     await stop();
+    const next = await account.signTransaction({
+      ...{ type: "eip1559", chainId: 901, nonce: nonce + 1, to: DEMO_FEED, gas: 150_000n },
+      ...{ data: publishCalldata(OTHER_FEED, 8n), maxFeePerGas: 50_000_000_000n },
+    });
+    const late = client.sendConditionalTransaction(next, { blockNumberMax: "0x1" });
+    t.match(refusalOf(await late.catch((error: unknown) => error)), { code: "CONDITION_FAILED" });
+    const kept = await client.sendConditionalTransaction(next, { blockNumberMin: "0x1" });
+    t.match(await client.waitForTransactionReceipt({ hash: kept }), { status: "success" });
+    const elsewhere = createPublicClient({ chain, transport: http(follower.rpcUrl) }).extend(
+      laneActions(),
+    );
+    const forwarded = elsewhere.sendConditionalTransaction(next, {});
+    t.match(refusalOf(await forwarded.catch((error: unknown) => error)), { code: "NOT_ACCEPTING" });
     const plain = createPublicClient({ chain, transport: http(sequencerUrl) }).extend(
       laneActions(),
     );

@@ -90,7 +90,7 @@ t.test("a rule that names feeds holds while all of them are open", async (t) => 
       [eth.feedId, own],
       [btc.feedId, other],
     ]);
-    return classify(liquidation, two, { prices: { feeds, graceEndMs }, timeMs }).rank;
+    return classify(liquidation, two, { prices: { feeds, graceEndMs, epoch: 1 }, timeMs }).rank;
   };
   t.equal(classify(liquidation, two, NO_PRICES_YET).rank, NORMAL_RANK, "no price yet");
   t.equal(rankWith(applied()), 3);
@@ -105,7 +105,7 @@ t.test("a rule that names feeds holds while all of them are open", async (t) => 
   t.equal(rankWith(applied({ status: 1 })), 3, "a pending jump does not shut a market");
   t.equal(rankWith(applied(), applied(), nowMs + 1), NORMAL_RANK, "grace after an outage");
   t.equal(rankWith(applied(), applied(), nowMs), 3, "until its end");
-  const shut = { prices: { feeds: new Map(), graceEndMs: nowMs + 1 }, timeMs: nowMs };
+  const shut = { prices: { feeds: new Map(), graceEndMs: nowMs + 1, epoch: 1 }, timeMs: nowMs };
   t.equal(classify(update, two, shut).rank, 1, "oracles never wait for prices");
   t.ok(mayBeFast(liquidation, two) && hangsOnPrices(liquidation, two));
   t.ok(mayBeFast(update, two) && !hangsOnPrices(update, two));

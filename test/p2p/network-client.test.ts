@@ -131,10 +131,15 @@ t.test("two worker threads: gossip, ranges from the store, submissions", async (
   const malformed = await follower.network.submitTransaction(Uint8Array.of(1));
   t.match(malformed, { ok: false, code: "TX_MALFORMED" });
   const normal = await signed(0, { nonce: 0 });
-  const fast = await signed(0, { nonce: 1, to: FEED, data: `${FAST_SELECTOR}00` });
+  const call = { to: FEED, data: `${FAST_SELECTOR}00` } as const;
+  // Nobody has a wei in these folders.
+  const fast = await signed(0, { nonce: 1, ...call, maxFeePerGas: 0n, tip: 0n });
+  const unpaid = await signed(0, { nonce: 1, ...call });
   for (const [transaction, raises] of [
     [normal, false],
+    [unpaid, false],
     [fast, true],
+    [fast, false],
   ] as const) {
     signal.lower();
     const answer = await follower.network.submitTransaction(transaction.raw);

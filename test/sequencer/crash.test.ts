@@ -86,7 +86,7 @@ t.test("a later transaction of its nonce does not put a promised one out", async
   // As a node leaves them that took the rival in while it corrected results, and, of an older
   // version, put the promised one out at its next start.
   const accepted = (1n << 40n) + 100n;
-  const place = { deadlineBlock: 0, timeMs: 1, rank: 255 };
+  const place = { deadlineBlock: 0, timeMs: 1, rank: 255, conditions: null };
   const number = answer.ok ? answer.accepted : 0n;
   await rig.store.appendJournal([
     transactionRecord({ accepted, ...place }, rival.raw),

@@ -384,6 +384,7 @@ class Workload {
         accepted: this.#nextNumber(),
         timeMs: this.#clock.nowMs(),
         deadlineBlock: this.#block + this.#policy.document.ttlBlocks,
+        conditions: null,
       },
     );
     if (!admitted.ok) return;

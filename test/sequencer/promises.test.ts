@@ -145,7 +145,7 @@ t.test("what is taken in before the first block opens has its whole time", async
 
 t.test("while no block is stored, no more is taken in than the log has room for", async (t) => {
   const { raw } = await signed(0, { nonce: 0, data: `0x${"00".repeat(120_000)}` });
-  const place = { deadlineBlock: 0, timeMs: 1, rank: 255 };
+  const place = { deadlineBlock: 0, timeMs: 1, rank: 255, conditions: null };
   const journal = Array.from({ length: 600 }, (_, at) => [
     transactionRecord({ accepted: BigInt(2 * at + 1), ...place }, raw),
     dropRecord(BigInt(2 * at + 2), { accepted: BigInt(2 * at + 1), timeMs: 1, code: "EVICTED" }),

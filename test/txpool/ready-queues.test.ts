@@ -16,6 +16,7 @@ function item(rank: number, maxFee: bigint, tip: bigint, ready: bigint): PooledT
     accepted: 0n,
     timeMs: 0,
     deadlineBlock: 0,
+    conditions: null,
     rank,
     rule: 0,
     durable: true,

@@ -33,7 +33,7 @@ const applied = {
   appliedMs: 9,
 } as const;
 const OPEN: PricesAt = {
-  prices: { feeds: new Map([[ETH, { ...NO_FEED, applied }]]), graceEndMs: 0 },
+  prices: { feeds: new Map([[ETH, { ...NO_FEED, applied }]]), graceEndMs: 0, epoch: 1 },
   timeMs: 10,
 };
 

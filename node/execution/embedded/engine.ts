@@ -188,6 +188,10 @@ class EmbeddedEngine implements Engine {
     return { nonce: account?.nonce ?? 0n, balance: account?.balance ?? 0n };
   }
 
+  slot(address: Hex, slot: Hex): bigint {
+    return this.#state.slot(address, slot);
+  }
+
   endSlice(): EndedSlice | null {
     assert(!this.#busy, "the engine takes one call at a time");
     const open = this.#opened();
@@ -237,8 +241,7 @@ class EmbeddedEngine implements Engine {
   committed(): Promise<void> {
     const executed = this.#sealed?.executed;
     assert(executed !== null && executed !== undefined, "no block is sealed");
-    // At once and not in turn: the next block is being built meanwhile, and reads the same before
-    // and after.
+    // At once: the next block is being built meanwhile, and reads the same before and after.
     this.#reader.apply(executed.diff);
     this.#layers.pin(null);
     this.#head = executed.block;

@@ -1,8 +1,7 @@
 /** Reports one after another, and prices as they come. */
 import t from "tap";
-import { encodeAbiParameters, encodeEventTopics } from "viem";
+import { decodeFunctionData, encodeFunctionResult, RpcRequestError } from "viem";
 import type { Hex } from "../../../lanes/bytes.ts";
-import { PRICE_FEEDS } from "../../../lanes/epoch-transaction.ts";
 import type { ReportAcknowledgement } from "../../../rpc/sdk/lane-actions.ts";
 import { priceFeedsAbi } from "../../../rpc/sdk/price-feeds.ts";
 import { type PriceTold, watchPrices } from "../../../rpc/sdk/price-watch.ts";
@@ -66,11 +65,12 @@ t.test("so many are on their way, and each is answered for", async (t) => {
   );
 });
 
-/** A node that tells flashblocks when it is asked to, and has these receipts. */
+/** A node that tells flashblocks when it is asked to, and has these markets. */
 function fakeNode() {
   let tell: (data: { result: unknown }) => void = () => undefined;
-  const receipts = new Map<Hex, unknown>();
-  const errors: unknown[] = [];
+  const markets = new Map<string, bigint>();
+  let calls = 0;
+  let hold: Promise<unknown> = Promise.resolve();
   const client = {
     transport: {
       subscribe: ({ onData }: { onData: typeof tell }) => {
@@ -78,112 +78,98 @@ function fakeNode() {
         return Promise.resolve({ unsubscribe: () => Promise.resolve() });
       },
     },
-    request: ({ params }: { params: readonly [Hex] }) =>
-      Promise.resolve(receipts.get(params[0]) ?? null),
+    async request({ method, params }: { method: string; params: readonly [{ data: Hex }] }) {
+      if (method === "lane_feeds")
+        return { feeds: [{ feedId: hashOf(1) }, { feedId: hashOf(2) }, { feedId: hashOf(3) }] };
+      calls += 1;
+      await hold;
+      const { args } = decodeFunctionData({ abi: priceFeedsAbi, data: params[0].data });
+      const value = markets.get(String(args[0]));
+      if (value === undefined) throw revert;
+      if (value < 0n) throw new Error("no connection");
+      const timeMs = 1_700_000_000_000 + Number(value);
+      const result = { value, confidence: 3n, timeMs, session: 2, status: 1 };
+      return encodeFunctionResult({ abi: priceFeedsAbi, functionName: "getMarket", result });
+    },
   };
-  const place = (hash: Hex, rank: Hex, ready: Hex) => ({ hash, rank, ready });
+  const place = (rank: Hex, ready: Hex) => ({ rank, ready });
   return {
     client: client as unknown as Parameters<typeof watchPrices>[0],
-    receipts,
-    errors,
-    flashblock(epoch: Hex | null) {
-      const transactions = [
-        place(hashOf(900), "0x0", "0x0"),
-        ...(epoch === null ? [] : [place(epoch, "0x0", "0x9")]),
-        place(hashOf(901), "0x1", "0xa"),
-      ];
-      tell({ result: { transactions } });
+    markets,
+    calls: () => calls,
+    holdUntil(until: Promise<unknown>) {
+      hold = until;
+    },
+    flashblock(hasEpoch: boolean) {
+      const epoch = hasEpoch ? [place("0x0", "0x9")] : [];
+      tell({ result: { transactions: [place("0x0", "0x0"), ...epoch, place("0x1", "0xa")] } });
     },
   };
 }
 
-function receiptOf(prices: readonly (readonly [feed: number, value: bigint])[]) {
-  const types = ["int128", "uint128", "uint64", "uint8", "uint8"].map((type) => ({ type }));
-  const logOf = ([feed, value]: readonly [number, bigint]) => ({
-    address: PRICE_FEEDS,
-    topics: encodeEventTopics({
-      abi: priceFeedsAbi,
-      eventName: "PriceUpdated",
-      args: { feedId: hashOf(feed) },
-    }),
-    data: encodeAbiParameters(types, [value, 3n, 1_700_000_000_123n, 2, 1]),
-  });
-  const stranger = { ...logOf([1, 666n]), address: `0x${"66".repeat(20)}` };
-  const applied = {
-    ...stranger,
-    address: PRICE_FEEDS,
-    topics: encodeEventTopics({
-      abi: priceFeedsAbi,
-      eventName: "EpochApplied",
-      args: { epoch: 5n },
-    }),
-    data: encodeAbiParameters(
-      ["uint64", "uint72", "bytes32"].map((type) => ({ type })),
-      [5n, 6n, hashOf(0)],
-    ),
-  };
-  return { blockNumber: "0x7", logs: [stranger, ...prices.map(logOf), applied] };
-}
+const revert = new RpcRequestError({
+  ...{ body: {}, url: "", error: { code: 3, message: "execution reverted" } },
+});
 
-t.test("prices are told in their order, a receipt that is late too", async (t) => {
-  const { client, receipts, flashblock } = fakeNode();
+t.test("prices are told when they have changed, and nothing else is", async (t) => {
+  const { client, markets, calls, flashblock } = fakeNode();
   const told: PriceTold[] = [];
-  const late = pending();
   const stop = await watchPrices(client, {
-    feedIds: [hashOf(1), hashOf(2)],
-    onPrice(price) {
-      told.push(price);
-      if (price.value === 30n) late.resolve();
-    },
-    onError(error) {
-      late.reject(error);
-    },
+    onPrice: (price) => told.push(price),
+    onError: (error) => t.fail(String(error)),
   });
-  flashblock(null);
-  flashblock(hashOf(100));
-  receipts.set(hashOf(101), receiptOf([[1, 30n]]));
-  flashblock(hashOf(101));
+  flashblock(false);
+  t.equal(calls(), 0, "no epoch, no question");
+  markets.set(hashOf(1), 20n).set(hashOf(2), 21n);
+  flashblock(true);
   await turn();
-  t.same(told, [], "the first has no receipt yet");
-  const first = [
-    [1, -20n],
-    [2, 21n],
-    [3, 22n],
-  ] as const;
-  receipts.set(hashOf(100), receiptOf(first));
-  await late.promise;
+  await turn();
   t.same(
     told.map(({ feedId, value }) => [Number(feedId), value]),
     [
-      [1, -20n],
+      [1, 20n],
       [2, 21n],
-      [1, 30n],
     ],
+    "the third has never had a value",
   );
-  t.match(told[0], {
-    ...{ confidence: 3n, timeMs: 1_700_000_000_123, session: 2, status: 1, blockNumber: 7 },
-  });
+  t.match(told[0], { confidence: 3n, timeMs: 1_700_000_000_020, session: 2, status: 1 });
+  markets.set(hashOf(2), 22n);
+  flashblock(true);
+  await turn();
+  await turn();
+  t.match(told.slice(2), [{ feedId: hashOf(2), value: 22n }]);
   await stop();
 });
 
-t.test("an epoch without a receipt is an error, and the others are told", async (t) => {
-  const { client, receipts, flashblock } = fakeNode();
+t.test("many epochs at once are one more read; what fails is told, and it goes on", async (t) => {
+  const { client, markets, calls, holdUntil, flashblock } = fakeNode();
   const told: bigint[] = [];
   const errors: unknown[] = [];
-  const both = pending();
   const stop = await watchPrices(client, {
-    onPrice({ value }) {
-      told.push(value);
-      both.resolve();
-    },
+    feedIds: [hashOf(4)],
+    onPrice: ({ value }) => told.push(value),
     onError: (error) => errors.push(error),
   });
-  receipts.set(hashOf(8), receiptOf([[4, 8n]]));
-  flashblock(hashOf(7));
-  flashblock(hashOf(8));
-  await both.promise;
-  t.match(errors, [{ message: /no receipt of epoch/ }]);
+  const held = pending();
+  holdUntil(held.promise);
+  markets.set(hashOf(4), 8n);
+  for (let epochs = 0; epochs < 50; epochs++) flashblock(true);
+  await turn();
+  held.resolve();
+  await turn();
+  await turn();
+  t.equal(calls(), 2);
   t.same(told, [8n]);
+  markets.set(hashOf(4), -1n);
+  flashblock(true);
+  await turn();
+  await turn();
+  t.match(errors, [{ message: "no connection" }]);
+  markets.set(hashOf(4), 9n);
+  flashblock(true);
+  await turn();
+  await turn();
+  t.same(told, [8n, 9n]);
   await stop();
   const http = { transport: {} } as unknown as typeof client;
   await t.rejects(watchPrices(http, { onPrice: () => undefined }), RangeError);

@@ -1,0 +1,107 @@
+/**
+ * `eth_sendRawTransactionConditional`: a transaction with what has to hold where it is executed.
+ *
+ * Owns the parameter's form, and that what fails already is said at once. Does not own what becomes
+ * of one whose conditions fail later: it is dropped, as `lane_receipt` and subscriptions say.
+ * Source: EIP-7796 (draft).
+ */
+import type { Hex } from "../lanes/bytes.ts";
+import { accept } from "../lanes/verdict.ts";
+import { NodeError } from "../node/errors.ts";
+import {
+  CONDITION_SLOTS_MAX,
+  judgeConditions,
+  type SlotCondition,
+  type TransactionConditions,
+  UNREADABLE,
+} from "../node/primitives/conditions.ts";
+import type { RpcContext } from "./context.ts";
+import type { Param, ParamVerdict } from "./method.ts";
+import { bad, member, parseFixed, parseIndex, parseMembers } from "./params.ts";
+import { sendTransaction } from "./send.ts";
+
+const NAME = "conditions";
+const BOUNDS = [
+  "blockNumberMin",
+  "blockNumberMax",
+  "timestampMin",
+  "timestampMax",
+  "priceEpochMin",
+] as const;
+const KEYS: ReadonlySet<string> = new Set([...BOUNDS, "knownAccounts"]);
+const PENDING = { kind: "tag", tag: "pending" } as const;
+
+/** `{blockNumberMin?, blockNumberMax?, timestampMin?, timestampMax?, priceEpochMin?, knownAccounts?}`. */
+export const conditionsParam: Param<TransactionConditions> = {
+  name: NAME,
+  parse(value) {
+    const members = parseMembers(value, NAME);
+    if (!members.ok) return members;
+    // One that is not understood would not be kept.
+    const strange = [...members.value.keys()].find((key) => !KEYS.has(key));
+    if (strange !== undefined) return bad(`${NAME}.${strange}`, "no such condition");
+    const bounds: Record<string, number | null> = {};
+    for (const key of BOUNDS) {
+      const bound = member<number | null>(members.value, NAME, key, null, parseIndex);
+      if (!bound.ok) return bound;
+      bounds[key] = bound.value;
+    }
+    const slots = parseKnownAccounts(members.value.get("knownAccounts"));
+    if (!slots.ok) return slots;
+    return accept({
+      ...(bounds as Record<(typeof BOUNDS)[number], number | null>),
+      ...slots.value,
+    });
+  },
+};
+
+/** `{address: {slot: value}}`; a storage root instead of slots is nothing that an open block has. */
+function parseKnownAccounts(
+  value: unknown,
+): ParamVerdict<{ readonly slots: readonly SlotCondition[] }> {
+  const name = `${NAME}.knownAccounts`;
+  if (value === undefined || value === null) return accept({ slots: [] });
+  const accounts = parseMembers(value, name);
+  if (!accounts.ok) return accounts;
+  const slots: SlotCondition[] = [];
+  for (const [key, known] of accounts.value) {
+    const address = parseFixed(key, 20, name);
+    if (!address.ok) return address;
+    if (address.value === UNREADABLE)
+      return bad(`${name}.${key}`, "another contract: this one knows block hashes alone");
+    const values = parseMembers(known, `${name}.${key}`);
+    if (!values.ok) return bad(`${name}.${key}`, "slots with their values; no storage root");
+    for (const [at, expected] of values.value) {
+      const slot = parseFixed(at, 32, `${name}.${key}`);
+      if (!slot.ok) return slot;
+      const word = parseFixed(expected, 32, `${name}.${key}.${at}`);
+      if (!word.ok) return word;
+      slots.push({ address: address.value, slot: slot.value, value: word.value });
+      if (slots.length > CONDITION_SLOTS_MAX)
+        return bad(name, `at most ${CONDITION_SLOTS_MAX} slots`);
+    }
+  }
+  return accept({ slots });
+}
+
+/** The hash. Throws `CONDITION_FAILED` where it fails now, and what sending throws. */
+export async function sendConditional(
+  context: RpcContext,
+  raw: Hex,
+  conditions: TransactionConditions,
+  nowMs: number,
+): Promise<Hex> {
+  const { reader } = context;
+  const blockNumber = reader.chain.heads().unsafe.number + 1;
+  // What is too early waits: whether it is, the sequencing thread sees.
+  const place = { blockNumber, timestamp: Math.floor(nowMs / 1000), epoch: Infinity };
+  const judged = reader.stateAt(PENDING, (state) =>
+    judgeConditions(conditions, {
+      ...place,
+      slot: (address, slot) => state.slot(address, slot),
+    }),
+  );
+  if (judged === "failed") throw new NodeError("CONDITION_FAILED");
+  const { hash } = await sendTransaction(context, raw, false, conditions);
+  return hash;
+}
