@@ -1,24 +1,16 @@
 /**
- * `eth_sendRawTransactionConditional`: a transaction with what has to hold where it is executed.
- *
- * Owns the parameter's form, and that what fails already is said at once. Does not own what becomes
- * of one whose conditions fail later: it is dropped, as `lane_receipt` and subscriptions say.
- * Source: EIP-7796 (draft).
+ * The conditions of `eth_sendRawTransactionConditional`: what has to hold where a transaction is
+ * executed. Owns the parameter's form. Source: EIP-7796 (draft).
  */
-import type { Hex } from "../lanes/bytes.ts";
 import { accept } from "../lanes/verdict.ts";
-import { NodeError } from "../node/errors.ts";
 import {
   CONDITION_SLOTS_MAX,
-  judgeConditions,
   type SlotCondition,
   type TransactionConditions,
   UNREADABLE,
 } from "../node/primitives/conditions.ts";
-import type { RpcContext } from "./context.ts";
 import type { Param, ParamVerdict } from "./method.ts";
 import { bad, member, parseFixed, parseIndex, parseMembers } from "./params.ts";
-import { sendTransaction } from "./send.ts";
 
 const NAME = "conditions";
 const BOUNDS = [
@@ -29,7 +21,6 @@ const BOUNDS = [
   "priceEpochMin",
 ] as const;
 const KEYS: ReadonlySet<string> = new Set([...BOUNDS, "knownAccounts"]);
-const PENDING = { kind: "tag", tag: "pending" } as const;
 
 /** `{blockNumberMin?, blockNumberMax?, timestampMin?, timestampMax?, priceEpochMin?, knownAccounts?}`. */
 export const conditionsParam: Param<TransactionConditions> = {
@@ -82,26 +73,4 @@ function parseKnownAccounts(
     }
   }
   return accept({ slots });
-}
-
-/** The hash. Throws `CONDITION_FAILED` where it fails now, and what sending throws. */
-export async function sendConditional(
-  context: RpcContext,
-  raw: Hex,
-  conditions: TransactionConditions,
-  nowMs: number,
-): Promise<Hex> {
-  const { reader } = context;
-  const blockNumber = reader.chain.heads().unsafe.number + 1;
-  // What is too early waits: whether it is, the sequencing thread sees.
-  const place = { blockNumber, timestamp: Math.floor(nowMs / 1000), epoch: Infinity };
-  const judged = reader.stateAt(PENDING, (state) =>
-    judgeConditions(conditions, {
-      ...place,
-      slot: (address, slot) => state.slot(address, slot),
-    }),
-  );
-  if (judged === "failed") throw new NodeError("CONDITION_FAILED");
-  const { hash } = await sendTransaction(context, raw, false, conditions);
-  return hash;
 }

@@ -5,8 +5,9 @@
 import { fromHex, type Hex } from "../lanes/bytes.ts";
 import { accept } from "../lanes/verdict.ts";
 import type { SubmitAnswer } from "../node/api.ts";
+import { systemClock } from "../node/clock.ts";
 import { NodeError } from "../node/errors.ts";
-import type { TransactionConditions } from "../node/primitives/conditions.ts";
+import { judgeConditions, type TransactionConditions } from "../node/primitives/conditions.ts";
 import { recoverSender } from "../node/primitives/signature.ts";
 import {
   decodeTransaction,
@@ -16,6 +17,8 @@ import {
 import { type RpcContext, txGasMax } from "./context.ts";
 import type { Param } from "./method.ts";
 import { bad } from "./params.ts";
+
+const PENDING = { kind: "tag", tag: "pending" } as const;
 
 /** Hex of any length: a transaction that is too long has an error of its own. */
 export const rawTransactionParam: Param<Hex> = {
@@ -49,6 +52,27 @@ function toUserTransaction(context: RpcContext, hex: Hex): UserTransaction {
   return { ...transaction, sender };
 }
 
+/**
+ * Throws `CONDITION_FAILED` for what fails already. What is early waits: whether it is, only the
+ * sequencing thread sees.
+ */
+function refuseFailed(context: RpcContext, conditions: TransactionConditions): void {
+  const { reader, policy } = context;
+  const open = reader.pendingBodies().at(-1)?.environment;
+  const next = {
+    number: reader.chain.heads().unsafe.number + 1,
+    timestamp: Math.floor(systemClock.nowMs() / 1000) + policy.document.blockTimeMs / 1000,
+  };
+  const { number: blockNumber, timestamp } = open ?? next;
+  const judged = reader.stateAt(PENDING, (state) =>
+    judgeConditions(conditions, {
+      ...{ blockNumber, timestamp, epoch: Infinity },
+      slot: (address, slot) => state.slot(address, slot),
+    }),
+  );
+  if (judged === "failed") throw new NodeError("CONDITION_FAILED");
+}
+
 export type Acknowledgement = Extract<SubmitAnswer, { ok: true }>;
 
 /** The acknowledgement, with its proof where it is wanted. Throws the code of the refusal. */
@@ -59,6 +83,7 @@ export async function sendTransaction(
   conditions: TransactionConditions | null = null,
 ): Promise<Acknowledgement> {
   const transaction = toUserTransaction(context, hex);
+  if (conditions !== null) refuseFailed(context, conditions);
   const answering = context.node.submit(transaction, wantsReceipt, conditions);
   context.fastSignal.announce(transaction);
   const answer = await answering;

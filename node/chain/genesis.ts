@@ -50,6 +50,10 @@ type PredeployName = "L1Block" | "GasPriceOracle" | "PriceFeeds" | "SequencerUpt
 const SEQUENCER_UPTIME_FEED: Hex = "0x5200000000000000000000000000000000000002";
 /** Where PriceFeeds has the decimals of the policy's feeds. */
 const DECIMALS_SLOT = 4;
+/** Added where a feed's id is its 32 bytes in hex. */
+const RAW_ID = 0x80;
+
+type NamedFeed = Pick<PolicyFeed, "id" | "feedId" | "decimals">;
 
 /**
  * Alloc entries of every Pricelane genesis. `codeOf` gives the compiled runtime code; contracts read
@@ -57,7 +61,7 @@ const DECIMALS_SLOT = 4;
  */
 export function predeployAlloc(
   codeOf: (name: PredeployName) => Hex,
-  feeds: readonly Pick<PolicyFeed, "feedId" | "decimals">[] = [],
+  feeds: readonly NamedFeed[] = [],
 ): AllocFile {
   return {
     [L1_BLOCK]: { nonce: 1, code: codeOf("L1Block") },
@@ -71,12 +75,12 @@ export function predeployAlloc(
   };
 }
 
-/** One more than the decimals of each feed: what is not there is 0. */
-function decimalsOf(feeds: readonly Pick<PolicyFeed, "feedId" | "decimals">[]): Record<Hex, Hex> {
+/** One more than the decimals of each feed, because what is not there is 0; and what its id is. */
+function decimalsOf(feeds: readonly NamedFeed[]): Record<Hex, Hex> {
   return Object.fromEntries(
-    feeds.map(({ feedId, decimals }) => [
+    feeds.map(({ id, feedId, decimals }) => [
       hashWords([word(feedId), u64(DECIMALS_SLOT)]),
-      toHex(u64(decimals + 1)),
+      toHex(u64(decimals + 1 + (id.toLowerCase() === feedId ? RAW_ID : 0))),
     ]),
   );
 }

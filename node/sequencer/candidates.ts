@@ -20,6 +20,9 @@ import type { Pricing } from "./pricing.ts";
 /** Faults of the engine in one block before the node stops: it is not one transaction's then. */
 const FAULTS_MAX = 8;
 
+/** How long one with conditions waits for them. */
+const EARLY_MAX_MS = 60_000;
+
 /** Codes of a transaction that may stand in a later block. */
 export const WAITS_FOR_NEXT_BLOCK: ReadonlySet<RejectionCode> = new Set([
   "FEE_CAP_TOO_LOW",
@@ -57,19 +60,21 @@ export class Candidates {
   }
 
   /** The receipt of one that is in the block now. */
-  async execute(item: PooledTransaction, wanted: ApplyOptions): Promise<Receipt | Excluded> {
+  async execute(item: PooledTransaction, options: ApplyOptions): Promise<Receipt | Excluded> {
     const { pool, clock } = this.#deps;
     const { conditions } = item;
-    const judged = conditions === null ? "met" : judgeConditions(conditions, this.#place());
-    if (judged !== "met") {
-      if (judged === "early") pool.park(item);
-      else pool.drop(item, "CONDITION_FAILED");
-      return "left";
-    }
-    // With conditions it stands where it does what it was to do, or nowhere.
-    const options = conditions === null ? wanted : { ...wanted, onlySuccess: true };
     const { sender } = item.transaction;
     const startedMs = clock.monotonicMs();
+    const judged = conditions === null ? "met" : judgeConditions(conditions, this.#place());
+    if (judged !== "met") {
+      pool.spend(sender, clock.monotonicMs() - startedMs);
+      if (judged === "early" && clock.nowMs() - item.timeMs < EARLY_MAX_MS) pool.park(item);
+      else {
+        pool.strike(sender);
+        pool.drop(item, "CONDITION_FAILED");
+      }
+      return "left";
+    }
     item.executing = true;
     const result = await this.#apply(item, options);
     if (result?.ok === true) return result.receipt;

@@ -41,7 +41,7 @@ export function passGate(
   const isReplacement = queue?.get(item.transaction.nonce) !== undefined;
   if (isReplacement && !limits.takeReplacement(sender))
     return refuse("RATE_LIMITED", { of: "replacements" });
-  if (promisedLane(item) === "fast" && !limits.takeFast(sender))
+  if ((promisedLane(item) === "fast" || item.conditions !== null) && !limits.takeFast(sender))
     return refuse("RATE_LIMITED", { of: "fast" });
   return room;
 }
@@ -59,6 +59,8 @@ function checkRoom(
   if (cost > account.balance)
     return refuse("INSUFFICIENT_FUNDS", { have: String(account.balance), want: String(cost) });
   const old = queue?.get(nonce);
+  const alone = checkAlone(item, account, queue);
+  if (!alone.ok) return alone;
   if (old !== undefined) {
     // One step at a time: an unacknowledged one may still have to give its place back.
     // And one that the engine has may already stand in the block.
@@ -77,4 +79,21 @@ function checkRoom(
   const isExecutable = nonce === account.nonce && !isFast;
   const evicted = isExecutable ? room.evictable(item, baseFee) : null;
   return evicted === null ? refuse("POOL_FULL", { gapped: isGapped }) : accept(evicted);
+}
+
+/**
+ * One with conditions is alone: what stood behind it would hold room for as long as they do not
+ * hold, without paying for it.
+ */
+function checkAlone(
+  { transaction: { nonce }, conditions }: PooledTransaction,
+  account: AccountView,
+  queue: SenderQueue | undefined,
+): Verdict<null, ErrorCode> {
+  const others = [...(queue?.values() ?? [])].filter((each) => each.transaction.nonce !== nonce);
+  const isBeside = conditions !== null || others.some((each) => each.conditions !== null);
+  if (isBeside && others.length > 0) return refuse("SENDER_LIMIT", { conditional: true });
+  if (conditions !== null && nonce !== account.nonce)
+    return refuse("NONCE_TOO_HIGH", { nonce: String(account.nonce), conditional: true });
+  return accept(null);
 }

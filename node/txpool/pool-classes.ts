@@ -22,8 +22,8 @@ import { type PooledTransaction, promisedLane } from "./sender-queue.ts";
 /** Transactions that were promised the normal lane and may be fast at other prices. */
 const HANGING_MAX = 1024;
 
-/** Transactions that wait for a price epoch, which wakes all of them. */
-const AWAITING_MAX = 1024;
+/** Transactions with conditions: each block, and each epoch, wakes those that wait. */
+const CONDITIONAL_MAX = 512;
 
 export type PoolClass = Pick<PooledTransaction, "rank" | "rule">;
 
@@ -36,7 +36,9 @@ export class PoolClasses {
   /** Those whose class may change with the prices. */
   readonly #hanging = new Set<PooledTransaction>();
   #normalCount = 0;
-  /** Those that wait for a price epoch. */
+  /** Those with conditions. */
+  #conditional = 0;
+  /** Those of them that wait for a price epoch. */
   readonly #awaiting = new Set<PooledTransaction>();
 
   constructor(policy: Policy) {
@@ -60,12 +62,13 @@ export class PoolClasses {
 
   /** Whether no more of its kind may wait. */
   isFull(item: PooledTransaction): boolean {
-    if (this.#awaiting.size >= AWAITING_MAX && awaitsEpoch(item)) return true;
+    if (item.conditions !== null && this.#conditional >= CONDITIONAL_MAX) return true;
     if (promisedLane(item) !== "normal" || this.#normalCount < HANGING_MAX) return false;
     return this.#hangs(item.transaction);
   }
 
   added(item: PooledTransaction): void {
+    if (item.conditions !== null) this.#conditional += 1;
     if (awaitsEpoch(item)) this.#awaiting.add(item);
     if (!this.#hangs(item.transaction)) return;
     this.#hanging.add(item);
@@ -73,6 +76,7 @@ export class PoolClasses {
   }
 
   removed(item: PooledTransaction): void {
+    if (item.conditions !== null) this.#conditional -= 1;
     this.#awaiting.delete(item);
     if (this.#hanging.delete(item) && promisedLane(item) === "normal") this.#normalCount -= 1;
   }

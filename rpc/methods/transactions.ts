@@ -7,9 +7,8 @@
  */
 import type { Hex } from "../../lanes/bytes.ts";
 import { accept } from "../../lanes/verdict.ts";
-import { systemClock } from "../../node/clock.ts";
 import { type JsonObject, receiptToJson, transactionToJson } from "../codec.ts";
-import { conditionsParam, sendConditional } from "../conditions.ts";
+import { conditionsParam } from "../conditions.ts";
 import { findBlock, findBody, type RpcContext } from "../context.ts";
 import { SYNC_TIMEOUT_MAX_MS, SYNC_TIMEOUT_MS } from "../limits.ts";
 import { method, type Methods, optional, type Param } from "../method.ts";
@@ -97,7 +96,7 @@ export function createTransactionMethods(context: RpcContext): Methods {
     ),
     eth_sendRawTransactionConditional: method(
       [rawTransactionParam, conditionsParam],
-      ([raw, conditions]) => sendConditional(context, raw, conditions, systemClock.nowMs()),
+      async ([raw, conditions]) => (await sendTransaction(context, raw, false, conditions)).hash,
     ),
     eth_sendRawTransactionSync: method(
       [rawTransactionParam, optional(timeoutParam, SYNC_TIMEOUT_MS)],

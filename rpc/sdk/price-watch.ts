@@ -12,6 +12,9 @@ import { PRICE_FEEDS } from "../../lanes/epoch-transaction.ts";
 import { priceFeedsAbi } from "./price-feeds.ts";
 import { type AnyRequest, anyRequest, subscribe } from "./subscribing.ts";
 
+const TRIES = 4;
+const RETRY_MS = 20;
+
 /** What PriceFeeds says of a feed. */
 export interface PriceTold {
   readonly feedId: Hex;
@@ -49,24 +52,43 @@ export async function watchPrices(
   let isReading = false;
   let isNewer = false;
   let isEnded = false;
+  let wake: () => void = () => undefined;
 
-  const read = async (feedId: Hex): Promise<void> => {
+  /** Whether there was something to tell. */
+  const read = async (feedId: Hex): Promise<boolean> => {
     const price = await marketOf(request, feedId);
     const before = told.get(feedId);
-    if (isEnded || price === null || (before && isSame(before, price))) return;
+    if (isEnded || price === null || (before && isSame(before, price))) return false;
     told.set(feedId, price);
     onPrice(price);
+    return true;
   };
+  const readOnce = async (): Promise<boolean> => {
+    const all = await Promise.allSettled([...told.keys()].map(read));
+    for (const each of all) if (each.status === "rejected") onError?.(each.reason);
+    return all.some((each) => each.status === "rejected" || each.value);
+  };
+  /** For a moment, or until there is something newer. */
+  const pause = (): Promise<void> =>
+    new Promise((resolve) => {
+      wake = resolve;
+      setTimeout(resolve, isNewer ? 0 : RETRY_MS);
+    });
   const readAll = async (): Promise<void> => {
     isNewer = true;
+    wake();
     if (isReading) return;
     isReading = true;
-    while (isNewer && !isEnded) {
+    for (let tries = 0; (isNewer || tries > 0) && !isEnded;) {
+      if (isNewer) tries = TRIES;
       isNewer = false;
-      await Promise.all([...told.keys()].map(read)).catch((error: unknown) => onError?.(error));
+      tries = (await readOnce()) ? 0 : tries - 1;
+      // A flashblock may be told a moment before its slice is there to be read.
+      if (tries > 0) await pause();
     }
     isReading = false;
   };
+  for (const feedId of feedIds ?? (await feedsOf(request))) told.set(feedId, null);
   const end = await subscribe(client, ["newFlashblocks"], {
     onData({ result }) {
       // Of the system's transactions only an epoch has a number.
@@ -77,7 +99,6 @@ export async function watchPrices(
     },
     onError: (error) => onError?.(error),
   });
-  for (const feedId of feedIds ?? (await feedsOf(request))) told.set(feedId, null);
   return async () => {
     isEnded = true;
     await end();

@@ -94,8 +94,12 @@ t.test("empty accounts are left out; diff and nodes commit to an empty store", (
 t.test("every genesis has the predeploys of L2 and the two system contracts", (t) => {
   const codes = { L1Block: "0xfe", GasPriceOracle: "0xfd", PriceFeeds: "0xfc" } as const;
   const uptime = { SequencerUptimeFeed: "0xfb" } as const;
-  const feed = { feedId: `0x${"11".repeat(32)}`, decimals: 8 } as const;
-  const alloc = predeployAlloc((name) => ({ ...codes, ...uptime })[name], [feed]);
+  const feedId = `0x${"ab".repeat(32)}` as const;
+  const feeds = [
+    { id: "ETH/USD", feedId: `0x${"11".repeat(32)}`, decimals: 8 },
+    { id: feedId.toUpperCase().replace("0X", "0x"), feedId, decimals: 36 },
+  ] as const;
+  const alloc = predeployAlloc((name) => ({ ...codes, ...uptime })[name], feeds);
   t.match(alloc, {
     "0x4200000000000000000000000000000000000015": { nonce: 1, code: "0xfe" },
     "0x420000000000000000000000000000000000000f": { nonce: 1, code: "0xfd" },
@@ -106,6 +110,6 @@ t.test("every genesis has the predeploys of L2 and the two system contracts", (t
     "0x0000f90827f1c53a10cb7a02335b175320002935": { nonce: 1 },
   });
   const stored = Object.values(alloc["0x5200000000000000000000000000000000000001"]?.storage ?? {});
-  t.same(stored.map(BigInt), [9n], "one more than the decimals");
+  t.same(stored.map(Number), [9, 0x80 + 37], "one more than the decimals, and what the id is");
   t.end();
 });

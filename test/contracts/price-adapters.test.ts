@@ -33,6 +33,8 @@ import {
 import { feedIdOf } from "../lanes/fixtures/reports.ts";
 
 const ETH = feedIdOf("ETH/USD");
+/** As other networks name feeds. */
+const RAW: Hex = `0x${"5a".repeat(32)}`;
 const SHARE = feedIdOf("ACME/USD");
 const MULTIPLIER = feedIdOf("ACME/multiplier");
 const UPTIME: Hex = "0x5200000000000000000000000000000000000002";
@@ -52,9 +54,10 @@ class Market {
     makeConfig({
       gasLimit: "60000000",
       feeds: [
-        { feedId: ETH, decimals: 8 },
-        { feedId: SHARE, decimals: 2 },
-        { feedId: MULTIPLIER, decimals: 0 },
+        { id: RAW, feedId: RAW, decimals: 4 },
+        { id: "ETH/USD", feedId: ETH, decimals: 8 },
+        { id: "ACME/USD", feedId: SHARE, decimals: 2 },
+        { id: "ACME/multiplier", feedId: MULTIPLIER, decimals: 0 },
       ],
     }),
   );
@@ -207,18 +210,32 @@ t.test("rounds: none before the first, 256 are kept, and no stranger makes one",
   t.equal(await market.ask(FEEDS, "createAdapter", ["DOGE/USD"]), "FeedUnknown");
 });
 
+t.test("a feed whose id is its hash has an adapter too", async (t) => {
+  const market = new Market();
+  const request = { abi: FEEDS.abi, functionName: "createAdapter", args: [RAW] };
+  const { status } = await market.send({ to: PRICE_FEEDS, data: encodeFunctionData(request) });
+  t.equal(status, 1);
+  const address = lower((await market.ask(FEEDS, "adapterOf", [RAW])) as Hex);
+  const { abi } = loadArtifact("PriceFeedAdapter");
+  t.equal(await market.ask({ address, abi }, "description"), RAW);
+  t.equal(await market.ask({ address, abi }, "decimals"), 4);
+  t.equal(await market.ask(FEEDS, "createAdapter", [ETH]), "FeedUnknown", "no name of another");
+});
+
 t.test("the price is never from the future, and seconds are rounded down", async (t) => {
   const market = new Market();
   const adapter = await market.adapter();
   const lender = await market.deploy("Lender", [adapter.address, UPTIME]);
+  await market.say(2501n * ONE, { timeMs: market.nextMs - 1 });
+  const second = BigInt(market.chain.head().header.timestamp) - 1n;
+  t.equal(await market.ask(adapter, "latestTimestamp"), second, "59.999 is 59");
   // A publisher's clock may be ahead of the block.
   await market.say(2500n * ONE, { timeMs: market.nextMs + 2_250 });
   const at = BigInt(market.chain.head().header.timestamp);
   t.equal(await market.ask(adapter, "latestTimestamp"), at);
   t.equal(await market.ask(lender, "collateralPrice"), 2500n * 10n ** 18n);
-  await market.say(2501n * ONE, { timeMs: market.nextMs - 1 });
-  const second = BigInt(market.chain.head().header.timestamp) - 1n;
-  t.equal(await market.ask(adapter, "latestTimestamp"), second, "59.999 is 59");
+  await market.say(2500n * ONE, { timeMs: market.nextMs - 1_000 });
+  t.equal(await market.ask(adapter, "latestTimestamp"), at + 1n, "rounds never go back in time");
 });
 
 t.test(
@@ -302,11 +319,14 @@ t.test("the average follows in its time, by small steps as by one", async (t) =>
   await one.say(1000n * ONE, { timeMs: startMs });
   t.equal(await ema(one), 1000n * ONE);
   await one.say(2000n * ONE, { timeMs: startMs + HOUR_MS });
+  t.equal(await ema(one), 1000n * ONE, "what held until now is the value before");
+  await one.say(9000n * ONE, { timeMs: startMs + 2 * HOUR_MS });
   t.equal(await ema(one), 1500n * ONE, "one step of its time constant");
-  await one.say(9000n * ONE, { timeMs: startMs });
+  await one.say(1n, { timeMs: startMs });
   t.equal(await ema(one), 1500n * ONE, "an earlier time moves nothing");
   const many = new Market();
   await many.say(1000n, { timeMs: startMs });
+  await many.say(1010n, { timeMs: startMs });
   const STEPS = 200;
   for (let step = 1; step <= STEPS; step++)
     await many.say(1010n, { timeMs: startMs + (step * HOUR_MS) / STEPS });

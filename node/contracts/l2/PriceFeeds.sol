@@ -103,9 +103,11 @@ contract PriceFeeds {
 
     /// Nobody's account: only the protocol sends from it.
     address private constant PROTOCOL = 0x5200000000000000000000000000000000000000;
+    uint8 private constant RAW = 0x80;
     uint8 private constant CLOSED = 5;
     uint8 private constant HALTED = 6;
-    /// Rounds of a feed that are kept.
+    /// Rounds of a feed that are kept: 13 seconds of them where each flashblock of 50 ms has an epoch,
+    /// four minutes at a heartbeat of a second. Whoever needs longer keeps them.
     uint256 private constant ROUNDS_MAX = 256;
     /// Time constant of the average: after so long, 63 % of a step has come through.
     int256 private constant AVERAGE_MS = 3_600_000;
@@ -116,7 +118,7 @@ contract PriceFeeds {
     mapping(bytes32 feedId => Market) private markets;
     mapping(bytes32 feedId => Average) private averages;
     mapping(bytes32 feedId => mapping(uint256 place => Round)) private rounds;
-    /// Of the policy's feeds: their decimals, and one.
+    /// Of the policy's feeds: their decimals, and one; and `RAW` where the id is 32 bytes of hex.
     mapping(bytes32 feedId => uint8) private decimalsAndOne;
     mapping(bytes32 feedId => PriceFeedAdapter) private adapters;
 
@@ -147,12 +149,11 @@ contract PriceFeeds {
     /// Makes the Chainlink-shaped reads of a feed of the policy, by its id as the policy has it. For
     /// anybody; once a feed. From then on the adapter has `AnswerUpdated` for each round.
     function createAdapter(string calldata id) external returns (address) {
-        return createAdapter_(keccak256(bytes(id)), id);
-    }
-
-    /// The same for an id of 32 bytes of hex, which the policy uses as it is.
-    function createAdapter(bytes32 feedId) external returns (address) {
-        return createAdapter_(feedId, Strings.toHexString(uint256(feedId), 32));
+        // An id of 32 bytes of hex is used as it is; the hash of a name is no other name of it.
+        (bool isHex, uint256 word) = Strings.tryParseHexUint(id);
+        bytes32 raw = bytes32(word);
+        bool isRaw = isHex && bytes(id).length == 66 && decimalsAndOne[raw] & RAW != 0;
+        return createAdapter_(isRaw ? raw : keccak256(bytes(id)), id);
     }
 
     /// Zero where nobody has made it.
@@ -172,7 +173,7 @@ contract PriceFeeds {
 
     /// Of the policy. Reverts for a feed that it does not have.
     function decimalsOf(bytes32 feedId) public view returns (uint8) {
-        uint8 andOne = decimalsAndOne[feedId];
+        uint8 andOne = decimalsAndOne[feedId] & ~RAW;
         if (andOne == 0) revert FeedUnknown(feedId);
         return andOne - 1;
     }
@@ -264,15 +265,22 @@ contract PriceFeeds {
         int256 value = int256(round.value) << AVERAGE_SHIFT;
         int256 confidence = int256(uint256(round.confidence));
         if (average.round != 0) {
-            uint48 before = rounds[feedId][average.round % ROUNDS_MAX].timeMs;
+            Round memory before = rounds[feedId][average.round % ROUNDS_MAX];
             // The middle of other publishers' times may be an earlier one.
-            int256 elapsed = round.timeMs > before ? int256(uint256(round.timeMs - before)) : int256(0);
-            value = moved(average.value, value, elapsed);
-            confidence = moved(int256(uint256(average.confidence)), confidence, elapsed);
+            if (round.timeMs < before.timeMs) round.timeMs = before.timeMs;
+            // What held all that time is the value before: the first one after a gap counts from now.
+            int256 elapsed = int256(uint256(round.timeMs - before.timeMs));
+            value = moved(average.value, int256(before.value) << AVERAGE_SHIFT, elapsed);
+            confidence = moved(
+                int256(uint256(average.confidence)),
+                int256(uint256(before.confidence)),
+                elapsed
+            );
         }
         average.value = int160(value);
         average.confidence = uint64(uint256(confidence));
-        average.round += 1;
+        // After 2^32 rounds the ring stands still, and the chain goes on.
+        if (average.round != type(uint32).max) average.round += 1;
         averages[feedId] = average;
         rounds[feedId][average.round % ROUNDS_MAX] = round;
         PriceFeedAdapter adapter = adapters[feedId];

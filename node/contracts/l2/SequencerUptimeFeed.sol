@@ -17,7 +17,8 @@ interface IEpochs {
 ///
 /// Whoever reads it reads it in a block, so the answer is always 0, up. `startedAt` is when the first
 /// epoch after the last outage was applied; long ago where there was none. It is written before any
-/// other transaction of the block that ends an outage.
+/// transaction that the sequencer takes in. Deposits from L1, once there are some, stand before it,
+/// and blocks that L1 forces have no epoch: what they call must look at the price's own time.
 contract SequencerUptimeFeed {
     IEpochs private constant FEEDS = IEpochs(0x5200000000000000000000000000000000000001);
     /// Not zero: that would be a round without data.

@@ -172,5 +172,5 @@ t.test("many epochs at once are one more read; what fails is told, and it goes o
   t.same(told, [8n, 9n]);
   await stop();
   const http = { transport: {} } as unknown as typeof client;
-  await t.rejects(watchPrices(http, { onPrice: () => undefined }), RangeError);
+  await t.rejects(watchPrices(http, { feedIds: [], onPrice: () => undefined }), RangeError);
 });
