@@ -4,7 +4,7 @@
  * PROTOCOL 5.
  */
 import { type Field, FieldError } from "./json-fields.ts";
-import type { PolicyFeed } from "./policy-feeds.ts";
+import { feedsOfPublisher, type PolicyFeed } from "./policy-feeds.ts";
 import { OBSERVATIONS_MAX, reportBytes } from "./report.ts";
 
 /** Bytes of a block that are kept for prices, in a chain that has feeds. */
@@ -40,11 +40,6 @@ export function waitingBytesMax(feeds: number): number {
   return (feeds + 1) * listedBytes(reportBytes(1));
 }
 
-/** Feeds that a publisher speaks of. */
-export function feedsOfPublisher(feeds: readonly PolicyFeed[], publisher: number): number {
-  return feeds.filter(({ publishers }) => publishers.includes(publisher)).length;
-}
-
 /**
  * Refuses feeds of which an epoch might not fit what is kept for it: gas, and bytes, where every
  * publisher's reports wait, and two of them are in conflict.
@@ -60,7 +55,8 @@ export function refuseLargeEpochs(
     throw new FieldError(fields.systemReserveGas.path, `at least ${gas}: an epoch of all feeds`);
   const publishers = new Set(feeds.flatMap((feed) => feed.publishers));
   let bytes = epochTransactionBytes(feeds.length);
-  for (const publisher of publishers) bytes += waitingBytesMax(feedsOfPublisher(feeds, publisher));
+  for (const publisher of publishers)
+    bytes += waitingBytesMax(feedsOfPublisher(feeds, publisher).length);
   bytes += 2 * listedBytes(reportBytes(Math.min(feeds.length, OBSERVATIONS_MAX)));
   if (bytes > PRICE_BYTES_MAX)
     throw new FieldError(

@@ -63,6 +63,11 @@ export interface PolicyFeed {
   readonly readableAgeMs: number;
 }
 
+/** Feeds that a publisher speaks of. */
+export function feedsOfPublisher(feeds: readonly PolicyFeed[], publisher: number): PolicyFeed[] {
+  return feeds.filter(({ publishers }) => publishers.includes(publisher));
+}
+
 /** Errors: throws FieldError. */
 export function readPublisher(field: Field): PolicyPublisher {
   const publisher = readObject(field, ["id", "name", "keys"]);

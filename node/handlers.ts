@@ -8,6 +8,7 @@ import type { NodeApi, NodeStatus, SubmitAnswer } from "./api.ts";
 import { systemClock } from "./clock.ts";
 import type { Core, Fail, Late } from "./core.ts";
 import { ERRORS, NodeError } from "./errors.ts";
+import { keptFor } from "./kept-for.ts";
 import type { UserTransaction } from "./primitives/transaction.ts";
 import type { SettlementHandlers } from "./settlement/settlement.ts";
 
@@ -90,16 +91,9 @@ export function createApi(core: Core, late: Late): NodeApi {
   const { chain, l1, config, equivocation } = core;
   const pool = () => late.sequencing?.admission.pool ?? null;
   // Counting looks at every account of the pool: anybody may ask, so it is done now and then only.
-  let counted = { pending: 0, queued: 0 };
-  let countAgainMs = 0;
-  const counts = () => {
-    const nowMs = systemClock.monotonicMs();
-    if (nowMs >= countAgainMs) {
-      counted = pool()?.counts() ?? { pending: 0, queued: 0 };
-      countAgainMs = nowMs + COUNTS_KEPT_MS;
-    }
-    return counted;
-  };
+  const counts = keptFor(COUNTS_KEPT_MS, systemClock, () =>
+    Promise.resolve(pool()?.counts() ?? { pending: 0, queued: 0 }),
+  );
   const loopDelay = watchLoop();
   return {
     submit(transaction, wantsReceipt, conditions = null) {
@@ -124,7 +118,7 @@ export function createApi(core: Core, late: Late): NodeApi {
       const lane = laneOf(item.rank);
       return Promise.resolve({ transaction: item.transaction, lane });
     },
-    poolStatus: () => Promise.resolve(counts()),
+    poolStatus: counts,
     async status() {
       const settlement = (await late.settlement?.service.status()) ?? null;
       const peers = (await late.network?.info())?.peers ?? 0;
@@ -133,7 +127,7 @@ export function createApi(core: Core, late: Late): NodeApi {
         ...chain.heads(),
         l1Head: l1.head(),
         peers,
-        ...counts(),
+        ...(await counts()),
         nextBatchIndex: chain.cursor().nextBatchIndex,
         loopDelayMs: loopDelay(),
         threads: core.load.shares(),

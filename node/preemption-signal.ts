@@ -45,8 +45,12 @@ export class PreemptionSignal {
 /** Transactions that are remembered as announced. */
 const ANNOUNCED_MAX = 4096;
 
-/** What is known of an account where a transaction is taken in. */
-export type KnownAccount = (address: Hex) => { readonly nonce: bigint; readonly balance: bigint };
+const NO_ACCOUNT = { nonce: 0n, balance: 0n };
+
+/** What is known of an account where a transaction is taken in; `null` where there is none. */
+export type KnownAccount = (
+  address: Hex,
+) => { readonly nonce: bigint; readonly balance: bigint } | null;
 
 /**
  * Raises the signal for transactions that may be of the fast lane. Of one thread, because anybody
@@ -72,7 +76,7 @@ export class FastSignal {
   announce(transaction: UserTransaction): void {
     const { hash, sender, nonce, gasLimit, maxFeePerGas, value } = transaction;
     if (!mayBeFast(laneTransaction(transaction), this.#policy) || this.#announced.has(hash)) return;
-    const account = this.#accountOf(sender);
+    const account = this.#accountOf(sender) ?? NO_ACCOUNT;
     if (nonce < account.nonce || gasLimit * maxFeePerGas + value > account.balance) return;
     this.#announced.set(hash, true);
     keepNewest(this.#announced, ANNOUNCED_MAX);

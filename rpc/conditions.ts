@@ -5,9 +5,9 @@
 import { accept } from "../lanes/verdict.ts";
 import {
   CONDITION_SLOTS_MAX,
+  isUnreadable,
   type SlotCondition,
   type TransactionConditions,
-  UNREADABLE,
 } from "../node/primitives/conditions.ts";
 import type { Param, ParamVerdict } from "./method.ts";
 import { bad, member, parseFixed, parseIndex, parseMembers } from "./params.ts";
@@ -58,7 +58,7 @@ function parseKnownAccounts(
   for (const [key, known] of accounts.value) {
     const address = parseFixed(key, 20, name);
     if (!address.ok) return address;
-    if (address.value === UNREADABLE)
+    if (isUnreadable(address.value))
       return bad(`${name}.${key}`, "another contract: this one knows block hashes alone");
     const values = parseMembers(known, `${name}.${key}`);
     if (!values.ok) return bad(`${name}.${key}`, "slots with their values; no storage root");

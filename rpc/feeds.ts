@@ -7,7 +7,7 @@
 import type { Hex } from "../lanes/bytes.ts";
 import { isFresh, mergeReports } from "../lanes/epoch.ts";
 import { decodeLaneState } from "../lanes/lane-state.ts";
-import type { PolicyFeed } from "../lanes/policy-feeds.ts";
+import { feedsOfPublisher, type PolicyFeed } from "../lanes/policy-feeds.ts";
 import { BPS } from "../lanes/policy-document.ts";
 import { NO_FEED, type PriceState, type PublisherEntry } from "../lanes/price-state.ts";
 import { NodeError } from "../node/errors.ts";
@@ -73,7 +73,7 @@ export async function describePublisher(
   if (publisher === undefined) return null;
   const use = await node.keyUse(key);
   if (use === null) throw new NodeError("NOT_ACCEPTING", { role: "follower" });
-  const own = policy.document.feeds.filter(({ publishers }) => publishers.includes(publisher.id));
+  const own = feedsOfPublisher(policy.document.feeds, publisher.id);
   return {
     id: publisher.id,
     name: publisher.name,

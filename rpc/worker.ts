@@ -12,12 +12,12 @@ import {
 } from "../node/api.ts";
 import { systemClock } from "../node/clock.ts";
 import { NodeError } from "../node/errors.ts";
+import { keptFor } from "../node/kept-for.ts";
 import { createLogger } from "../node/log.ts";
 import { connect, serve } from "../node/port.ts";
 import { FastSignal, PreemptionSignal } from "../node/preemption-signal.ts";
 import { openReader } from "../node/reader.ts";
 import { createDispatcher } from "./dispatch.ts";
-import { keptFor } from "./kept-for.ts";
 import { DEFAULT_LIMITS } from "./limits.ts";
 import { createMethods } from "./methods.ts";
 import { Preconfirmations } from "./preconfirmations.ts";
@@ -27,7 +27,6 @@ import { createSubscriptions } from "./subscriptions.ts";
 import { RPC_CHANNEL, type RpcThreadApi, type RpcThreadOptions } from "./thread.ts";
 
 const LATEST = { kind: "tag", tag: "latest" } as const;
-const NO_ACCOUNT = { nonce: 0n, balance: 0n };
 /** Reports that wait are copied on the sequencing thread: not for each who asks. */
 const WAITING_KEPT_MS = 250;
 
@@ -53,7 +52,7 @@ async function open(options: RpcThreadOptions, node: NodeClient): Promise<Runnin
     preconfirmations,
     fastSignal: new FastSignal(signal, policy.value, (address) =>
       // To look through the slices of the open block would take longer than they keep anybody up.
-      reader.stateAt(LATEST, (state) => state.account(address) ?? NO_ACCOUNT),
+      reader.stateAt(LATEST, (state) => state.account(address)),
     ),
     reportSignal: new ReportSignal(signal, policy.value, systemClock),
     waitingReports: keptFor(WAITING_KEPT_MS, systemClock, () => node.waitingReports()),

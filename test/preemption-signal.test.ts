@@ -1,7 +1,7 @@
 /** What makes a long normal transaction give way, and what does not. */
 import t from "tap";
+import { keptFor } from "../node/kept-for.ts";
 import { FastSignal, PreemptionSignal } from "../node/preemption-signal.ts";
-import { keptFor } from "../rpc/kept-for.ts";
 import { ReportSignal } from "../rpc/report-signal.ts";
 import { loadPolicy, policyJson } from "./lanes/fixtures/policy.ts";
 import { feedPolicy, heard } from "./lanes/fixtures/reports.ts";

@@ -16,7 +16,7 @@ import {
 } from "../../lanes/bytes.ts";
 import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
 import { accept, refuse, type Verdict } from "../../lanes/verdict.ts";
-import { DEPOSITOR, L1_BLOCK } from "../execution/predeploys.ts";
+import { DEPOSITOR, L1_BLOCK } from "../primitives/predeploys.ts";
 import { keccak256, keccakHex } from "../primitives/hash.ts";
 import type { L1Origin } from "../primitives/l1-origin.ts";
 import {

@@ -14,7 +14,7 @@ import {
   HISTORY_STORAGE,
   L1_BLOCK,
   MESSAGE_PASSER,
-} from "../execution/predeploys.ts";
+} from "../primitives/predeploys.ts";
 import type { Block } from "../primitives/block.ts";
 import { keccakHex } from "../primitives/hash.ts";
 import { EMPTY_TRIE_ROOT, type Header, headerHash } from "../primitives/header.ts";

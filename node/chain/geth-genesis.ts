@@ -7,7 +7,7 @@
  */
 import { type Hex, toHex } from "../../lanes/bytes.ts";
 import { NodeError } from "../errors.ts";
-import { MESSAGE_PASSER } from "../execution/predeploys.ts";
+import { MESSAGE_PASSER } from "../primitives/predeploys.ts";
 import type { RollupConfig } from "../rollup-config.ts";
 import { buildGenesis } from "./genesis.ts";
 

@@ -89,7 +89,7 @@ function createSubmit(
 ): HostHandlers["onSubmit"] {
   const fastSignal = new FastSignal(signal, policy, (address: Hex) => {
     const snapshot = reader.snapshot();
-    const account = snapshot.state.account(address) ?? { nonce: 0n, balance: 0n };
+    const account = snapshot.state.account(address);
     void snapshot.release();
     return account;
   });

@@ -14,12 +14,15 @@ import {
   type RlpItem,
   rlpSafeInteger,
 } from "../../lanes/rlp.ts";
+import { HISTORY_STORAGE } from "./predeploys.ts";
 
 /** Slots of one transaction: each is read whenever it is tried. */
 export const CONDITION_SLOTS_MAX = 64;
 
 /** EIP-2935: the slot of the parent's hash may not be known yet where others are read. */
-export const UNREADABLE: Hex = "0x0000f90827f1c53a10cb7a02335b175320002935";
+export function isUnreadable(address: Hex): boolean {
+  return address === HISTORY_STORAGE;
+}
 
 /** A slot that has to have a value: 20, 32 and 32 bytes. */
 export interface SlotCondition {
@@ -113,7 +116,7 @@ function slotOf(item: RlpItem): SlotCondition | null {
   if (!isRlpList(item) || item.length !== 3) return null;
   const [address, slot, value] = item;
   if (!isBytes(address, 20) || !isBytes(slot, 32) || !isBytes(value, 32)) return null;
-  if (toHex(address) === UNREADABLE) return null;
+  if (isUnreadable(toHex(address))) return null;
   return { address: toHex(address), slot: toHex(slot), value: toHex(value) };
 }
 

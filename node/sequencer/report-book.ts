@@ -12,10 +12,10 @@
 import assert from "node:assert/strict";
 import type { Hex } from "../../lanes/bytes.ts";
 import { AHEAD_MAX_MS, isFresh, isReportNewer, isUseful } from "../../lanes/epoch.ts";
-import { feedsOfPublisher, listedBytes, waitingBytesMax } from "../../lanes/epoch-size.ts";
+import { listedBytes, waitingBytesMax } from "../../lanes/epoch-size.ts";
 import type { LaneReport } from "../../lanes/lane-data.ts";
 import type { Policy } from "../../lanes/policy.ts";
-import type { PolicyFeed } from "../../lanes/policy-feeds.ts";
+import { feedsOfPublisher, type PolicyFeed } from "../../lanes/policy-feeds.ts";
 import type { PriceState } from "../../lanes/price-state.ts";
 import { areConflicting, laneReportOf, type VerifiedReport } from "../../lanes/report-rules.ts";
 import { accept, refuse, type Verdict } from "../../lanes/verdict.ts";
@@ -94,7 +94,7 @@ export class ReportBook {
       publishers.flatMap(({ id, keys: [key] }) =>
         key === undefined
           ? []
-          : [[id, { key, waitingBytesMax: waitingBytesMax(feedsOfPublisher(feeds, id)) }]],
+          : [[id, { key, waitingBytesMax: waitingBytesMax(feedsOfPublisher(feeds, id).length) }]],
       ),
     );
   }

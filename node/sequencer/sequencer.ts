@@ -20,7 +20,7 @@ import type { L1View } from "../chain/l1-view.ts";
 import { NodeError } from "../errors.ts";
 import type { EndedSlice, ExecutedBlock } from "../execution/engine.ts";
 import { packSlice } from "../execution/slice-codec.ts";
-import { SEQUENCER_FEE_VAULT } from "../execution/predeploys.ts";
+import { SEQUENCER_FEE_VAULT } from "../primitives/predeploys.ts";
 import type { VerifiedBlock } from "../execution/verification.ts";
 import type { Logger } from "../log.ts";
 import type { Block } from "../primitives/block.ts";

@@ -90,9 +90,11 @@ function checkAlone(
   account: AccountView,
   queue: SenderQueue | undefined,
 ): Verdict<null, ErrorCode> {
-  const others = [...(queue?.values() ?? [])].filter((each) => each.transaction.nonce !== nonce);
-  const isBeside = conditions !== null || others.some((each) => each.conditions !== null);
-  if (isBeside && others.length > 0) return refuse("SENDER_LIMIT", { conditional: true });
+  const own = queue?.get(nonce);
+  const others = (queue?.size ?? 0) - (own === undefined ? 0 : 1);
+  const conditional = (queue?.conditionalCount ?? 0) - ((own?.conditions ?? null) === null ? 0 : 1);
+  if (conditional > 0 || (conditions !== null && others > 0))
+    return refuse("SENDER_LIMIT", { conditional: true });
   if (conditions !== null && nonce !== account.nonce)
     return refuse("NONCE_TOO_HIGH", { nonce: String(account.nonce), conditional: true });
   return accept(null);

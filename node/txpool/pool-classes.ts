@@ -107,6 +107,7 @@ export class PoolClasses {
   }
 
   #hangs(transaction: UserTransaction): boolean {
+    if (this.#policy.namedFeeds.length === 0) return false;
     return hangsOnPrices(laneTransaction(transaction), this.#policy);
   }
 }

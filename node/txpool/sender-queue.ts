@@ -71,6 +71,7 @@ export class SenderQueue {
   readonly #byNonce = new Map<bigint, PooledTransaction>();
   #last: PooledTransaction | undefined;
   #fastCount = 0;
+  #conditionalCount = 0;
   /** wei all of them can cost. */
   #cost = 0n;
   #leastTip = 0n;
@@ -85,6 +86,10 @@ export class SenderQueue {
 
   get fastCount(): number {
     return this.#fastCount;
+  }
+
+  get conditionalCount(): number {
+    return this.#conditionalCount;
   }
 
   /**
@@ -114,6 +119,7 @@ export class SenderQueue {
     const { nonce } = item.transaction;
     this.#byNonce.set(nonce, item);
     this.#cost += maxCost(item.transaction);
+    if (item.conditions !== null) this.#conditionalCount += 1;
     if (promisedLane(item) === "fast") this.#fastCount += 1;
     else this.#lower(item);
     if (this.#last === undefined || this.#last.transaction.nonce < nonce) this.#last = item;
@@ -124,6 +130,7 @@ export class SenderQueue {
     if (item === undefined) return;
     this.#byNonce.delete(nonce);
     this.#cost -= maxCost(item.transaction);
+    if (item.conditions !== null) this.#conditionalCount -= 1;
     if (promisedLane(item) === "fast") this.#fastCount -= 1;
     else this.#raise(item);
     if (this.#last === item) this.#last = this.lastBefore(nonce);

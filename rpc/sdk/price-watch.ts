@@ -6,11 +6,11 @@
  * are read, the newest is read. What is told is what the node has executed, whoever it is: whoever
  * trusts nobody runs a follower and asks that. Bounded: one read of all feeds at a time.
  */
-import { BaseError, type Client, decodeFunctionResult, encodeFunctionData } from "viem";
+import { BaseError, decodeFunctionResult, encodeFunctionData } from "viem";
 import type { Hex } from "../../lanes/bytes.ts";
 import { PRICE_FEEDS } from "../../lanes/epoch-transaction.ts";
 import { priceFeedsAbi } from "./price-feeds.ts";
-import { type AnyRequest, anyRequest, subscribe } from "./subscribing.ts";
+import { type AnyRequest, anyRequest, type LaneClient, subscribe } from "./subscribing.ts";
 
 const TRIES = 4;
 const RETRY_MS = 20;
@@ -43,7 +43,7 @@ interface FlashblockTold {
 
 /** Resolves when the node has begun to tell; call the result to end it. Errors: as `subscribe`. */
 export async function watchPrices(
-  client: Client,
+  client: LaneClient,
   { feedIds, onPrice, onError }: PriceWatchOptions,
 ): Promise<() => Promise<void>> {
   const request = anyRequest(client);

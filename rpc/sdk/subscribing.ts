@@ -1,5 +1,4 @@
 /** Subscriptions and methods that viem does not know. A broken connection is the transport's. */
-import type { Client } from "viem";
 
 export interface SubscriptionHandlers {
   onData(data: { readonly result: unknown }): void;
@@ -13,12 +12,18 @@ interface Subscribing {
   ): Promise<{ unsubscribe(): Promise<unknown> }>;
 }
 
+/** What is used of a client of viem's, whatever its chain and its methods. */
+export interface LaneClient {
+  readonly transport: object;
+  readonly request: unknown;
+}
+
 /**
  * Resolves when the node has begun to tell; call the result to end it. Errors: `RangeError` where
  * the client's transport cannot subscribe.
  */
 export async function subscribe(
-  { transport }: { readonly transport: object },
+  { transport }: Pick<LaneClient, "transport">,
   params: readonly unknown[],
   handlers: SubscriptionHandlers,
 ): Promise<() => Promise<void>> {
@@ -36,6 +41,6 @@ export type AnyRequest = (call: {
   readonly params: readonly unknown[];
 }) => Promise<unknown>;
 
-export function anyRequest({ request }: Pick<Client, "request">): AnyRequest {
+export function anyRequest({ request }: Pick<LaneClient, "request">): AnyRequest {
   return request as AnyRequest;
 }

@@ -7,7 +7,7 @@ import type { Hex } from "../../lanes/bytes.ts";
 import { buildGenesis } from "../../node/chain/genesis.ts";
 import { gethGenesis } from "../../node/chain/geth-genesis.ts";
 import { NodeError } from "../../node/errors.ts";
-import { L1_BLOCK, MESSAGE_PASSER, SEQUENCER_FEE_VAULT } from "../../node/execution/predeploys.ts";
+import { L1_BLOCK, MESSAGE_PASSER, SEQUENCER_FEE_VAULT } from "../../node/primitives/predeploys.ts";
 import type { RollupConfig } from "../../node/rollup-config.ts";
 import { ALICE, CHAIN_ID, ETHER, lower, makeConfig, words } from "../execution/fixtures/chain.ts";
 

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import t from "tap";
 import { decodeFunctionResult, encodeFunctionData, parseAbi } from "viem";
 import { concatBytes, fromHex, toHex } from "../../lanes/bytes.ts";
-import { GAS_PRICE_ORACLE } from "../../node/execution/predeploys.ts";
+import { GAS_PRICE_ORACLE } from "../../node/primitives/predeploys.ts";
 import { fastLzLength } from "../../node/primitives/l1-data.ts";
 import { callOn } from "../execution/fixtures/call.ts";
 import {

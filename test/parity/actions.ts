@@ -1,6 +1,6 @@
 /** What the transactions of the parity chain do. Does not own envelopes and signatures. */
 import { bigintToBytes, concatBytes, fromHex, type Hex, toHex } from "../../lanes/bytes.ts";
-import { BEACON_ROOTS, HISTORY_STORAGE, L1_BLOCK } from "../../node/execution/predeploys.ts";
+import { BEACON_ROOTS, HISTORY_STORAGE, L1_BLOCK } from "../../node/primitives/predeploys.ts";
 import { addressHex, lower, SENDERS, someAddress } from "./accounts.ts";
 import { assemble, deploying } from "./assembler.ts";
 import { addressOfContract, CONTRACT_NAMES, type ContractName } from "./contracts.ts";

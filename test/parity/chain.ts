@@ -7,7 +7,7 @@ import { type Hex, toHex } from "../../lanes/bytes.ts";
 import { attributesTransaction } from "../../node/chain/attributes.ts";
 import { predeployAlloc } from "../../node/chain/genesis.ts";
 import { loadArtifact } from "../../node/contracts/artifact.ts";
-import { MESSAGE_PASSER } from "../../node/execution/predeploys.ts";
+import { MESSAGE_PASSER } from "../../node/primitives/predeploys.ts";
 import type { ExecutedBlock, RejectionCode, RootHasher } from "../../node/execution/engine.ts";
 import type { L1Origin } from "../../node/primitives/l1-origin.ts";
 import type { Transaction } from "../../node/primitives/transaction.ts";

@@ -2,7 +2,7 @@
 import { toHex } from "../../lanes/bytes.ts";
 import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
 import type { ExecutedBlock } from "../../node/execution/engine.ts";
-import { DEPOSITOR, L1_BLOCK } from "../../node/execution/predeploys.ts";
+import { DEPOSITOR, L1_BLOCK } from "../../node/primitives/predeploys.ts";
 import type { Block } from "../../node/primitives/block.ts";
 import { type JsonObject, quantity, receiptToJson } from "../../rpc/codec.ts";
 import type { OpGeth } from "./op-geth.ts";

@@ -4,7 +4,7 @@
  */
 import { concatBytes, fromHex, type Hex, toHex } from "../../lanes/bytes.ts";
 import { gasCost } from "../../node/execution/embedded/gas.ts";
-import { MESSAGE_PASSER } from "../../node/execution/predeploys.ts";
+import { MESSAGE_PASSER } from "../../node/primitives/predeploys.ts";
 import { addressHex, SENDERS, someAddress } from "./accounts.ts";
 import { call, someInitCode, word, words } from "./actions.ts";
 import { assemble, deploying, pushBytes } from "./assembler.ts";

@@ -7,7 +7,7 @@ import {
   L1_FEE_VAULT,
   OPERATOR_FEE_VAULT,
   SEQUENCER_FEE_VAULT,
-} from "../../node/execution/predeploys.ts";
+} from "../../node/primitives/predeploys.ts";
 import { type DepositTransaction, encodeDeposit } from "../../node/primitives/transaction.ts";
 import { addressHex, AUTHORITIES, lower, SENDERS } from "./accounts.ts";
 import { ACTIONS } from "./actions.ts";

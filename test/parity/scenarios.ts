@@ -5,7 +5,7 @@
  * Each yields its transactions one by one, and goes on when the last one has been executed.
  */
 import { attributesTransaction } from "../../node/chain/attributes.ts";
-import { DEPOSITOR } from "../../node/execution/predeploys.ts";
+import { DEPOSITOR } from "../../node/primitives/predeploys.ts";
 import type { Transaction } from "../../node/primitives/transaction.ts";
 import { concatBytes, fromHex, type Hex, toHex } from "../../lanes/bytes.ts";
 import { addressHex, AUTHORITIES, lower, SENDERS } from "./accounts.ts";

@@ -17,6 +17,7 @@ const BASE = [
   "keys",
   "keystore",
   "keep-newest",
+  "kept-for",
   "preemption-signal",
   "thread-load",
   "thread-priority",

@@ -10,7 +10,7 @@ import {
   ZERO_NONCE,
 } from "../../primitives/header.ts";
 import type { RollupConfig } from "../../rollup-config.ts";
-import { SEQUENCER_FEE_VAULT } from "../predeploys.ts";
+import { SEQUENCER_FEE_VAULT } from "../../primitives/predeploys.ts";
 
 type FeeParameters = RollupConfig["eip1559"];
 

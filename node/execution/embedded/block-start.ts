@@ -11,7 +11,7 @@ import {
   HISTORY_STORAGE,
   SEQUENCER_FEE_VAULT,
   SYSTEM_ADDRESS,
-} from "../predeploys.ts";
+} from "../../primitives/predeploys.ts";
 import type { Machine } from "./evm.ts";
 import { runSystemCall } from "./message.ts";
 import { type BlockContext, ROLLUP_BLOB_BASE_FEE } from "./rules.ts";

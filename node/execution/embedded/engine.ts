@@ -28,7 +28,7 @@ import type {
   RootHasher,
   SealedRoots,
 } from "../engine.ts";
-import { HISTORY_STORAGE, MESSAGE_PASSER } from "../predeploys.ts";
+import { HISTORY_STORAGE, MESSAGE_PASSER } from "../../primitives/predeploys.ts";
 import { makeHeader } from "./block-header.ts";
 import { contextOf, runSystemCalls } from "./block-start.ts";
 import { type CachedReader, createCachedReader } from "./cached-reader.ts";

@@ -8,7 +8,7 @@
  */
 import { bigintToBytes, type Hex, toHex } from "../../../lanes/bytes.ts";
 import { estimatedSizeScaled } from "../../primitives/l1-data.ts";
-import { L1_BLOCK } from "../predeploys.ts";
+import { L1_BLOCK } from "../../primitives/predeploys.ts";
 import type { WorkingState } from "./state.ts";
 
 /** Fees in force for the transactions of one block. */

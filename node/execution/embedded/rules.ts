@@ -10,7 +10,7 @@ import type { CustomPrecompile } from "@ethereumjs/evm";
 import { bigintToBytes, type Hex, toHex } from "../../../lanes/bytes.ts";
 import { DEPOSIT_TYPE } from "../../../lanes/transaction.ts";
 import type { Poll } from "../poll.ts";
-import { BASE_FEE_VAULT, HISTORY_STORAGE } from "../predeploys.ts";
+import { BASE_FEE_VAULT, HISTORY_STORAGE } from "../../primitives/predeploys.ts";
 import { readRollupFees, type RollupFees } from "./l1-fee.ts";
 import { rollupPrecompiles } from "./precompiles/rollup.ts";
 import type { WorkingState } from "./state.ts";

@@ -20,7 +20,7 @@ import type {
   UserTransaction,
 } from "../../primitives/transaction.ts";
 import type { ApplyOptions, ApplyResult, RejectionCode } from "../engine.ts";
-import { L1_FEE_VAULT, OPERATOR_FEE_VAULT } from "../predeploys.ts";
+import { L1_FEE_VAULT, OPERATOR_FEE_VAULT } from "../../primitives/predeploys.ts";
 import type { Machine } from "./evm.ts";
 import { type GasCost, gasCost, INITCODE_BYTES_MAX } from "./gas.ts";
 import type { RollupFees } from "./l1-fee.ts";

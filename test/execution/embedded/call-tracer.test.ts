@@ -5,7 +5,7 @@ import { type Hex, toHex } from "../../../lanes/bytes.ts";
 import { NEVER } from "../../../node/execution/poll.ts";
 import { traceTransactions } from "../../../node/execution/embedded/replay.ts";
 import { traceCall } from "../../../node/execution/embedded/call.ts";
-import { SEQUENCER_FEE_VAULT } from "../../../node/execution/predeploys.ts";
+import { SEQUENCER_FEE_VAULT } from "../../../node/primitives/predeploys.ts";
 import type { CallFrame, TransactionTrace } from "../../../node/execution/trace.ts";
 import type { Transaction } from "../../../node/primitives/transaction.ts";
 import { openChainReader } from "../../../node/storage/chain-reader.ts";

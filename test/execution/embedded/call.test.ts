@@ -3,7 +3,7 @@ import { fromHex, type Hex, toHex } from "../../../lanes/bytes.ts";
 import type { CallOverrides } from "../../../node/execution/call.ts";
 import { estimateGas, simulateCall } from "../../../node/execution/embedded/call.ts";
 import { createDeadline } from "../../../node/execution/embedded/deadline.ts";
-import { SEQUENCER_FEE_VAULT } from "../../../node/execution/predeploys.ts";
+import { SEQUENCER_FEE_VAULT } from "../../../node/primitives/predeploys.ts";
 import {
   ALICE,
   BOB,

@@ -8,7 +8,7 @@ import {
   L1_FEE_VAULT,
   OPERATOR_FEE_VAULT,
   SEQUENCER_FEE_VAULT,
-} from "../../../node/execution/predeploys.ts";
+} from "../../../node/primitives/predeploys.ts";
 import { encodeReceipt } from "../../../node/primitives/receipt.ts";
 import {
   ALICE,

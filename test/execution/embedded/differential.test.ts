@@ -3,7 +3,7 @@ import t from "tap";
 import { createTestClient, http, publicActions, toHex as quantity, walletActions } from "viem";
 import { type Hex, toHex } from "../../../lanes/bytes.ts";
 import { EMPTY_CODE_HASH } from "../../../node/storage/state.ts";
-import { SEQUENCER_FEE_VAULT } from "../../../node/execution/predeploys.ts";
+import { SEQUENCER_FEE_VAULT } from "../../../node/primitives/predeploys.ts";
 import type { UserTransaction } from "../../../node/primitives/transaction.ts";
 import { startAnvil } from "../fixtures/anvil.ts";
 import {

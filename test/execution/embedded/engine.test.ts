@@ -8,7 +8,7 @@ import {
   BEACON_ROOTS,
   HISTORY_STORAGE,
   SEQUENCER_FEE_VAULT,
-} from "../../../node/execution/predeploys.ts";
+} from "../../../node/primitives/predeploys.ts";
 import { EMPTY_TRIE_ROOT, headerHash } from "../../../node/primitives/header.ts";
 import { callOn } from "../fixtures/call.ts";
 import {

@@ -8,7 +8,7 @@ import { createEmbeddedEngine } from "../../../node/execution/embedded/engine.ts
 import { createRootHasher } from "../../../node/execution/embedded/root-hasher.ts";
 import type { BlockEnvironment, Engine, RootHasher } from "../../../node/execution/engine.ts";
 import { buildGenesis } from "../../../node/chain/genesis.ts";
-import { HISTORY_STORAGE } from "../../../node/execution/predeploys.ts";
+import { HISTORY_STORAGE } from "../../../node/primitives/predeploys.ts";
 import { COST_A_TURN } from "../../../node/turns.ts";
 import { watchTurns } from "../../fixtures/turn-watch.ts";
 import { createMemoryState, type MemoryState } from "../fixtures/state.ts";

@@ -4,7 +4,7 @@ import { addressOf, createMachine } from "../../../node/execution/embedded/evm.t
 import { type BlockContext, ISTHMUS, type Rules } from "../../../node/execution/embedded/rules.ts";
 import { createWorkingState, EMPTY_ACCOUNT } from "../../../node/execution/embedded/state.ts";
 import { applyTransaction } from "../../../node/execution/embedded/transition.ts";
-import { BASE_FEE_VAULT } from "../../../node/execution/predeploys.ts";
+import { BASE_FEE_VAULT } from "../../../node/primitives/predeploys.ts";
 import type { Transaction } from "../../../node/primitives/transaction.ts";
 import { CANCUN, testBlockHash } from "../../vectors/cancun.ts";
 import {

@@ -14,7 +14,7 @@ import {
   speculate,
 } from "../../../node/execution/embedded/speculation.ts";
 import { NEVER } from "../../../node/execution/poll.ts";
-import { SEQUENCER_FEE_VAULT } from "../../../node/execution/predeploys.ts";
+import { SEQUENCER_FEE_VAULT } from "../../../node/primitives/predeploys.ts";
 import { createWorkingState } from "../../../node/execution/embedded/state.ts";
 import { packSlice } from "../../../node/execution/slice-codec.ts";
 import type { SeenBlock, Speculated } from "../../../node/execution/speculation.ts";

@@ -94,7 +94,7 @@ function fakeNode() {
   };
   const place = (rank: Hex, ready: Hex) => ({ rank, ready });
   return {
-    client: client as unknown as Parameters<typeof watchPrices>[0],
+    client,
     markets,
     calls: () => calls,
     holdUntil(until: Promise<unknown>) {
@@ -171,6 +171,6 @@ t.test("many epochs at once are one more read; what fails is told, and it goes o
   await turn();
   t.same(told, [8n, 9n]);
   await stop();
-  const http = { transport: {} } as unknown as typeof client;
+  const http = { ...client, transport: {} };
   await t.rejects(watchPrices(http, { feedIds: [], onPrice: () => undefined }), RangeError);
 });

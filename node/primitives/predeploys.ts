@@ -1,5 +1,5 @@
 /**
- * Addresses that execution knows by heart: OP Stack predeploys and vaults, system contracts of
+ * Addresses that every chain has: OP Stack predeploys and vaults, system contracts of
  * Ethereum. Source: OP Stack specs, predeploys.md; EIP-4788, EIP-2935.
  */
 import type { Hex } from "../../lanes/bytes.ts";

@@ -2,7 +2,7 @@
  * An answer that is asked for once in a while, whoever asks: for questions that cost the sequencing
  * thread something and that anybody may ask. A failure is not kept.
  */
-import type { Clock } from "../node/clock.ts";
+import type { Clock } from "./clock.ts";
 
 export function keptFor<T>(
   ms: number,
