@@ -51,13 +51,7 @@ t.test("ready, Ctrl-C, resume, kill: one chain, and no port left open", async (t
   t.equal(second.file.policyHash, first.file.policyHash);
   t.not(second.file.sequencer.pid, first.file.sequencer.pid);
 
-  second.child.kill("SIGINT");
-  await once(second.child, "exit");
-  await freed();
-
-  const third = await start();
-  t.equal((await client.getBlock({ blockNumber: head.number })).hash, head.hash, "and once more");
-  third.child.kill("SIGKILL");
+  second.child.kill("SIGKILL");
   await freed();
   t.pass("children of a killed devnet go by themselves");
 });

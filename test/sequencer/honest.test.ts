@@ -3,7 +3,7 @@
  * builder, every block judged by `verifyLanes`, over nonce gaps, fast nonces behind normal ones,
  * base fees that rise, funds that run out, caps that are too small, flashblocks that are too few,
  * time that runs out, reports of publishers of whom some lie, and restarts in the middle of a
- * block.
+ * block. How many workloads may be an argument: `npm run test:fuzz` runs more.
  */
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
@@ -36,7 +36,7 @@ const CHAIN_ID = 901;
 const BTC = feedIdOf("BTC/USD");
 const START_S = 1_700_000_000;
 const GAS_LIMIT = 13_000_000n;
-const WORKLOADS = 2000;
+const WORKLOADS = Number(process.argv[2] ?? 900);
 const BLOCKS = 5;
 const ORIGIN: L1Origin = {
   number: 10,
@@ -402,5 +402,5 @@ t.test("an honest sequencer is never convicted", async (t) => {
     { numRuns: WORKLOADS, endOnFailure: true },
   );
   t.comment(JSON.stringify(met));
-  for (const [name, count] of Object.entries(met)) t.ok(count > 100, `${count} ${name}`);
+  for (const [name, count] of Object.entries(met)) t.ok(count > WORKLOADS / 20, `${count} ${name}`);
 });
