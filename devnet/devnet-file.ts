@@ -10,6 +10,7 @@ import type { DevnetAccounts } from "./accounts.ts";
 import { L1_CHAIN_ID, L2_CHAIN_ID } from "./chains.ts";
 import { DEMO_FEED, feedId, PUBLISH_GAS, publishCalldata } from "./demo-feed.ts";
 import type { Folder } from "./folder.ts";
+import { PERP_MARKET } from "./perp-market.ts";
 import type { DevnetNode } from "./nodes.ts";
 import { type Topology, writeByRename } from "./topology.ts";
 
@@ -81,6 +82,7 @@ export function contractAddresses(topology: Topology): Readonly<Record<string, H
   return {
     Settlement: getAddress(topology.rollup.settlement),
     DemoFeed: getAddress(DEMO_FEED),
+    PerpMarket: getAddress(PERP_MARKET),
   };
 }
 

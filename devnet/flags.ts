@@ -2,12 +2,15 @@
  * The devnet's flags: parsing, limits, defaults. A refused flag is one line that names the flag and
  * the accepted values. Does not own what the flags mean.
  */
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { PUBLISHERS_MAX } from "./accounts.ts";
 import { DevnetError } from "./devnet-error.ts";
 import { FOLLOWERS_MAX, PORT_BASE_DEFAULT, PORT_BASE_MAX } from "./ports.ts";
 
 const BLOCK_TIME_MAX_MS = 60_000;
+const SCENARIOS = ["crash"] as const;
+const SEEDS_DEFAULT = 10;
+const SEEDS_MAX = 1_000;
 /** Below it are the privileged ports. */
 const PORT_BASE_MIN = 1024;
 
@@ -20,6 +23,16 @@ export interface Flags {
   /** `null` where not given: the folder's own, or the default for a new one. */
   readonly blockTimeMs: number | null;
   readonly smoke: boolean;
+  /** `null`: no scenario. */
+  readonly scenario: ScenarioFlags | null;
+}
+
+export interface ScenarioFlags {
+  readonly name: (typeof SCENARIOS)[number];
+  /** Runs on each chain. */
+  readonly seeds: number;
+  /** A file with the price path of every run. */
+  readonly pathFile: string | null;
 }
 
 export type ParsedFlags =
@@ -75,6 +88,22 @@ function createCommand(): Command {
       "run once in a temporary folder on free ports, check everything, exit",
       false,
     )
+    .addOption(
+      new Option(
+        "--scenario <name>",
+        "play a market crash with the fast lane and without, print what became of it, exit",
+      ).choices(SCENARIOS),
+    )
+    .option(
+      "--seeds <n>",
+      "how many crashes the scenario plays on each chain",
+      integer(1, SEEDS_MAX, `1 to ${SEEDS_MAX}`),
+      SEEDS_DEFAULT,
+    )
+    .option(
+      "--path <file>",
+      "price path of every crash, lines of milliseconds,dollars, instead of the seeds' own",
+    )
     .helpOption("--help", "show this text")
     .allowExcessArguments(false)
     .exitOverride();
@@ -96,20 +125,42 @@ export function parseFlags(args: readonly string[]): ParsedFlags {
     throw new DevnetError(error.message.replace(/^error: /, "").replaceAll("\n", " "), error);
   }
   const given = (name: string): boolean => command.getOptionValueSource(name) === "cli";
-  const options = command.opts<{
-    dir: string;
-    portBase: number;
-    followers: number;
-    publishers: number;
-    traffic: boolean;
-    blockTime?: number;
-    smoke: boolean;
-  }>();
+  const options = command.opts<Options>();
+  checkTogether(options, given);
+  if (options.dir === "") throw new DevnetError("--dir must name a folder");
+  const { blockTime: blockTimeMs = null, scenario, seeds, path = null, ...rest } = options;
+  return {
+    kind: "run",
+    flags: {
+      ...rest,
+      blockTimeMs,
+      scenario: scenario === undefined ? null : { name: scenario, seeds, pathFile: path },
+    },
+  };
+}
+
+interface Options {
+  readonly dir: string;
+  readonly portBase: number;
+  readonly followers: number;
+  readonly publishers: number;
+  readonly traffic: boolean;
+  readonly blockTime?: number;
+  readonly smoke: boolean;
+  readonly scenario?: ScenarioFlags["name"];
+  readonly seeds: number;
+  readonly path?: string;
+}
+
+/** What the smoke run and a scenario decide themselves, and what only a scenario has. */
+function checkTogether(options: Options, given: (name: string) => boolean): void {
   if (options.smoke && (given("dir") || given("portBase")))
     throw new DevnetError(
       "--smoke uses a temporary folder and free ports: leave out --dir and --port-base",
     );
-  if (options.dir === "") throw new DevnetError("--dir must name a folder");
-  const { blockTime: blockTimeMs = null, ...rest } = options;
-  return { kind: "run", flags: { ...rest, blockTimeMs } };
+  const own = ["dir", "portBase", "followers", "publishers", "traffic", "blockTime", "smoke"];
+  if (options.scenario !== undefined && own.some(given))
+    throw new DevnetError("--scenario goes with --seeds and --path only: leave out the others");
+  if (options.scenario === undefined && (given("seeds") || given("path")))
+    throw new DevnetError("--seeds and --path are for a scenario: add --scenario crash");
 }

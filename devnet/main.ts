@@ -9,7 +9,8 @@ import { resolveAnvil } from "./l1.ts";
 import { planPorts } from "./ports.ts";
 import { waitReady } from "./ready.ts";
 import { createDevnetRun, type DevnetRun } from "./run.ts";
-import { runSmoke } from "./smoke.ts";
+import { runScenario } from "./market/scenario.ts";
+import { runSmoke, type SmokeDeps } from "./smoke.ts";
 
 /** Long enough for any machine; a devnet that is not ready by then never will be. */
 const READY_TIMEOUT_MS = 300_000;
@@ -104,14 +105,26 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(parsed.text);
     return 0;
   }
-  if (!parsed.flags.smoke) return runDevnet(parsed.flags);
+  const { flags } = parsed;
+  if (!flags.smoke && flags.scenario === null) return runDevnet(flags);
   const controller = new AbortController();
   onStopSignal(() => {
     controller.abort();
   });
-  const held = await runSmoke(parsed.flags, { out, resolveAnvil, signal: controller.signal });
+  const deps = { out, resolveAnvil, signal: controller.signal };
+  const held = await runToItsEnd(flags, deps).catch((error: unknown) => {
+    if (!controller.signal.aborted) throw error;
+    return false;
+  });
   if (controller.signal.aborted) return INTERRUPTED;
   return held ? 0 : 1;
+}
+
+/** What ends by itself; false where a check has not held. */
+async function runToItsEnd(flags: Flags, deps: SmokeDeps): Promise<boolean> {
+  if (flags.scenario === null) return runSmoke(flags, deps);
+  await runScenario(flags.scenario, deps);
+  return true;
 }
 
 try {

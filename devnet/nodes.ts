@@ -38,11 +38,17 @@ export interface DevnetNode {
   readonly p2pAddress: string;
 }
 
+/** What of the sequencer's settings is not always the same. */
+export interface SequencerSettings {
+  readonly txpool?: { readonly globalMax: number };
+  readonly sequencer?: { readonly flashblockMs: number };
+}
+
 /** Starts the sequencer on its data folder, new or old. */
 export function startSequencer(
   context: NodeContext,
   ports: NodePorts,
-  more: { readonly txpool?: { readonly globalMax: number } } = {},
+  more: SequencerSettings = {},
 ): Promise<DevnetNode> {
   const settings = {
     ...commonSettings(context, "sequencer", ports.rpc),

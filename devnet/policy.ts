@@ -1,6 +1,6 @@
 /**
- * The devnet's lane policy: publishers of the demo feed are fast, rescues and liquidations are
- * empty; the first publishers report three feeds.
+ * The devnet's lane policies. Its own: publishers of the demo feed are fast, and rescues and
+ * liquidations of the market; the first publishers report three feeds.
  */
 import { encodeAbiParameters, keccak256 } from "viem";
 import type { Hex } from "../lanes/bytes.ts";
@@ -8,6 +8,7 @@ import { type Policy, parsePolicy } from "../lanes/policy.ts";
 import { L2_CHAIN_ID } from "./chains.ts";
 import { DEMO_FEED, PUBLISH_SELECTOR } from "./demo-feed.ts";
 import { DevnetError } from "./devnet-error.ts";
+import { liquidationRule, rescueRule } from "./perp-market.ts";
 import { MARKET_DECIMALS, MARKET_FEEDS } from "./market-path.ts";
 
 /** Above what a wallet's estimate of `publish` may come to. */
@@ -16,14 +17,24 @@ const PUBLISH_GAS_MAX = 150_000;
 /** What a policy asks of a feed at least: all three have to say something (PROTOCOL 2). */
 export const REPORTERS = 3;
 
-/**
- * The policy document for this block time; `publishers` may write the demo feed in the fast lane,
- * and the first of them report prices.
- */
-export function devnetPolicy(
-  publishers: readonly Hex[],
-  blockTimeMs: number,
-): Record<string, unknown> {
+/** A rule of the policy document. */
+type Rule = Readonly<Record<string, unknown>>;
+
+/** What is fast on a chain, and who reports which feeds. */
+export interface LanePlan {
+  readonly oracle: readonly Rule[];
+  readonly rescue: readonly Rule[];
+  readonly liquidation: readonly Rule[];
+  /** A key for each publisher; without any there are no feeds. */
+  readonly reporters: readonly Hex[];
+  readonly feedIds: readonly string[];
+  /** Publishers that a price needs, and a price that jumps. */
+  readonly quorum: number;
+  readonly jumpQuorum: number;
+}
+
+/** The policy document of a plan. */
+export function lanePolicy(plan: LanePlan, blockTimeMs: number): Record<string, unknown> {
   return {
     version: 1,
     chainId: L2_CHAIN_ID,
@@ -36,34 +47,57 @@ export function devnetPolicy(
     graceMs: 10_000,
     fast: {
       classes: [
-        {
-          name: "oracle",
-          gasShareBps: 2000,
-          order: "ready",
-          rules: [
-            {
-              to: DEMO_FEED,
-              selectors: [PUBLISH_SELECTOR],
-              senders: publishers.map((address) => address.toLowerCase()),
-              maxGas: PUBLISH_GAS_MAX,
-              value: false,
-            },
-          ],
-        },
-        { name: "rescue", gasShareBps: 1000, order: "ready", rules: [] },
-        { name: "liquidation", gasShareBps: 2000, order: "tip", rules: [] },
+        { name: "oracle", gasShareBps: 2000, order: "ready", rules: plan.oracle },
+        { name: "rescue", gasShareBps: 1000, order: "ready", rules: plan.rescue },
+        { name: "liquidation", gasShareBps: 2000, order: "tip", rules: plan.liquidation },
       ],
       queueLimit: 4096,
       perSender: { ratePerSecond: 200, burst: 400, maxPending: 64 },
     },
     normal: { order: "tip", maxTxGas: 16_777_216, heavyGas: 30_000_000 },
-    ...prices(publishers.slice(0, REPORTERS)),
+    ...prices(plan),
   };
 }
 
-/** Feeds, where there are enough to report them. */
-function prices(reporters: readonly Hex[]): Record<"publishers" | "feeds", unknown[]> {
-  if (reporters.length < REPORTERS) return { publishers: [], feeds: [] };
+/**
+ * The devnet's own: `publishers` may write the demo feed in the fast lane, and the first of them
+ * report prices; the market's rescues and liquidations are fast.
+ */
+export function devnetPolicy(
+  publishers: readonly Hex[],
+  blockTimeMs: number,
+): Record<string, unknown> {
+  const reporters = publishers.slice(0, REPORTERS);
+  const demoFeed = {
+    to: DEMO_FEED,
+    selectors: [PUBLISH_SELECTOR],
+    senders: publishers.map((address) => address.toLowerCase()),
+    maxGas: PUBLISH_GAS_MAX,
+    value: false,
+  };
+  const isPriced = reporters.length === REPORTERS;
+  return lanePolicy(
+    {
+      oracle: [demoFeed],
+      rescue: isPriced ? [rescueRule] : [],
+      liquidation: isPriced ? [liquidationRule] : [],
+      reporters: isPriced ? reporters : [],
+      feedIds: MARKET_FEEDS.map(({ id }) => id),
+      quorum: REPORTERS,
+      jumpQuorum: REPORTERS,
+    },
+    blockTimeMs,
+  );
+}
+
+/** Feeds, where there is somebody to report them. */
+function prices({
+  reporters,
+  feedIds,
+  quorum,
+  jumpQuorum,
+}: LanePlan): Record<"publishers" | "feeds", unknown[]> {
+  if (reporters.length === 0) return { publishers: [], feeds: [] };
   const ids = reporters.map((_, index) => index + 1);
   return {
     publishers: reporters.map((address, index) => ({
@@ -71,12 +105,12 @@ function prices(reporters: readonly Hex[]): Record<"publishers" | "feeds", unkno
       name: `publisher ${index + 1}`,
       keys: [address.toLowerCase()],
     })),
-    feeds: MARKET_FEEDS.map(({ id }) => ({
+    feeds: feedIds.map((id) => ({
       id,
       kind: "price",
       decimals: MARKET_DECIMALS,
       publishers: ids,
-      quorum: REPORTERS,
+      quorum,
       group: 0,
       maxAgeMs: 2_000,
       heartbeatMs: 1_000,
@@ -84,7 +118,7 @@ function prices(reporters: readonly Hex[]): Record<"publishers" | "feeds", unkno
       deviationFloor: "0",
       minEpochMs: 50,
       maxJumpBps: 1_000,
-      jumpQuorum: REPORTERS,
+      jumpQuorum,
       jumpWindowMs: 5_000,
       jumpHoldMs: 1_500,
       min: "1",

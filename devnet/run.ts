@@ -19,13 +19,14 @@ import {
   type DevnetNode,
   followerName,
   type NodeContext,
+  type SequencerSettings,
   startFollower,
   startSequencer,
 } from "./nodes.ts";
 import { checkPortsFree, type PortPlan } from "./ports.ts";
 import { createProcesses, type Processes } from "./processes.ts";
+import { BLOCK_TIME_DEFAULT_MS, type ChainDesign, standardDesign } from "./chain-design.ts";
 import {
-  BLOCK_TIME_DEFAULT_MS,
   checkBlockTime,
   createTopology,
   ensureSettlement,
@@ -42,6 +43,10 @@ export interface DevnetOptions {
   /** `null`: the folder's, or the default for a new one. */
   readonly blockTimeMs: number | null;
   readonly resolveAnvil: AnvilResolver;
+  /** Of a new chain, where it is not the devnet's own. */
+  readonly design?: (accounts: DevnetAccounts) => ChainDesign;
+  /** Of the sequencer, beside the devnet's own. */
+  readonly sequencer?: SequencerSettings;
 }
 
 /** A running devnet; all processes stand, nothing has been waited for beyond that. */
@@ -97,6 +102,10 @@ export function createDevnetRun(options: DevnetOptions): DevnetRun {
   };
 }
 
+function designOf({ design, blockTimeMs }: DevnetOptions, accounts: DevnetAccounts): ChainDesign {
+  return design?.(accounts) ?? standardDesign(accounts, blockTimeMs ?? BLOCK_TIME_DEFAULT_MS);
+}
+
 async function startAll(
   options: DevnetOptions,
   folder: Folder,
@@ -116,13 +125,12 @@ async function startAll(
   const l1Url = httpUrl(ports.l1);
   const l1 = l1Client(l1Url);
   const deps = { folder, accounts, signal };
-  const topology =
-    known ?? (await createTopology(l1, options.blockTimeMs ?? BLOCK_TIME_DEFAULT_MS, deps));
+  const topology = known ?? (await createTopology(l1, designOf(options, accounts), deps));
   await ensureSettlement(l1, topology, deps);
   writeByRename(folder.policyFile, topology.policy.bytes);
 
   const nodes: NodeContext = { folder, accounts, l1Url, processes };
-  const sequencer = await startSequencer(nodes, ports.sequencer);
+  const sequencer = await startSequencer(nodes, ports.sequencer, options.sequencer);
   const followers = await Promise.all(
     ports.followers.map((followerPorts, index) =>
       startFollower(nodes, followerName(index + 1), followerPorts, [sequencer.p2pAddress]),

@@ -11,8 +11,7 @@ import { createWalletClient, getContractAddress } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { type Hex, isHexOf } from "../lanes/bytes.ts";
 import type { Policy } from "../lanes/policy.ts";
-import type { PolicyFeed } from "../lanes/policy-feeds.ts";
-import { buildGenesis, predeployAlloc } from "../node/chain/genesis.ts";
+import { buildGenesis } from "../node/chain/genesis.ts";
 import { loadArtifact } from "../node/contracts/artifact.ts";
 import {
   type RollupConfig,
@@ -20,15 +19,13 @@ import {
   rollupConfigSchema,
 } from "../node/rollup-config.ts";
 import type { DevnetAccounts } from "./accounts.ts";
+import type { ChainDesign } from "./chain-design.ts";
 import { type Client, httpTransport, L1_CHAIN_ID, l1Chain, L2_CHAIN_ID } from "./chains.ts";
-import { DEMO_FEED, demoFeedGenesis } from "./demo-feed.ts";
 import { DevnetError, firstLine } from "./devnet-error.ts";
 import type { Folder } from "./folder.ts";
-import { devnetPolicy, readPolicy } from "./policy.ts";
+import { readPolicy } from "./policy.ts";
 import { waitFor } from "./wait.ts";
 
-export const BLOCK_TIME_DEFAULT_MS = 1000;
-const BALANCE_WEI = 10_000n * 10n ** 18n;
 const BASE_FEE_WEI = 1_000_000_000n;
 const GAS_LIMIT = 60_000_000n;
 /** EIP-1559 as op-geth's chains have it since Canyon. */
@@ -110,10 +107,10 @@ async function firstMined(l1: Client) {
   return block.number > 0n ? block : null;
 }
 
-/** Makes the rollup config for this L1 and writes it and the policy by rename. */
+/** Makes the rollup config of a design for this L1 and writes it by rename. */
 export async function createTopology(
   l1: Client,
-  blockTimeMs: number,
+  design: ChainDesign,
   deps: TopologyDeps,
 ): Promise<Topology> {
   const { folder, accounts } = deps;
@@ -122,9 +119,6 @@ export async function createTopology(
     signal: deps.signal,
   });
   const nonce = await l1.getTransactionCount({ address: accounts.deployer.address });
-  const publishers = fastSenders(accounts);
-  const policy = devnetPolicy(publishers, blockTimeMs);
-  const { feeds } = readPolicy(policy, folder.rollupFile).document;
   const file: RollupConfigFile = {
     version: 1,
     chainId: L2_CHAIN_ID,
@@ -137,7 +131,7 @@ export async function createTopology(
       l1Origin: { number: Number(origin.number), hash: origin.hash },
       gasLimit: GAS_LIMIT.toString(),
       baseFee: BASE_FEE_WEI.toString(),
-      alloc: genesisAlloc(accounts, publishers, feeds),
+      alloc: design.alloc,
     },
     eip1559: EIP1559,
     system: {
@@ -147,7 +141,7 @@ export async function createTopology(
       operatorFeeConstant: "0",
     },
     sequencer: lower(accounts.sequencer.address),
-    policy,
+    policy: design.policy,
     originConfirmations: 0,
     sequencingWindow: SEQUENCING_WINDOW,
     challengeWindow: CHALLENGE_WINDOW_S,
@@ -156,35 +150,10 @@ export async function createTopology(
   const text = `${JSON.stringify(file, null, 2)}\n`;
   const topology = {
     rollup: parseRollup(text, folder),
-    policy: readPolicy(file.policy, folder.rollupFile),
+    policy: readPolicy(design.policy, folder.rollupFile),
   };
   writeByRename(folder.rollupFile, text);
   return topology;
-}
-
-/**
- * Who may publish in the fast lane: every publisher account, started or not, the smoke run's, the
- * example's.
- */
-export function fastSenders(accounts: DevnetAccounts): readonly Hex[] {
-  return [...accounts.publishers, ...accounts.smokePublishers, accounts.example].map(
-    ({ address }) => address,
-  );
-}
-
-type Alloc = RollupConfigFile["genesis"]["alloc"];
-
-function genesisAlloc(
-  accounts: DevnetAccounts,
-  publishers: readonly Hex[],
-  feeds: readonly PolicyFeed[],
-): Alloc {
-  const codeOf = (name: Parameters<typeof loadArtifact>[0]) => loadArtifact(name).deployedBytecode;
-  const alloc: Alloc = { ...predeployAlloc(codeOf, feeds) };
-  for (const { address } of accounts.all)
-    alloc[lower(address)] = { balance: BALANCE_WEI.toString() };
-  alloc[DEMO_FEED] = demoFeedGenesis(publishers);
-  return alloc;
 }
 
 /** Deploys the settlement contract where L1 does not have it yet. */

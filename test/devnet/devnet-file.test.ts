@@ -5,7 +5,8 @@ import { formatBanner } from "../../devnet/banner.ts";
 import { describeDevnet, removeDevnetFile, writeDevnetFile } from "../../devnet/devnet-file.ts";
 import { folderAt } from "../../devnet/folder.ts";
 import { devnetPolicy, readPolicy } from "../../devnet/policy.ts";
-import { fastSenders, type Topology } from "../../devnet/topology.ts";
+import { fastSenders } from "../../devnet/chain-design.ts";
+import type { Topology } from "../../devnet/topology.ts";
 
 const accounts = deriveAccounts();
 const policy = readPolicy(devnetPolicy(fastSenders(accounts), 1000), "rollup.json");
@@ -51,6 +52,7 @@ t.test("devnet.json has exactly the documented shape", async (t) => {
     contracts: {
       Settlement: "0x5FbDB2315678afecb367f032d93F642f64180aa3",
       DemoFeed: "0xFEeD000000000000000000000000000000000001",
+      PerpMarket: "0xfeEd000000000000000000000000000000000002",
     },
   });
   t.same(

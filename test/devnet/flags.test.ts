@@ -17,6 +17,7 @@ t.test("defaults are the documented ones", async (t) => {
     traffic: true,
     blockTimeMs: null,
     smoke: false,
+    scenario: null,
   });
 });
 
@@ -31,8 +32,13 @@ t.test("every flag is read", async (t) => {
     traffic: false,
     blockTimeMs: 2000,
     smoke: false,
+    scenario: null,
   });
   t.equal(flagsOf("--smoke", "--followers", "3").smoke, true);
+  const crash = { name: "crash", seeds: 10, pathFile: null };
+  t.same(flagsOf("--scenario", "crash").scenario, crash);
+  const other = flagsOf("--scenario", "crash", "--seeds", "3", "--path", "p.csv").scenario;
+  t.same(other, { name: "crash", seeds: 3, pathFile: "p.csv" });
 });
 
 t.test("a refused flag is one line that names the flag and the accepted values", async (t) => {
@@ -51,6 +57,11 @@ t.test("a refused flag is one line that names the flag and the accepted values",
     [["extra"], /too many arguments/],
     [["--smoke", "--dir", "d"], /leave out --dir/],
     [["--smoke", "--port-base", "9000"], /leave out --dir and --port-base/],
+    [["--scenario", "calm"], /--scenario.*crash/],
+    [["--scenario", "crash", "--seeds", "0"], /--seeds.*1 to 1000/],
+    [["--scenario", "crash", "--smoke"], /leave out the others/],
+    [["--scenario", "crash", "--followers", "1"], /leave out the others/],
+    [["--seeds", "3"], /add --scenario crash/],
   ];
   for (const [args, expected] of refused) {
     try {
@@ -76,6 +87,9 @@ t.test("--help is text, not a run", async (t) => {
     "no-traffic",
     "block-time",
     "smoke",
+    "scenario",
+    "seeds",
+    "path",
   ])
     t.match(text, `--${flag}`);
 });

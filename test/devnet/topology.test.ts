@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import t, { type Test } from "tap";
 import { deriveAccounts } from "../../devnet/accounts.ts";
+import { fastSenders, standardDesign } from "../../devnet/chain-design.ts";
 import { httpUrl, l1Client } from "../../devnet/chains.ts";
 import { DEMO_FEED, publishCalldata, feedId } from "../../devnet/demo-feed.ts";
 import { folderAt } from "../../devnet/folder.ts";
@@ -12,7 +13,6 @@ import {
   checkBlockTime,
   createTopology,
   ensureSettlement,
-  fastSenders,
   loadTopology,
 } from "../../devnet/topology.ts";
 import type { Hex } from "../../lanes/bytes.ts";
@@ -33,7 +33,7 @@ t.test("makes the chain once, deploys its contract, and reads it back", async (t
   const deps = { folder, accounts, signal };
 
   t.equal(loadTopology(folder, accounts), null, "nothing before the first start");
-  const made = await createTopology(l1, 2000, deps);
+  const made = await createTopology(l1, standardDesign(accounts, 2000), deps);
   t.same(loadTopology(folder, accounts), made, "what was made is what is read back");
   t.equal(await l1.getCode({ address: made.rollup.settlement }), undefined);
   await ensureSettlement(l1, made, deps);

@@ -1,0 +1,109 @@
+/**
+ * The arbitrageur: trades against the pool whenever the chain's price is not the market's, and pays
+ * more than anybody for its place. What it gains is what a late price costs the pool.
+ */
+import type { ReceiptTrust } from "../../lanes/receipt-trust.ts";
+import { type Done, execute, type ExchangeClient, marketEvents } from "./exchange.ts";
+import type { MarketClock } from "./market-clock.ts";
+import { distanceOf } from "./oracles.ts";
+import {
+  closeCalldata,
+  DOLLAR,
+  feeAt,
+  openCalldata,
+  PERP_MARKET,
+  TRADE_GAS,
+} from "../perp-market.ts";
+import { Wallet } from "./wallet.ts";
+
+/** Of ether: a quarter of a million dollars. */
+const SIZE = 100n * DOLLAR;
+const COLLATERAL = 50_000n * DOLLAR;
+/** It opens at a gap that pays both fees and more, and closes when the gap is gone. */
+const OPEN_BPS = 30n;
+const CLOSE_BPS = 10n;
+const BPS = 10_000n;
+
+export function arbitrageurWallet(): Wallet {
+  return new Wallet("arbitrageur");
+}
+
+export interface ArbitrageurOptions {
+  readonly client: ExchangeClient;
+  readonly wallet: Wallet;
+  readonly clock: MarketClock;
+  readonly trust: ReceiptTrust;
+  readonly tipWei: bigint;
+  readonly signal: AbortSignal;
+  /** The node cannot be reached any more, or has signed what does not hold. */
+  readonly fail: (error: unknown) => void;
+}
+
+export class Arbitrageur {
+  readonly #options: ArbitrageurOptions;
+  #running: Promise<void> | null = null;
+  /** Of the open position; 0: none. */
+  #size = 0n;
+  /** What its trades were worth at the market's price when they were executed, less fees. */
+  gained = 0n;
+  trades = 0;
+
+  constructor(options: ArbitrageurOptions) {
+    this.#options = options;
+  }
+
+  /** This is the price that a contract reads now. */
+  onChainPrice(price: bigint): void {
+    if (this.#running !== null) return;
+    const market = this.#options.clock.price;
+    const gapBps = (distanceOf(market, price) * BPS) / price;
+    if (this.#size === 0n && gapBps < OPEN_BPS) return;
+    if (this.#size !== 0n && gapBps > CLOSE_BPS) return;
+    const size = market > price ? SIZE : -SIZE;
+    this.#running = (this.#size === 0n ? this.#trade(size) : this.#close())
+      .catch(this.#options.fail)
+      .finally(() => {
+        this.#running = null;
+      });
+  }
+
+  /** Ends with whatever is open closed. */
+  async settled(): Promise<void> {
+    await this.#running;
+    if (this.#size !== 0n) await this.#close();
+  }
+
+  async #trade(size: bigint): Promise<void> {
+    const done = await this.#execute(openCalldata(size, COLLATERAL));
+    if (!done.isSuccess) return;
+    this.#size = size;
+    await this.#judge(done, size);
+  }
+
+  async #close(): Promise<void> {
+    const done = await this.#execute(closeCalldata());
+    if (!done.isSuccess) return;
+    const size = -this.#size;
+    this.#size = 0n;
+    await this.#judge(done, size);
+  }
+
+  #execute(data: ReturnType<typeof closeCalldata>): Promise<Done> {
+    const { client, wallet, tipWei, signal } = this.#options;
+    return execute(client, wallet, { to: PERP_MARKET, data, gas: TRADE_GAS, tipWei }, signal);
+  }
+
+  /** Its own price against the market's at the time of its flashblock, which is signed. */
+  async #judge(done: Done, size: bigint): Promise<void> {
+    const { client, clock, trust } = this.#options;
+    const verdict = await client.verifyInclusion(done.hash, trust);
+    if (!verdict.ok || verdict.value === null) throw new Error("an inclusion that does not hold");
+    const market = clock.priceAt(verdict.value.header.timestampMs);
+    for (const event of marketEvents(done)) {
+      if (event.eventName !== "Opened" && event.eventName !== "Closed") continue;
+      const { price } = event.args;
+      this.gained += (size * (market - price)) / DOLLAR - feeAt(size, price);
+      this.trades += 1;
+    }
+  }
+}

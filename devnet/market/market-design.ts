@@ -1,0 +1,59 @@
+/**
+ * The chain that the crash scenario runs on: genesis and policy, with the lane or without.
+ *
+ * They differ in one thing: with the lane, reports become epochs, and rescues and liquidations have
+ * classes; without, nothing is fast, and the same market reads a price that transactions write.
+ */
+import { PRICE_FEEDS } from "../../lanes/epoch-transaction.ts";
+import type { Hex } from "../../lanes/bytes.ts";
+import type { DevnetAccounts } from "../accounts.ts";
+import { BLOCK_TIME_DEFAULT_MS, type ChainDesign, foundation, fund } from "../chain-design.ts";
+import { lanePolicy, type LanePlan, readPolicy } from "../policy.ts";
+import { arbitrageurWallet } from "./arbitrageur.ts";
+import { CROWDED_LEDGER, crowdedLedgerGenesis, crowdWallets } from "./crowd-plan.ts";
+import { keeperWallets } from "./keeper.ts";
+import { publisherKeys, transmitterWallet } from "./oracles.ts";
+import { liquidationRule, PERP_MARKET, perpMarketGenesis, rescueRule } from "../perp-market.ts";
+import { PUSHED_PRICE, pushedPriceGenesis } from "./pushed-price.ts";
+import { traderWallets } from "./traders.ts";
+
+const POOL_DOLLARS = 1_000_000_000n;
+const TRADER_DOLLARS = 100_000_000n;
+
+const WITHOUT_LANE: LanePlan = {
+  ...{ oracle: [], rescue: [], liquidation: [], reporters: [], feedIds: [] },
+  ...{ quorum: 0, jumpQuorum: 0 },
+};
+
+/** Of five publishers four make a price, and all of them a jump. */
+function withLane(): LanePlan {
+  const reporters = publisherKeys();
+  return {
+    ...{ oracle: [], rescue: [rescueRule], liquidation: [liquidationRule] },
+    ...{ reporters, feedIds: ["ETH/USD"], quorum: 4, jumpQuorum: reporters.length },
+  };
+}
+
+/** Where the market reads its price. */
+export function priceSource(hasLane: boolean): Hex {
+  return hasLane ? PRICE_FEEDS : PUSHED_PRICE;
+}
+
+/** The chain of one scenario; `hasLane` is all that may differ. */
+export function marketDesign(accounts: DevnetAccounts, hasLane: boolean): ChainDesign {
+  const policy = lanePolicy(hasLane ? withLane() : WITHOUT_LANE, BLOCK_TIME_DEFAULT_MS);
+  const alloc = foundation(accounts, readPolicy(policy, "the scenario's design"));
+  const transmitter = transmitterWallet().address;
+  const people = [...traderWallets(), arbitrageurWallet()].map(({ address }) => address);
+  const others = [...keeperWallets(), ...crowdWallets()].map(({ address }) => address);
+  fund(alloc, [transmitter, ...people, ...others]);
+  alloc[CROWDED_LEDGER] = crowdedLedgerGenesis();
+  alloc[PUSHED_PRICE] = pushedPriceGenesis(transmitter);
+  alloc[PERP_MARKET] = perpMarketGenesis({
+    source: priceSource(hasLane),
+    poolDollars: POOL_DOLLARS,
+    dollars: TRADER_DOLLARS,
+    accounts: people,
+  });
+  return { policy, alloc };
+}
