@@ -15,6 +15,7 @@ import { devnetPolicy, readPolicy } from "./policy.ts";
 
 export const BLOCK_TIME_DEFAULT_MS = 1000;
 const BALANCE_WEI = 10_000n * 10n ** 18n;
+const GAS_LIMIT = 60_000_000n;
 const POOL_DOLLARS = 1_000_000_000n;
 const TRADER_DOLLARS = 1_000_000n;
 
@@ -24,6 +25,8 @@ export interface ChainDesign {
   /** The policy document. */
   readonly policy: Record<string, unknown>;
   readonly alloc: Alloc;
+  /** Of every block. */
+  readonly gasLimit: bigint;
 }
 
 /** The devnet's own. */
@@ -38,7 +41,7 @@ export function standardDesign(accounts: DevnetAccounts, blockTimeMs: number): C
     dollars: TRADER_DOLLARS,
     accounts: accounts.printed.map(({ address }) => address),
   });
-  return { policy, alloc };
+  return { policy, alloc, gasLimit: GAS_LIMIT };
 }
 
 /**

@@ -37,9 +37,9 @@ export const perpMarketAbi = parseAbi([
 ]);
 
 /** Gas limits that each call is sent with: above what a test has seen it use. */
-export const TRADE_GAS = 200_000n;
-export const TOP_UP_GAS = 80_000n;
-export const LIQUIDATE_GAS = 200_000n;
+export const TRADE_GAS = 130_000n;
+export const TOP_UP_GAS = 60_000n;
+export const LIQUIDATE_GAS = 110_000n;
 
 /**
  * What a policy says of the market: who adds collateral rescues, and goes before liquidations.

@@ -14,6 +14,8 @@ import { MARKET_DECIMALS, MARKET_FEEDS } from "./market-path.ts";
 /** Above what a wallet's estimate of `publish` may come to. */
 const PUBLISH_GAS_MAX = 150_000;
 
+const SYSTEM_RESERVE_GAS = 6_000_000;
+
 /** What a policy asks of a feed at least: all three have to say something (PROTOCOL 2). */
 export const REPORTERS = 3;
 
@@ -28,6 +30,8 @@ export interface LanePlan {
   /** A key for each publisher; without any there are no feeds. */
   readonly reporters: readonly Hex[];
   readonly feedIds: readonly string[];
+  /** Of every block, for epochs alone. */
+  readonly systemReserveGas: number;
   /** Publishers that a price needs, and a price that jumps. */
   readonly quorum: number;
   readonly jumpQuorum: number;
@@ -43,7 +47,7 @@ export function lanePolicy(plan: LanePlan, blockTimeMs: number): Record<string, 
     ttlBlocks: 5,
     policyDelay: 16,
     maxFlashblocks: 256,
-    systemReserveGas: 6_000_000,
+    systemReserveGas: plan.systemReserveGas,
     graceMs: 10_000,
     fast: {
       classes: [
@@ -83,6 +87,7 @@ export function devnetPolicy(
       liquidation: isPriced ? [liquidationRule] : [],
       reporters: isPriced ? reporters : [],
       feedIds: MARKET_FEEDS.map(({ id }) => id),
+      systemReserveGas: SYSTEM_RESERVE_GAS,
       quorum: REPORTERS,
       jumpQuorum: REPORTERS,
     },

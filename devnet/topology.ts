@@ -27,7 +27,6 @@ import { readPolicy } from "./policy.ts";
 import { waitFor } from "./wait.ts";
 
 const BASE_FEE_WEI = 1_000_000_000n;
-const GAS_LIMIT = 60_000_000n;
 /** EIP-1559 as op-geth's chains have it since Canyon. */
 const EIP1559 = { denominator: 250, elasticity: 6 };
 /** OP mainnet's scalars at Ecotone. */
@@ -129,7 +128,7 @@ export async function createTopology(
     genesis: {
       timestamp: Math.max(Number(origin.timestamp), Math.floor(Date.now() / 1000)),
       l1Origin: { number: Number(origin.number), hash: origin.hash },
-      gasLimit: GAS_LIMIT.toString(),
+      gasLimit: design.gasLimit.toString(),
       baseFee: BASE_FEE_WEI.toString(),
       alloc: design.alloc,
     },

@@ -10,8 +10,8 @@ export const WORK_CALLDATA: Hex = toFunctionSelector("work()");
 /** Slots that are empty cost four times as much as those that are not. */
 export const WORK_GAS = 560_000n;
 
-/** Transactions that are on their way at once: three blocks of them. */
-export const CROWD_ACCOUNTS = 1_500;
+/** Transactions that are on their way at once: four blocks of them. */
+const CROWD_ACCOUNTS = 600;
 
 const GWEI = 10n ** 9n;
 const TIP_MEAN_GWEI = 1;

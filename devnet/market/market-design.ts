@@ -17,12 +17,16 @@ import { liquidationRule, PERP_MARKET, perpMarketGenesis, rescueRule } from "../
 import { PUSHED_PRICE, pushedPriceGenesis } from "./pushed-price.ts";
 import { traderWallets } from "./traders.ts";
 
+/** Twenty million a second is what large rollups have, and what this machine executes with ease. */
+const GAS_LIMIT = 20_000_000n;
+/** More than an epoch of one feed every 50 ms. */
+const SYSTEM_RESERVE_GAS = 2_000_000;
 const POOL_DOLLARS = 1_000_000_000n;
 const TRADER_DOLLARS = 100_000_000n;
 
 const WITHOUT_LANE: LanePlan = {
   ...{ oracle: [], rescue: [], liquidation: [], reporters: [], feedIds: [] },
-  ...{ quorum: 0, jumpQuorum: 0 },
+  ...{ systemReserveGas: SYSTEM_RESERVE_GAS, quorum: 0, jumpQuorum: 0 },
 };
 
 /** Of five publishers four make a price, and all of them a jump. */
@@ -30,7 +34,8 @@ function withLane(): LanePlan {
   const reporters = publisherKeys();
   return {
     ...{ oracle: [], rescue: [rescueRule], liquidation: [liquidationRule] },
-    ...{ reporters, feedIds: ["ETH/USD"], quorum: 4, jumpQuorum: reporters.length },
+    ...{ reporters, feedIds: ["ETH/USD"], systemReserveGas: SYSTEM_RESERVE_GAS },
+    ...{ quorum: 4, jumpQuorum: reporters.length },
   };
 }
 
@@ -55,5 +60,5 @@ export function marketDesign(accounts: DevnetAccounts, hasLane: boolean): ChainD
     dollars: TRADER_DOLLARS,
     accounts: people,
   });
-  return { policy, alloc };
+  return { policy, alloc, gasLimit: GAS_LIMIT };
 }

@@ -28,9 +28,9 @@ const LEVERAGE_MAX = 18;
 /** Every third watches. */
 const RESCUE_EVERY = 3;
 /** It acts when the price is so near to its liquidation, after so long. */
-const WARN_BPS = 300n;
+const WARN_BPS = 150n;
 const REACTION_MIN_MS = 20;
-const REACTION_MAX_MS = 120;
+const REACTION_MAX_MS = 200;
 /** What it adds, of what its position is worth: it stands whatever the crash does. */
 const RESCUE_BPS = 5_000n;
 const BPS = 10_000n;

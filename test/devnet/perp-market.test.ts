@@ -85,7 +85,10 @@ class Market {
     wallet.nonce += 1;
     const all = [attributes(this.#chain.rollup), decoded.value];
     const { receipts } = await this.#chain.block(all);
-    return receipts[1]!;
+    const [, receipt] = receipts as [Receipt, Receipt];
+    // A revert for want of gas would pass for a refusal.
+    if (receipt.gasUsed > (8n * gas) / 10n) throw new Error(`${receipt.gasUsed} of ${gas} gas`);
+    return receipt;
   }
 
   async say(price: bigint, timeMs = this.nextMs, sender = transmitter): Promise<Receipt> {
