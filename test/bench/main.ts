@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- execution`: what the embedded engine does in a second, on a large state in the
  * real store. `npm run bench -- lanes`: how soon a sequencer process promises, idle and flooded.
- * `npm run bench -- prices`: how soon a report can be read.
+ * `npm run bench -- prices`: how soon a report can be read, and what prices cost on L1.
  * Prints a table, and JSON where asked. A missed target is printed as missed; nothing fails by
  * being slow.
  */
@@ -10,7 +10,8 @@ import { runLanes } from "./lanes.ts";
 import { parseLanesOptions } from "./lanes-options.ts";
 import { parseOptions, UsageError } from "./options.ts";
 import { describeMachine, formatRows } from "./report.ts";
-import { parsePricesOptions, runPrices } from "./prices.ts";
+import { runPrices } from "./prices.ts";
+import { parsePricesOptions } from "./prices-options.ts";
 import { runSuite } from "./suite.ts";
 
 function print(text: string): void {

@@ -74,7 +74,7 @@ function formatTarget(row: Row): string {
 }
 
 /** Lines of cells padded to columns; those in `right` end together. */
-function align(rows: readonly Cells[], right: readonly number[]): string[] {
+export function align(rows: readonly Cells[], right: readonly number[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) =>
     Math.max(...rows.map((cells) => (cells[column] ?? "").length)),
   );

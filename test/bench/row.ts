@@ -18,7 +18,11 @@ export type Unit =
   | "leaves"
   | "MB"
   | "MB/block"
-  | "%";
+  | "%"
+  | "reports"
+  | "reports/s"
+  | "epochs"
+  | "bytes";
 
 /** Middle and spread of the samples. */
 export interface Figure {

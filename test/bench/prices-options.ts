@@ -1,0 +1,78 @@
+/** The command line of the benchmark of prices. Owns the flags and their defaults. */
+import { parseArgs } from "node:util";
+import { UsageError } from "./options.ts";
+
+/** Under which rounds are timed. */
+export type PricesCondition = "idle" | "transfers" | "reports";
+
+export interface PricesOptions {
+  readonly repeats: number;
+  readonly seconds: number;
+  /** Rounds are timed under these; none for nothing but bytes. */
+  readonly conditions: readonly PricesCondition[];
+  /** Of the flooded feed: what is offered. */
+  readonly reportsPerSecond: number;
+  /** Counts what prices cost on L1. */
+  readonly bytes: boolean;
+  readonly peers: boolean;
+  readonly json: string | null;
+}
+
+const USAGE = `usage: npm run bench -- prices [options]
+  --repeats N     runs, each on a new chain   (3)
+  --seconds N     length of one measurement   (8)
+  --only NAME     idle alone; idle and one flood: transfers or reports; or bytes, which counts
+                  what prices cost on L1 and times nothing
+  --json FILE     write rows and raw times there too
+  --no-peers      leave anvil out`;
+
+/** In their order: what a flood of transfers leaves behind would be in the next. */
+const CONDITIONS: readonly PricesCondition[] = ["idle", "reports", "transfers"];
+const BYTES = "bytes";
+const REPORTS_PER_SECOND = 10_000;
+
+/** Options from what follows `prices` on the command line. Throws `UsageError`. */
+export function parsePricesOptions(args: readonly string[]): PricesOptions {
+  const values = parse(args);
+  return {
+    repeats: wholeNumber(values.repeats ?? "3"),
+    seconds: wholeNumber(values.seconds ?? "8"),
+    ...wanted(values.only),
+    reportsPerSecond: REPORTS_PER_SECOND,
+    json: values.json ?? null,
+    peers: values["no-peers"] !== true,
+  };
+}
+
+/** Figures under a flood are ratios to idle. */
+function wanted(only: string | undefined): Pick<PricesOptions, "conditions" | "bytes"> {
+  if (only === undefined) return { conditions: CONDITIONS, bytes: true };
+  if (only === BYTES) return { conditions: [], bytes: true };
+  const condition = CONDITIONS.find((each) => each === only);
+  if (condition === undefined) throw new UsageError(USAGE);
+  const conditions: PricesCondition[] = condition === "idle" ? ["idle"] : ["idle", condition];
+  return { conditions, bytes: false };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        repeats: { type: "string" },
+        seconds: { type: "string" },
+        only: { type: "string" },
+        json: { type: "string" },
+        "no-peers": { type: "boolean" },
+      },
+    }).values;
+  } catch (cause) {
+    throw new UsageError(USAGE, { cause });
+  }
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1) throw new UsageError(USAGE);
+  return value;
+}
