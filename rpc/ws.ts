@@ -1,8 +1,9 @@
 /**
  * WebSocket connections: one JSON-RPC message a frame, subscriptions pushed between answers.
  *
- * Owns the bounds of a connection: message size, requests in work (reading pauses at the bound),
- * unsent bytes (a client that does not read is disconnected), and liveness by ping.
+ * Owns the bounds of a connection: message size, one message a turn of the event loop, requests in
+ * work (reading pauses at the bound), unsent bytes (a client that does not read is disconnected),
+ * and liveness by ping.
  */
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
@@ -34,6 +35,8 @@ export function createWsServer({ dispatcher, limits, onClosed }: WsDeps): WsServ
     noServer: true,
     maxPayload: limits.bodyBytesMax,
     perMessageDeflate: false,
+    // One message of a connection a turn: others do not wait for all that a flood has sent at once.
+    allowSynchronousEvents: false,
   });
   const alive = new WeakSet<WebSocket>();
 

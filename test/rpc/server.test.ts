@@ -253,6 +253,22 @@ t.test("many messages at once are all answered, a few at a time", async (t) => {
   t.ok(await until(() => messages.length === 200));
 });
 
+t.test("whoever sends one message does not wait for all that another sends at once", async (t) => {
+  const { port } = await serve(t);
+  const flood = await openWs(t, port);
+  const quiet = await openWs(t, port);
+  let before = 0;
+  quiet.ws.once("message", () => {
+    before = flood.messages.length;
+  });
+  flood.ws.once("message", () => {
+    quiet.ws.send(CHAIN_ID);
+  });
+  for (let i = 0; i < 500; i++) flood.ws.send(CHAIN_ID);
+  t.ok(await until(() => flood.messages.length === 500 && quiet.messages.length === 1));
+  t.ok(before < 100, `${before} of 500 were answered before it`);
+});
+
 t.test("a WebSocket message over the limit closes the connection", async (t) => {
   const { port, server } = await serve(t);
   const { ws, code } = await openWs(t, port);
