@@ -129,6 +129,8 @@ async function runToItsEnd(flags: Flags, deps: SmokeDeps): Promise<boolean> {
 
 try {
   process.exitCode = await main(process.argv.slice(2));
+  // All is stopped; requests to nodes that are gone would hold the process until they time out.
+  if (process.exitCode === INTERRUPTED) process.exit();
 } catch (error) {
   complain(error);
   process.exitCode = 1;

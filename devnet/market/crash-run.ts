@@ -30,6 +30,9 @@ export interface CrashOutcome {
   readonly lagsMs: readonly number[];
   readonly sealedAgesMs: readonly number[];
   readonly liquidations: number;
+  /** From sending to execution, of each. */
+  readonly liquidationMs: readonly number[];
+  readonly rescueMs: readonly number[];
   readonly rescuesTried: number;
   readonly rescuesInTime: number;
   /** Dollars. */
@@ -133,6 +136,7 @@ async function playPath(
       lagsMs: priceLags(ticks, looking.readings),
       sealedAgesMs: sealedAges(blocks.sealed),
       liquidations: keeper.liquidated.length,
+      ...{ liquidationMs: keeper.tookMs, rescueMs: rescuers.tookMs },
       rescuesTried: rescuers.tried,
       rescuesInTime: rescuers.inTime,
       arbitrageLoss: dollars(arbitrageur.gained),

@@ -44,8 +44,8 @@ export class Keeper {
   readonly #free: Wallet[];
   readonly #onTheirWay = new Map<Hex, Promise<void>>();
   readonly liquidated: Liquidated[] = [];
-  /** Attempts that changed nothing: too early, or somebody was before it. */
-  failed = 0;
+  /** From sending to execution, of each that was executed. */
+  readonly tookMs: number[] = [];
 
   constructor(options: KeeperOptions) {
     this.#options = options;
@@ -77,11 +77,10 @@ export class Keeper {
     const { client, book, tipWei, signal } = this.#options;
     const data = liquidateCalldata(trader);
     const call = { to: PERP_MARKET, data, gas: LIQUIDATE_GAS, tipWei };
+    const sentMs = performance.now();
     const done = await execute(client, wallet, call, signal);
-    if (!done.isSuccess) {
-      this.failed += 1;
-      return;
-    }
+    if (!done.isSuccess) return;
+    this.tookMs.push(performance.now() - sentMs);
     book.delete(trader);
     for (const event of marketEvents(done))
       if (event.eventName === "Liquidated")

@@ -4,7 +4,7 @@ import { percentile } from "./meter.ts";
 import type { Mode } from "./scenario.ts";
 
 const LABEL_WIDTH = 42;
-const CELL_WIDTH = 28;
+const CELL_WIDTH = 32;
 
 interface Measure {
   readonly label: string;
@@ -32,6 +32,16 @@ const MEASURES: readonly Measure[] = [
     format: ms,
   },
   { label: "liquidations", of: ({ liquidations }) => liquidations, format: count },
+  {
+    label: "liquidation sent to executed p50, ms",
+    of: ({ liquidationMs }) => percentile(liquidationMs, 0.5),
+    format: ms,
+  },
+  {
+    label: "rescue sent to executed p50, ms",
+    of: ({ rescueMs }) => percentile(rescueMs, 0.5),
+    format: ms,
+  },
   {
     label: "rescues in time, of those tried",
     of: ({ rescuesInTime, rescuesTried }) => rescuesInTime / rescuesTried,

@@ -3,6 +3,7 @@
  * and on one without, and a table of what became of them. Owns the order of the runs. Each chain
  * is new, in a temporary folder on free ports; a folder is kept where something failed.
  */
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -107,11 +108,12 @@ async function onChain(
     const died = run.failure.then((error) => {
       throw error;
     });
-    await Promise.race([died, withCrowd(run, action)]);
+    // Whoever waits for an answer of a node that is gone would wait for long.
+    const aborted = once(run.signal, "abort").then(() => {
+      throw run.signal.reason as Error;
+    });
+    await Promise.race([died, aborted, withCrowd(run, action)]);
     isDone = true;
-  } catch (error) {
-    // A run that somebody else ended for the same reason says that reason.
-    throw run.signal.aborted ? (run.signal.reason as Error) : error;
   } finally {
     signal.removeEventListener("abort", onAbort);
     await run.stop();

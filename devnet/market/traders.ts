@@ -117,6 +117,8 @@ export class Rescuers {
   tried = 0;
   /** Executed before anybody liquidated the position. */
   inTime = 0;
+  /** From sending to execution, of each that was in time. */
+  readonly tookMs: number[] = [];
 
   constructor(traders: readonly Trader[], options: TradersOptions) {
     this.#options = options;
@@ -146,8 +148,10 @@ export class Rescuers {
     await delay(reactionMs ?? 0);
     const amount = (worthAt(position.size, price) * RESCUE_BPS) / BPS;
     const call = { to: PERP_MARKET, data: topUpCalldata(amount), gas: TOP_UP_GAS, tipWei };
+    const sentMs = performance.now();
     const done = await execute(client, wallet, call, signal);
     if (!done.isSuccess) return;
+    this.tookMs.push(performance.now() - sentMs);
     this.inTime += 1;
     const { collateral } = position;
     if (book.has(wallet.address))

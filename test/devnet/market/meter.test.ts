@@ -42,6 +42,7 @@ t.test("the table has a line for each measure and says what never came", async (
   const outcome = (lagMs: number, badDebt: number): CrashOutcome => {
     return {
       ...{ lagsMs: [lagMs], sealedAgesMs: [5], liquidations: 3, rescuesTried: 4 },
+      ...{ liquidationMs: [7], rescueMs: [] },
       ...{ rescuesInTime: 3, badDebt, arbitrageLoss: -12.4, trades: 2 },
       ...{ fullness: 0.98, transactionsABlock: 420.4 },
     };
@@ -57,6 +58,6 @@ t.test("the table has a line for each measure and says what never came", async (
   t.match(line("bad debt"), / 1 \(0 to 2\) +1,234,567 /);
   t.match(line("rescues in time"), / 75 % /);
   t.match(line("gas of blocks used"), / 98 % /);
-  t.equal(lines.length, 12);
+  t.equal(lines.length, 14);
   t.match(describeOutcome(outcome(20, 0)), /^price lag 20, 20 ms .* 3 of 4 rescued; bad debt 0, /);
 });
