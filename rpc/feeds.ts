@@ -12,7 +12,7 @@ import { BPS } from "../lanes/policy-document.ts";
 import { NO_FEED, type PriceState, type PublisherEntry } from "../lanes/price-state.ts";
 import { NodeError } from "../node/errors.ts";
 import { type JsonObject, quantity } from "./codec.ts";
-import { findBlock, requireBlock, type RpcContext } from "./context.ts";
+import { requireBlock, type RpcContext } from "./context.ts";
 
 /**
  * Every feed of the policy, at a time of the caller's clock. What the open block has applied is in
@@ -86,8 +86,8 @@ export async function describePublisher(
 
 function newestPrices(context: Pick<RpcContext, "reader">): PriceState {
   const number = requireBlock(context, { kind: "tag", tag: "latest" });
-  const found = findBlock(context, number);
-  const state = found === null ? null : decodeLaneState(found.stored.laneState);
+  const encoded = context.reader.chain.laneState(number);
+  const state = encoded === null ? null : decodeLaneState(encoded);
   if (state?.ok !== true) throw new NodeError("STATE_NOT_AVAILABLE", { block: number });
   return state.value.prices;
 }

@@ -114,6 +114,14 @@ function decodeSidecar(payload: Uint8Array): Sidecar {
   };
 }
 
+/** LaneState of a sidecar record, without the senders behind it. */
+export function laneStateOfSidecar(payload: Uint8Array): Uint8Array {
+  const read = FieldReader.of(payload, "sidecar");
+  read.list();
+  read.list();
+  return read.bytes();
+}
+
 /** The stored block from its two records. Errors: `STORAGE_CORRUPT`. */
 export function decodeStoredBlock(wire: Uint8Array, sidecarPayload: Uint8Array): StoredBlock {
   const decoded = decodeSignedBlock(wire);

@@ -14,6 +14,7 @@ import {
   decodeStoredBlock,
   decodeStoredHeader,
   decodeU64,
+  laneStateOfSidecar,
   type StoredHeader,
 } from "./block-records.ts";
 import { decodeHeads } from "./codecs.ts";
@@ -80,6 +81,7 @@ function createReads(view: RecordView, consistently: Consistently): ChainReader 
     numberByHash: (hash) => readNumber(view, hash),
     logsBloom: (number) => map(view.get(blockKey("HEADER", number)), bloomOfHeaderRecord),
     receipts: (number) => map(view.get(blockKey("RECEIPTS", number)), decodeReceipts),
+    laneState: (number) => map(view.get(blockKey("SIDECAR", number)), laneStateOfSidecar),
     transactionLocation: (hash) => map(view.get(hashKey("TRANSACTION", hash)), decodeLocation),
     admissions: (number) => readAdmissions(view, number),
     drop: (hash) => consistently((at) => readDrop(at, hash)),

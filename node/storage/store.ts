@@ -152,6 +152,8 @@ export interface ChainReader {
   /** Bloom of a block's header without decoding the rest: 256 bytes. */
   logsBloom(number: number): Uint8Array | null;
   receipts(number: number): readonly Receipt[] | null;
+  /** Encoded LaneState after a block, without decoding the block. */
+  laneState(number: number): Uint8Array | null;
   /** Where a transaction stands in the chain. */
   transactionLocation(hash: Hex): { readonly blockNumber: number; readonly index: number } | null;
   /** The admission log of a block that was built here, while it is kept. */

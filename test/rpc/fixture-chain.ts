@@ -342,6 +342,7 @@ function makeChainReader(entries: readonly Entry[]): ChainReader {
     headerByHash: (hash) => find(hash)?.stored.block ?? null,
     numberByHash: (hash) => find(hash)?.stored.block.header.number ?? null,
     receipts: (n) => entries[n]?.receipts ?? null,
+    laneState: (n) => entries[n]?.stored.laneState ?? null,
     transactionLocation(hash) {
       const index = entries[1]?.stored.block.transactions.findIndex((tx) => tx.hash === hash) ?? -1;
       return index === -1 ? null : { blockNumber: 1, index };

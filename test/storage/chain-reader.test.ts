@@ -50,6 +50,8 @@ t.test("a snapshot stays, the reader goes on", async (t) => {
   t.equal(reader.state.account(COUNTER_ADDRESS)?.nonce, 1n);
   t.strictSame(reader.blockByNumber(1), commit.stored);
   t.strictSame(reader.rawBlock(1), store.rawBlock(1));
+  t.strictSame(reader.laneState(1), commit.stored.laneState, "without the block");
+  t.equal(reader.laneState(2), null);
   await snapshot.release();
   await reader.close();
   await store.close();
