@@ -207,14 +207,15 @@ function settleTogether(
   return dues.map((due) => [due.feed, isConfirmed ? apply(due, timeMs) : hold(due, timeMs)]);
 }
 
-function candidateOf(
+/** Entries that an epoch at a time would make a value of, if they are enough. */
+export function countedEntries(
   policy: Policy,
   feed: PolicyFeed,
   entries: readonly PublisherEntry[],
   suspended: readonly Hex[],
   timeMs: number,
-): Candidate | null {
-  const fresh = entries.filter(
+): PublisherEntry[] {
+  return entries.filter(
     ({ publisher, key, publishTimeMs, value }) =>
       isFresh(feed, publishTimeMs, timeMs) &&
       value >= feed.min &&
@@ -223,6 +224,16 @@ function candidateOf(
       policy.publisherOfKey.get(key) === publisher &&
       !suspended.includes(key),
   );
+}
+
+function candidateOf(
+  policy: Policy,
+  feed: PolicyFeed,
+  entries: readonly PublisherEntry[],
+  suspended: readonly Hex[],
+  timeMs: number,
+): Candidate | null {
+  const fresh = countedEntries(policy, feed, entries, suspended, timeMs);
   const count = fresh.length;
   if (count < feed.quorum) return null;
   const middle = Math.floor((count - 1) / 2);
