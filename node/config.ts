@@ -1,23 +1,20 @@
 /**
  * The settings of one node. Owns their table (key, environment variable, flag, accepted values,
- * default), their precedence (flags over environment over file over defaults), the loading of the
- * rollup file, and the check that keys, role and rollup file fit together.
+ * default), their precedence (flags over environment over file over defaults), and the check that
+ * keys, role and rollup file fit together. Does not own the rollup file (`rollup-file.ts`).
  *
  * Every error names the key, where its value came from, and what is accepted; never the value,
  * which may hold credentials.
  */
-import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import type { Hex } from "../lanes/bytes.ts";
-import { canonicalJson } from "../lanes/canonical-json.ts";
-import { checkFits } from "../lanes/budget.ts";
-import { parsePolicy } from "../lanes/policy.ts";
 import { NodeError } from "./errors.ts";
+import { invalidSetting, readJson } from "./json-file.ts";
 import { KEY_VARIABLES, loadKey, refuseDevnetKey } from "./keys.ts";
 import { LOG_LEVELS, type LogLevel } from "./log.ts";
-import { keccakHex } from "./primitives/hash.ts";
-import { type RollupConfig, rollupConfigSchema } from "./rollup-config.ts";
+import type { RollupConfig } from "./rollup-config.ts";
+import { loadRollupFile } from "./rollup-file.ts";
 
 export interface NodeConfig {
   readonly role: "sequencer" | "follower";
@@ -225,15 +222,11 @@ function refuseUnknown({ env, flags }: ConfigSources): void {
   ]);
   for (const name of Object.keys(env)) {
     if (!name.startsWith(PREFIX) || KUBERNETES_VARIABLE.test(name) || variables.has(name)) continue;
-    throw invalid(name, "environment", `one of ${[...variables].join(", ")}`);
+    throw invalidSetting(name, "environment", `one of ${[...variables].join(", ")}`);
   }
   const keys = SETTINGS.map((setting) => setting.key);
   for (const key of Object.keys(flags))
-    if (!keys.includes(key)) throw invalid(key, "flags", `one of ${keys.join(", ")}`);
-}
-
-function invalid(key: string, from: string, expected: string, cause?: unknown): NodeError {
-  return new NodeError("CONFIG_INVALID", { key, from, expected }, cause);
+    if (!keys.includes(key)) throw invalidSetting(key, "flags", `one of ${keys.join(", ")}`);
 }
 
 type Raw = Record<string, unknown>;
@@ -244,23 +237,8 @@ const isObject = (value: unknown): value is Raw =>
 async function readConfigFile(file: string | undefined): Promise<Raw> {
   if (file === undefined) return {};
   const content = await readJson(file, "config");
-  if (!isObject(content)) throw invalid("config", file, "a JSON object");
+  if (!isObject(content)) throw invalidSetting("config", file, "a JSON object");
   return content;
-}
-
-async function readJson(file: string, key: string): Promise<unknown> {
-  let text: string;
-  try {
-    text = await readFile(file, "utf8");
-  } catch (cause) {
-    throw invalid(key, file, "a file that can be read", cause);
-  }
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    // The parser's message quotes the file, which may hold what does not belong there.
-    throw invalid(key, file, "a JSON file");
-  }
 }
 
 /** Own members only: a file's `__proto__` is an unknown key like any other. */
@@ -323,55 +301,18 @@ function settingError(
   if (issue.code === "unrecognized_keys") {
     const key = [...at, issue.keys[0] ?? ""].join(".");
     const known = SETTINGS.map((setting) => setting.key).join(", ");
-    return invalid(key, file ?? "flags", `one of ${known}; keys only from the environment`);
+    return invalidSetting(key, file ?? "flags", `one of ${known}; keys only from the environment`);
   }
   const key = at.join(".");
   const setting = SETTINGS.find((row) => row.key === key || key.startsWith(`${row.key}.`));
   if (setting !== undefined)
-    return invalid(
+    return invalidSetting(
       setting.key,
       origins.get(setting.key) ?? `nowhere; set ${setting.flag} or ${setting.env}`,
       setting.accepted,
     );
   const members = SETTINGS.filter((row) => row.key.startsWith(`${key}.`)).map((row) => row.key);
-  return invalid(key, file ?? "flags", `an object with ${members.join(", ")}`);
-}
-
-async function loadRollupFile(
-  file: string,
-): Promise<{ readonly rollup: RollupConfig; readonly rollupHash: Hex }> {
-  const parsed = rollupConfigSchema.safeParse(await readJson(file, "rollupFile"));
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw invalid(["rollup", ...(issue?.path ?? [])].join("."), file, issue?.message ?? "");
-  }
-  const rollup = parsed.data;
-  const policy = parsePolicy(rollup.policy);
-  if (!policy.ok) throw new NodeError("POLICY_INVALID", { from: file, ...policy.data });
-  const fits = checkFits(policy.value.document, rollup.genesis.gasLimit);
-  if (!fits.ok) throw new NodeError("POLICY_INVALID", { from: file, ...fits.data });
-  if (policy.value.document.chainId !== rollup.chainId)
-    throw new NodeError("POLICY_INVALID", {
-      from: file,
-      path: "chainId",
-      reason: `the rollup config says ${rollup.chainId}`,
-    });
-  return { rollup, rollupHash: keccakHex(canonicalRollup(rollup, file)) };
-}
-
-/**
- * The file's values as validated: defaults filled in, hex in lower case, wei as decimal strings.
- */
-function canonicalRollup(rollup: RollupConfig, file: string): Uint8Array {
-  const plain: unknown = JSON.parse(
-    JSON.stringify(rollup, (_key, value: unknown) =>
-      typeof value === "bigint" ? value.toString() : value,
-    ),
-  );
-  const bytes = canonicalJson(plain);
-  if (bytes === null)
-    throw invalid("rollup", file, "whole numbers, valid Unicode and at most 16 levels of nesting");
-  return bytes;
+  return invalidSetting(key, file ?? "flags", `an object with ${members.join(", ")}`);
 }
 
 async function loadKeys(
@@ -385,7 +326,7 @@ async function loadKeys(
   refuseDevnetKey(sequencer, rollup);
   refuseDevnetKey(batcher, rollup);
   if (sequencer.address !== rollup.sequencer)
-    throw invalid(
+    throw invalidSetting(
       sequencer.from,
       "environment",
       `the key of ${rollup.sequencer}, the sequencer of the rollup config`,

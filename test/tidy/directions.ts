@@ -14,6 +14,8 @@ const BASE = [
   "rollup-config",
   "api",
   "config",
+  "json-file",
+  "rollup-file",
   "keys",
   "keystore",
   "keep-newest",
