@@ -10,6 +10,11 @@ import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import type { Hex } from "../lanes/bytes.ts";
 import { NodeError } from "./errors.ts";
+import {
+  type DivergenceSettings,
+  divergenceSchema,
+  readFeedThresholds,
+} from "./alarm-thresholds.ts";
 import { invalidSetting, readJson } from "./json-file.ts";
 import { KEY_VARIABLES, loadKey, refuseDevnetKey } from "./keys.ts";
 import { LOG_LEVELS, type LogLevel } from "./log.ts";
@@ -46,6 +51,8 @@ export interface NodeConfig {
   };
   readonly batcher: { readonly key: Hex | null; readonly intervalMs: number };
   readonly txpool: { readonly globalMax: number; readonly accountMax: number };
+  /** When a feed is an alarm. */
+  readonly divergence: DivergenceSettings;
   readonly workers: number;
   readonly logLevel: LogLevel;
   /** Stop when standard input closes: children of the devnet go with their parent. */
@@ -98,6 +105,7 @@ const settingsSchema = z.strictObject({
       accountMax: z.int().min(1).max(16_384).default(256),
     })
     .prefault({}),
+  divergence: divergenceSchema.prefault({}),
   workers: z.int().min(1).max(64).default(2),
   logLevel: z.enum(LOG_LEVELS).default("info"),
   exitWithParent: z.boolean().default(false),
@@ -142,6 +150,9 @@ const ROWS: readonly Row[] = [
   ["batcher.intervalMs", "BATCH_INTERVAL_MS", "--batch-interval-ms", "integer", "an integer from 100 to 3600000", "post a batch at the latest this many milliseconds after its first block (6000)"],
   ["txpool.globalMax", "TXPOOL_GLOBAL_MAX", "--txpool-global-max", "integer", "an integer from 1 to 1000000", "transactions the txpool holds (16384)"],
   ["txpool.accountMax", "TXPOOL_ACCOUNT_MAX", "--txpool-account-max", "integer", "an integer from 1 to 16384", "transactions the txpool holds of one account (256)"],
+  ["divergence.gapBps", "GAP_ALARM_BPS", "--gap-alarm-bps", "integer", "an integer from 1 to 1000000", "alarm while a feed's newest report is further from the chain's value, in basis points; never less than the feed's deviationBps (100)"],
+  ["divergence.spreadBps", "SPREAD_ALARM_BPS", "--spread-alarm-bps", "integer", "an integer from 1 to 1000000", "alarm while a feed's publishers are further apart, in basis points (200)"],
+  ["divergence.feeds", "FEED_ALARMS", "--feed-alarm", "list", "ID=GAP:SPREAD like ETH/USD=50:100, basis points from 1 to 1000000, at most 1024", "other limits of the two for single feeds (none)"],
   ["workers", "WORKERS", "--workers", "integer", "an integer from 1 to 64", "threads for signatures and roots (2)"],
   ["logLevel", "LOG_LEVEL", "--log-level", "text", LOG_LEVELS.join(", "), "least severe log level written to standard error (info)"],
   ["exitWithParent", "EXIT_WITH_PARENT", "--exit-with-parent", "switch", "true or false", "stop when standard input closes"],
@@ -196,8 +207,13 @@ export async function loadNodeConfig(sources: ConfigSources): Promise<NodeConfig
   }
   const parsed = settingsSchema.safeParse(raw);
   if (!parsed.success) throw settingError(parsed.error, origins, sources.file);
-  const { sequencer, batcher, l1, ...settings } = parsed.data;
-  const { rollup, rollupHash } = await loadRollupFile(settings.rollupFile);
+  const { sequencer, batcher, l1, divergence, ...settings } = parsed.data;
+  const { rollup, rollupHash, policy } = await loadRollupFile(settings.rollupFile);
+  const feeds = readFeedThresholds(divergence.feeds, policy.document.feeds);
+  if (!feeds.ok) {
+    const from = origins.get("divergence.feeds") ?? "";
+    throw invalidSetting("divergence.feeds", from, String(feeds.data["expected"]));
+  }
   const keys = await loadKeys(settings.role, rollup, sources.env);
   return {
     ...settings,
@@ -206,6 +222,7 @@ export async function loadNodeConfig(sources: ConfigSources): Promise<NodeConfig
     l1: { ...l1, beaconUrl: l1.beaconUrl ?? l1.rpcUrl },
     sequencer: { ...sequencer, key: keys.sequencer },
     batcher: { ...batcher, key: keys.batcher },
+    divergence: { ...divergence, feeds: feeds.value },
   };
 }
 

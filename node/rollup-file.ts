@@ -6,7 +6,7 @@
 import { checkFits } from "../lanes/budget.ts";
 import type { Hex } from "../lanes/bytes.ts";
 import { canonicalJson } from "../lanes/canonical-json.ts";
-import { parsePolicy } from "../lanes/policy.ts";
+import { parsePolicy, type Policy } from "../lanes/policy.ts";
 import { NodeError } from "./errors.ts";
 import { invalidSetting, readJson } from "./json-file.ts";
 import { keccakHex } from "./primitives/hash.ts";
@@ -16,6 +16,8 @@ export interface LoadedRollup {
   readonly rollup: RollupConfig;
   /** keccak256 of the validated file as canonical JSON: spelling and key order do not matter. */
   readonly rollupHash: Hex;
+  /** The rollup's, loaded. */
+  readonly policy: Policy;
 }
 
 /** Errors: `CONFIG_INVALID`, `POLICY_INVALID`. */
@@ -36,7 +38,8 @@ export async function loadRollupFile(file: string): Promise<LoadedRollup> {
       path: "chainId",
       reason: `the rollup config says ${rollup.chainId}`,
     });
-  return { rollup, rollupHash: keccakHex(canonicalRollup(rollup, file)) };
+  const rollupHash = keccakHex(canonicalRollup(rollup, file));
+  return { rollup, rollupHash, policy: policy.value };
 }
 
 /**

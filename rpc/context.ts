@@ -1,11 +1,13 @@
 /**
  * What the methods work with: the chain's reader, the sequencing thread, and the chain's constants.
  */
+import type { Hex } from "../lanes/bytes.ts";
 import type { Policy } from "../lanes/policy.ts";
 import type { VerifiedReport } from "../lanes/report-rules.ts";
 import type { NodeApi } from "../node/api.ts";
 import { NodeError } from "../node/errors.ts";
 import type { Remote } from "../node/port.ts";
+import type { FeedAlarm } from "./feed-alarm.ts";
 import { type BlockBody, pendingBody } from "./pending-block.ts";
 import type { Preconfirmations } from "./preconfirmations.ts";
 import type { FastSignal } from "../node/preemption-signal.ts";
@@ -27,6 +29,8 @@ export interface RpcContext {
   readonly reportSignal: ReportSignal;
   /** Reports that wait for an epoch, as of a moment ago. */
   waitingReports(): Promise<readonly VerifiedReport[]>;
+  /** What is an alarm of a feed, as of the last look at the feeds. */
+  alarmsOf(feedId: Hex): readonly FeedAlarm[];
   /** Answer to `web3_clientVersion`. */
   readonly clientVersion: string;
 }

@@ -8,6 +8,7 @@
  */
 import { countedEntries, mergeReports } from "../lanes/epoch.ts";
 import { decodeLaneState } from "../lanes/lane-state.ts";
+import type { Policy } from "../lanes/policy.ts";
 import { BPS } from "../lanes/policy-document.ts";
 import type { PolicyFeed } from "../lanes/policy-feeds.ts";
 import {
@@ -16,10 +17,16 @@ import {
   type PriceState,
   type PublisherEntry,
 } from "../lanes/price-state.ts";
+import type { VerifiedReport } from "../lanes/report-rules.ts";
 import { NodeError } from "../node/errors.ts";
-import { requireBlock, type RpcContext } from "./context.ts";
+import type { ChainReader } from "../node/storage/store.ts";
 
-export type LookContext = Pick<RpcContext, "policy" | "reader" | "waitingReports">;
+/** What a look needs of what the methods work with (`context.ts`). */
+export interface LookContext {
+  readonly policy: Policy;
+  readonly reader: { readonly chain: Pick<ChainReader, "heads" | "laneState"> };
+  waitingReports(): Promise<readonly VerifiedReport[]>;
+}
 
 export interface FeedLook {
   readonly feed: PolicyFeed;
@@ -67,9 +74,9 @@ export async function lookAtFeeds(context: LookContext, nowMs: number): Promise<
   };
 }
 
-function newestPrices(context: LookContext): PriceState {
-  const number = requireBlock(context, { kind: "tag", tag: "latest" });
-  const encoded = context.reader.chain.laneState(number);
+function newestPrices({ reader: { chain } }: LookContext): PriceState {
+  const { number } = chain.heads().unsafe;
+  const encoded = chain.laneState(number);
   const state = encoded === null ? null : decodeLaneState(encoded);
   if (state?.ok !== true) throw new NodeError("STATE_NOT_AVAILABLE", { block: number });
   return state.value.prices;

@@ -11,17 +11,24 @@ import type { PublisherEntry } from "../lanes/price-state.ts";
 import { NodeError } from "../node/errors.ts";
 import { type JsonObject, quantity } from "./codec.ts";
 import type { RpcContext } from "./context.ts";
+import { alarmFacts, type FeedAlarm } from "./feed-alarm.ts";
 import { type FeedLook, type LookContext, lookAtFeeds } from "./feed-look.ts";
 
 /** Every feed of the policy, at a time of the caller's clock. */
-export async function describeFeeds(context: LookContext, nowMs: number): Promise<JsonObject> {
+export async function describeFeeds(
+  context: LookContext & Pick<RpcContext, "alarmsOf">,
+  nowMs: number,
+): Promise<JsonObject> {
   const { epoch, cut, graceEndMs, suspended, feeds } = await lookAtFeeds(context, nowMs);
   return {
     epoch: quantity(epoch),
     cut: quantity(cut),
     graceEndMs,
     suspended,
-    feeds: feeds.map((look) => feedToJson(look, nowMs)),
+    feeds: feeds.map((look) => ({
+      ...feedToJson(look, nowMs),
+      alarms: context.alarmsOf(look.feed.feedId).map(alarmToJson),
+    })),
   };
 }
 
@@ -48,6 +55,10 @@ function feedToJson(look: FeedLook, nowMs: number): JsonObject {
     gapBps,
     spreadBps,
   };
+}
+
+function alarmToJson(alarm: FeedAlarm): JsonObject {
+  return { kind: alarm.kind, sinceMs: alarm.sinceMs, ...alarmFacts(alarm) };
 }
 
 /** Whose key it is and what was heard from it; `null` for nobody's. */

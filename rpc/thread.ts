@@ -3,6 +3,7 @@
  * `rpc/worker.ts` is the other side.
  */
 import { Worker } from "node:worker_threads";
+import type { DivergenceSettings } from "../node/alarm-thresholds.ts";
 import { NodeError } from "../node/errors.ts";
 import type { LogLevel } from "../node/log.ts";
 import { connect } from "../node/port.ts";
@@ -18,6 +19,8 @@ export interface RpcThreadOptions {
   readonly host: string;
   /** 0 for any free port. */
   readonly port: number;
+  /** When a feed is an alarm. */
+  readonly divergence: DivergenceSettings;
   readonly logLevel: LogLevel;
   readonly clientVersion: string;
   /** Memory of the signal that fast transactions raise. */

@@ -3,7 +3,8 @@
  * and serves HTTP and WebSocket. Everything a client costs is paid here (DESIGN I10).
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { parsePolicy } from "../lanes/policy.ts";
+import type { Hex } from "../lanes/bytes.ts";
+import { parsePolicy, type Policy } from "../lanes/policy.ts";
 import {
   NODE_API_CHANNEL,
   NODE_EVENTS_CHANNEL,
@@ -13,11 +14,14 @@ import {
 import { systemClock } from "../node/clock.ts";
 import { NodeError } from "../node/errors.ts";
 import { keptFor } from "../node/kept-for.ts";
-import { createLogger } from "../node/log.ts";
+import { createLogger, type Logger } from "../node/log.ts";
 import { connect, serve } from "../node/port.ts";
 import { FastSignal, PreemptionSignal } from "../node/preemption-signal.ts";
-import { openReader } from "../node/reader.ts";
+import { openReader, type Reader } from "../node/reader.ts";
+import type { RpcContext } from "./context.ts";
 import { createDispatcher } from "./dispatch.ts";
+import { lookAtFeeds } from "./feed-look.ts";
+import { createFeedWatch, type FeedWatch } from "./feed-watch.ts";
 import { DEFAULT_LIMITS } from "./limits.ts";
 import { createMethods } from "./methods.ts";
 import { Preconfirmations } from "./preconfirmations.ts";
@@ -30,34 +34,57 @@ const LATEST = { kind: "tag", tag: "latest" } as const;
 /** Reports that wait are copied on the sequencing thread: not for each who asks. */
 const WAITING_KEPT_MS = 250;
 
+type NodeClient = ReturnType<typeof connect<NodeApi>>["remote"];
+
+interface Parts {
+  readonly node: NodeClient;
+  readonly reader: Reader;
+  readonly policy: Policy;
+  readonly log: Logger;
+}
+
 interface Running {
   readonly port: number;
   readonly events: NodeEvents;
   stop(): Promise<void>;
 }
 
-async function open(options: RpcThreadOptions, node: NodeClient): Promise<Running> {
-  const log = createLogger(options.logLevel, "rpc");
-  const { rollup, dataDir, host, port, clientVersion } = options;
-  const policy = parsePolicy(rollup.policy);
-  if (!policy.ok) throw new NodeError(policy.code, policy.data);
-  const reader = await openReader({ dataDir, rollup, policy: policy.value });
-  const signal = new PreemptionSignal(options.preemption);
-  const preconfirmations = new Preconfirmations(reader);
+/** What the methods work with, and the watch over the feeds. */
+function createContext(
+  { rollup, preemption, divergence, clientVersion }: RpcThreadOptions,
+  { node, reader, policy, log }: Parts,
+): { readonly context: RpcContext; readonly watch: FeedWatch } {
+  const signal = new PreemptionSignal(preemption);
+  const waitingReports = keptFor(WAITING_KEPT_MS, systemClock, () => node.waitingReports());
+  const look = (nowMs: number) => lookAtFeeds({ policy, reader, waitingReports }, nowMs);
+  const watch = createFeedWatch({ policy, divergence }, { look, clock: systemClock, log });
   const context = {
     reader,
     node,
     rollup,
-    policy: policy.value,
-    preconfirmations,
-    fastSignal: new FastSignal(signal, policy.value, (address) =>
+    policy,
+    preconfirmations: new Preconfirmations(reader),
+    fastSignal: new FastSignal(signal, policy, (address) =>
       // To look through the slices of the open block would take longer than they keep anybody up.
       reader.stateAt(LATEST, (state) => state.account(address)),
     ),
-    reportSignal: new ReportSignal(signal, policy.value, systemClock),
-    waitingReports: keptFor(WAITING_KEPT_MS, systemClock, () => node.waitingReports()),
+    reportSignal: new ReportSignal(signal, policy, systemClock),
+    waitingReports,
+    alarmsOf: (feedId: Hex) => watch.alarmsOf(feedId),
     clientVersion,
   };
+  return { context, watch };
+}
+
+async function open(options: RpcThreadOptions, node: NodeClient): Promise<Running> {
+  const log = createLogger(options.logLevel, "rpc");
+  const { rollup, dataDir, host, port } = options;
+  const policy = parsePolicy(rollup.policy);
+  if (!policy.ok) throw new NodeError(policy.code, policy.data);
+  const reader = await openReader({ dataDir, rollup, policy: policy.value });
+  const parts = { node, reader, policy: policy.value, log };
+  const { context, watch } = createContext(options, parts);
+  const { preconfirmations } = context;
   const limits = DEFAULT_LIMITS;
   const subscriptions = createSubscriptions({ context, limits, log });
   const methods = { ...createMethods(context), ...subscriptions.methods };
@@ -65,6 +92,7 @@ async function open(options: RpcThreadOptions, node: NodeClient): Promise<Runnin
   const { drop } = subscriptions;
   const server = createRpcServer({ host, port, limits }, { dispatcher, log, onClosed: drop });
   const stop = async (): Promise<void> => {
+    watch.stop();
     await server.stop();
     await reader.close();
   };
@@ -89,14 +117,14 @@ async function open(options: RpcThreadOptions, node: NodeClient): Promise<Runnin
         subscriptions.events.dropped(drop);
       },
     };
-    return { port: await server.start(), events, stop };
+    const running = { port: await server.start(), events, stop };
+    watch.start();
+    return running;
   } catch (cause) {
     await stop();
     throw cause;
   }
 }
-
-type NodeClient = ReturnType<typeof connect<NodeApi>>["remote"];
 
 if (parentPort !== null) {
   const client = connect<NodeApi>(parentPort, NODE_API_CHANNEL);

@@ -8,6 +8,7 @@ import { NodeError } from "../node/errors.ts";
 import { DEVNET_ADDRESSES } from "../node/keys.ts";
 import { encryptKey } from "../node/keystore.ts";
 import { addressOf } from "../node/primitives/signature.ts";
+import { feedPolicyJson } from "./lanes/fixtures/reports.ts";
 import { ROLLUP_FILE } from "./rpc/fixture-chain.ts";
 
 const SEQUENCER_KEY: Hex = `0x${"42".repeat(32)}`;
@@ -18,6 +19,11 @@ const DEVNET_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4
 function writeRollup(t: Test, changes: Readonly<Record<string, unknown>> = {}): string {
   const dir = t.testdir({ "rollup.json": JSON.stringify({ ...ROLLUP_FILE, ...changes }) });
   return join(dir, "rollup.json");
+}
+
+/** A rollup with these feeds in its policy. */
+function writeRollupWithFeeds(t: Test, ...feeds: Parameters<typeof feedPolicyJson>): string {
+  return writeRollup(t, { policy: feedPolicyJson(...feeds) });
 }
 
 function followerFlags(rollupFile: string): ConfigSources["flags"] {
@@ -45,6 +51,7 @@ t.test("defaults fill what is not said", async (t) => {
     l1: { beaconUrl: "http://127.0.0.1:8545", pollIntervalMs: 1000 },
     sequencer: { key: null },
     batcher: { key: null },
+    divergence: { gapBps: 100, spreadBps: 200, feeds: new Map() },
     workers: 2,
     logLevel: "info",
     exitWithParent: false,
@@ -77,7 +84,7 @@ t.test("flags win over the environment, the environment over the file", async (t
 
 t.test("every setting can be made by its variable and by its flag", async (t) => {
   const peer = `/ip4/127.0.0.1/tcp/1/p2p/${"1".repeat(52)}`;
-  const rollupFile = writeRollup(t);
+  const rollupFile = writeRollupWithFeeds(t);
   const values: Readonly<Record<string, string>> = {
     role: "follower",
     rollupFile,
@@ -96,6 +103,9 @@ t.test("every setting can be made by its variable and by its flag", async (t) =>
     "batcher.intervalMs": "1234",
     "txpool.globalMax": "10",
     "txpool.accountMax": "5",
+    "divergence.gapBps": "70",
+    "divergence.spreadBps": "90",
+    "divergence.feeds": "ETH/USD=50:60",
     workers: "3",
     logLevel: "debug",
     exitWithParent: "true",
@@ -118,10 +128,30 @@ t.test("every setting can be made by its variable and by its flag", async (t) =>
     sequencer: { flashblockMs: 100, verifiers: 2, verifyEvery: 4 },
     batcher: { intervalMs: 1234 },
     txpool: { globalMax: 10, accountMax: 5 },
+    divergence: { gapBps: 70, spreadBps: 90 },
     workers: 3,
     logLevel: "debug",
     exitWithParent: true,
   });
+  t.same(byEnv.divergence.feeds.get("ETH/USD"), { gapBps: 50, spreadBps: 60 });
+});
+
+t.test("thresholds of a feed that the policy does not have are refused by its ids", async (t) => {
+  const rollupFile = writeRollupWithFeeds(t, [{}, { id: "BTC/USD" }]);
+  const flags = followerFlags(rollupFile);
+  const file = join(dirname(rollupFile), "node.json");
+  const feeds = ["BTC/USD=50:60", "DOGE/USD=50:60"];
+  writeFileSync(file, JSON.stringify({ divergence: { feeds } }));
+  t.match(await failure({ file, env: {}, flags }), {
+    code: "CONFIG_INVALID",
+    data: {
+      ...{ key: "divergence.feeds", from: file },
+      expected: "entry 2 to name a feed of the policy: ETH/USD, BTC/USD",
+    },
+  });
+  const byFlag = await failure({ env: {}, flags: { ...flags, "divergence.feeds": feeds } });
+  t.match(byFlag, { data: { from: "--feed-alarm" } });
+  t.notMatch(byFlag.message, /DOGE/, "values may hold what does not belong there");
 });
 
 /** Loads and returns the error, which must be a NodeError. */
@@ -149,6 +179,9 @@ t.test("a bad value is refused under its key, with its origin and what is accept
     "batcher.intervalMs": "1e9",
     "txpool.globalMax": "-1",
     "txpool.accountMax": "0",
+    "divergence.gapBps": "0",
+    "divergence.spreadBps": "1.5",
+    "divergence.feeds": "ETH/USD=50",
     workers: "many",
     logLevel: "loud",
     exitWithParent: "maybe",

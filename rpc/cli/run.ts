@@ -42,9 +42,10 @@ export async function runNode(config: NodeConfig, clientVersion: string): Promis
   let disconnect: (() => void) | null = null;
   try {
     await node.start();
-    const { dataDir, rollup, rpc, logLevel } = config;
+    const { dataDir, rollup, rpc, divergence, logLevel } = config;
     const { preemption } = node;
-    thread = createRpcThread({ dataDir, rollup, ...rpc, logLevel, clientVersion, preemption });
+    const told = { dataDir, rollup, ...rpc, divergence, logLevel, clientVersion, preemption };
+    thread = createRpcThread(told);
     disconnect = node.connectRpc(thread.worker);
     const port = await Promise.race([thread.start(), thread.failed]);
     const { peerId, addresses } = await node.info();

@@ -27,6 +27,9 @@ or, instead of each, an encrypted file made with "pricelane keys" and a file wit
 When the node is up it prints one line: "pricelane ready" and JSON with rpcUrl, wsUrl, peerId and
 addresses. SIGINT and SIGTERM stop it in order; another one, a second later, at once.
 
+A feed whose newest report is away from the chain's value, whose publishers are apart, or whose
+value is stale, for longer than the policy explains, is an alarm: in the log, and in lane_feeds.
+
 Examples:
   pricelane start --role follower --rollup rollup.json --data-dir data \\
     --l1-rpc-url http://127.0.0.1:8545 --p2p-peer /ip4/192.0.2.1/tcp/9900/p2p/12D3KooW...
@@ -61,7 +64,7 @@ function toOption({ flag, kind, help }: Setting): Option {
     case "switch":
       return new Option(flag, help);
     case "list":
-      return new Option(`${flag} <address...>`, `${help}; may be repeated`);
+      return new Option(`${flag} <entry...>`, `${help}; may be repeated`);
     case "integer":
       return new Option(`${flag} <n>`, help);
     case "path":

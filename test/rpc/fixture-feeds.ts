@@ -3,7 +3,6 @@ import { encodeLaneState, genesisLaneState } from "../../lanes/lane-state.ts";
 import type { Policy } from "../../lanes/policy.ts";
 import { NO_PRICES, type PriceState } from "../../lanes/price-state.ts";
 import type { VerifiedReport } from "../../lanes/report-rules.ts";
-import type { RpcContext } from "../../rpc/context.ts";
 import type { LookContext } from "../../rpc/feed-look.ts";
 
 /** `prices` says what has changed of a chain without prices, at each look. */
@@ -18,7 +17,5 @@ export function feedsContext(
     laneState: () =>
       encodeLaneState({ ...genesisLaneState(0), prices: { ...NO_PRICES, ...prices() } }),
   };
-  // The rest of a reader is not asked for.
-  const reader = { chain } as unknown as RpcContext["reader"];
-  return { policy, reader, waitingReports: () => Promise.resolve(waiting) };
+  return { policy, reader: { chain }, waitingReports: () => Promise.resolve(waiting) };
 }

@@ -113,7 +113,8 @@ export function createContext(
   const fastSignal = new FastSignal(signal, policy, () => rich);
   const reportSignal = new ReportSignal(signal, policy, systemClock);
   const waitingReports = () => node.remote.waitingReports();
-  const told = { preconfirmations, signal, fastSignal, reportSignal, waitingReports };
+  const alarmsOf = () => [];
+  const told = { preconfirmations, signal, fastSignal, reportSignal, waitingReports, alarmsOf };
   return { reader, node: node.remote, rollup, policy, ...told, clientVersion };
 }
 

@@ -45,6 +45,7 @@ async function open(t: Test, undoBlocks: number): Promise<Opened> {
     rollup,
     host: "127.0.0.1",
     port: 0,
+    divergence: { gapBps: 100, spreadBps: 200, feeds: new Map() },
     logLevel: "silent",
     clientVersion: "test",
     preemption: PreemptionSignal.create().memory,

@@ -187,7 +187,12 @@ t.test("a node says what it knows of feeds and keys, and how far they are apart"
   t.teardown(() => reader.close());
   const node = { keyUse: (key: Hex) => Promise.resolve(run.reports.useOf(key)) };
   const waitingReports = () => Promise.resolve(run.reports.book.reports());
-  const context = { reader, policy, node, waitingReports };
+  const alarms = [
+    { kind: "gap", sinceMs: 7, measured: 99.97, threshold: 50 },
+    { kind: "stale", sinceMs: 8, measured: null, threshold: 3000 },
+  ] as const;
+  const alarmsOf = (feedId: Hex) => (feedId === ETH ? alarms : []);
+  const context = { reader, policy, node, waitingReports, alarmsOf };
   const told = (await describeFeeds(context, nowMs)) as { feeds: readonly object[] };
   const fresh = { publishTimeMs: nowMs, isFresh: true };
   t.match(told, {
@@ -202,6 +207,10 @@ t.test("a node says what it knows of feeds and keys, and how far they are apart"
           {},
           { publisher: 4, value: "10103", ...fresh },
           { publisher: 5, value: "10203", ...fresh },
+        ],
+        alarms: [
+          { kind: "gap", sinceMs: 7, bps: 99.97, thresholdBps: 50 },
+          { kind: "stale", sinceMs: 8, ageMs: null, thresholdMs: 3000 },
         ],
       },
     ],

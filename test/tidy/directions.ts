@@ -14,6 +14,7 @@ const BASE = [
   "rollup-config",
   "api",
   "config",
+  "alarm-thresholds",
   "json-file",
   "rollup-file",
   "keys",

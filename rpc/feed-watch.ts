@@ -1,0 +1,76 @@
+/**
+ * Looks at the feeds all the time, so that an operator hears of one that diverges without asking.
+ * Owns when it looks and what it logs. Does not own what is an alarm (`feed-alarm.ts`).
+ *
+ * A look costs the sequencing thread a copy of the reports that wait, once a second at most.
+ */
+import type { Hex } from "../lanes/bytes.ts";
+import type { Policy } from "../lanes/policy.ts";
+import type { DivergenceSettings } from "../node/alarm-thresholds.ts";
+import type { Clock } from "../node/clock.ts";
+import { messageOf } from "../node/errors.ts";
+import type { Logger } from "../node/log.ts";
+import { alarmFacts, type FeedAlarm, FeedAlarms, LOOK_PERIOD_MS } from "./feed-alarm.ts";
+import type { FeedsLook } from "./feed-look.ts";
+
+export interface FeedWatchOptions {
+  readonly policy: Policy;
+  readonly divergence: DivergenceSettings;
+}
+
+export interface FeedWatchDeps {
+  readonly look: (nowMs: number) => Promise<FeedsLook>;
+  readonly clock: Pick<Clock, "nowMs" | "after">;
+  readonly log: Logger;
+}
+
+export interface FeedWatch {
+  /** Looks now, and again and again; not at all where the policy has no feeds. */
+  start(): void;
+  /** For good. Waits for no look: whoever is asked may have stopped answering. */
+  stop(): void;
+  alarmsOf(feedId: Hex): readonly FeedAlarm[];
+}
+
+export function createFeedWatch(
+  { policy, divergence }: FeedWatchOptions,
+  { look, clock, log }: FeedWatchDeps,
+): FeedWatch {
+  const alarms = new FeedAlarms(policy, divergence);
+  let stage: "new" | "watching" | "stopped" = "new";
+  let cancel: (() => void) | null = null;
+  let isFailing = false;
+  const hasStopped = (): boolean => stage === "stopped";
+
+  const lookOnce = async (): Promise<void> => {
+    try {
+      const nowMs = clock.nowMs();
+      const { feeds } = await look(nowMs);
+      if (hasStopped()) return;
+      isFailing = false;
+      for (const { feed, alarm, hasBegun } of alarms.take(feeds, nowMs)) {
+        const facts = { feed: feed.id, kind: alarm.kind, ...alarmFacts(alarm) };
+        if (hasBegun) log.warn("feed alarm began", facts);
+        else log.info("feed alarm ended", { ...facts, sinceMs: alarm.sinceMs });
+      }
+    } catch (error) {
+      if (hasStopped()) return;
+      if (!isFailing) log.warn("feeds not looked at", { error: messageOf(error) });
+      isFailing = true;
+    }
+    cancel = clock.after(LOOK_PERIOD_MS, () => void lookOnce());
+  };
+
+  return {
+    start() {
+      if (stage !== "new" || policy.document.feeds.length === 0) return;
+      stage = "watching";
+      void lookOnce();
+    },
+    stop() {
+      stage = "stopped";
+      cancel?.();
+    },
+    alarmsOf: (feedId) => alarms.of(feedId),
+  };
+}
