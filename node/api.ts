@@ -129,6 +129,8 @@ export interface NodeApi {
   poolNonce(address: Hex): Promise<bigint | null>;
   pooled(hash: Hex): Promise<PendingTransaction | null>;
   poolStatus(): Promise<{ readonly pending: number; readonly queued: number }>;
+  /** Connected ones; a part of `status` that many want to know. */
+  peerCount(): Promise<number>;
   status(): Promise<NodeStatus>;
 }
 

@@ -34,6 +34,8 @@ export interface NodeConfig {
   readonly journalDir: string | null;
   /** One port for HTTP and WebSocket; 0 takes any free one. */
   readonly rpc: { readonly host: string; readonly port: number };
+  /** Where Prometheus is answered; nowhere where the port is `null`. */
+  readonly metrics: { readonly host: string; readonly port: number | null };
   readonly p2p: { readonly listen: string[]; readonly peers: string[] };
   readonly l1: {
     readonly rpcUrl: string;
@@ -74,6 +76,12 @@ const settingsSchema = z.strictObject({
   journalDir: path.nullable().default(null),
   rpc: z
     .strictObject({ host: z.string().min(1).default("127.0.0.1"), port: port.default(9545) })
+    .prefault({}),
+  metrics: z
+    .strictObject({
+      host: z.string().min(1).default("127.0.0.1"),
+      port: port.nullable().default(null),
+    })
     .prefault({}),
   p2p: z
     .strictObject({
@@ -139,6 +147,8 @@ const ROWS: readonly Row[] = [
   ["journalDir", "JOURNAL_DIR", "--journal-dir", "path", "the path of a folder", "where a sequencer's journal and its signer's marks are kept: another disk, if possible (the data folder)"],
   ["rpc.host", "RPC_HOST", "--rpc-host", "text", "a host name or address", "where HTTP and WebSocket listen (127.0.0.1)"],
   ["rpc.port", "RPC_PORT", "--rpc-port", "integer", "an integer from 0 to 65535, 0 for any free port", "port of HTTP and WebSocket (9545)"],
+  ["metrics.host", "METRICS_HOST", "--metrics-host", "text", "a host name or address", "where metrics for Prometheus are served (127.0.0.1)"],
+  ["metrics.port", "METRICS_PORT", "--metrics-port", "integer", "an integer from 0 to 65535, 0 for any free port", "port of metrics for Prometheus, GET /metrics (none: not served)"],
   ["p2p.listen", "P2P_LISTEN", "--p2p-listen", "list", "multiaddrs like /ip4/0.0.0.0/tcp/9900, at most 64", "where libp2p listens (nowhere)"],
   ["p2p.peers", "P2P_PEERS", "--p2p-peer", "list", "multiaddrs ending in /p2p/ID, at most 64", "peers to stay connected to (none)"],
   ["l1.rpcUrl", "L1_RPC_URL", "--l1-rpc-url", "text", "an http or https URL", "JSON-RPC of L1"],

@@ -94,6 +94,7 @@ export function createApi(core: Core, late: Late): NodeApi {
   const counts = keptFor(COUNTS_KEPT_MS, systemClock, () =>
     Promise.resolve(pool()?.counts() ?? { pending: 0, queued: 0 }),
   );
+  const peerCount = async (): Promise<number> => (await late.network?.info())?.peers ?? 0;
   const loopDelay = watchLoop();
   return {
     submit(transaction, wantsReceipt, conditions = null) {
@@ -119,14 +120,14 @@ export function createApi(core: Core, late: Late): NodeApi {
       return Promise.resolve({ transaction: item.transaction, lane });
     },
     poolStatus: counts,
+    peerCount,
     async status() {
       const settlement = (await late.settlement?.service.status()) ?? null;
-      const peers = (await late.network?.info())?.peers ?? 0;
       return {
         role: config.role,
         ...chain.heads(),
         l1Head: l1.head(),
-        peers,
+        peers: await peerCount(),
         ...(await counts()),
         nextBatchIndex: chain.cursor().nextBatchIndex,
         loopDelayMs: loopDelay(),

@@ -11,7 +11,7 @@ import type { Clock } from "../node/clock.ts";
 import { messageOf } from "../node/errors.ts";
 import type { Logger } from "../node/log.ts";
 import { alarmFacts, type FeedAlarm, FeedAlarms, LOOK_PERIOD_MS } from "./feed-alarm.ts";
-import type { FeedsLook } from "./feed-look.ts";
+import type { FeedLook, FeedsLook } from "./feed-look.ts";
 
 export interface FeedWatchOptions {
   readonly policy: Policy;
@@ -30,6 +30,8 @@ export interface FeedWatch {
   /** For good. Waits for no look: whoever is asked may have stopped answering. */
   stop(): void;
   alarmsOf(feedId: Hex): readonly FeedAlarm[];
+  /** What the last look found; nothing before the first, and while looks fail. */
+  newest(): readonly FeedLook[];
 }
 
 export function createFeedWatch(
@@ -40,6 +42,7 @@ export function createFeedWatch(
   let stage: "new" | "watching" | "stopped" = "new";
   let cancel: (() => void) | null = null;
   let isFailing = false;
+  let newest: readonly FeedLook[] = [];
   const hasStopped = (): boolean => stage === "stopped";
 
   const lookOnce = async (): Promise<void> => {
@@ -48,6 +51,7 @@ export function createFeedWatch(
       const { feeds } = await look(nowMs);
       if (hasStopped()) return;
       isFailing = false;
+      newest = feeds;
       for (const { feed, alarm, hasBegun } of alarms.take(feeds, nowMs)) {
         const facts = { feed: feed.id, kind: alarm.kind, ...alarmFacts(alarm) };
         if (hasBegun) log.warn("feed alarm began", facts);
@@ -57,6 +61,7 @@ export function createFeedWatch(
       if (hasStopped()) return;
       if (!isFailing) log.warn("feeds not looked at", { error: messageOf(error) });
       isFailing = true;
+      newest = [];
     }
     cancel = clock.after(LOOK_PERIOD_MS, () => void lookOnce());
   };
@@ -72,5 +77,6 @@ export function createFeedWatch(
       cancel?.();
     },
     alarmsOf: (feedId) => alarms.of(feedId),
+    newest: () => newest,
   };
 }

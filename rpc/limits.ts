@@ -88,5 +88,8 @@ export const FILTER_ADDRESSES_MAX = 1000;
 export const FILTER_TOPICS_MAX = 4;
 export const FILTER_ALTERNATIVES_MAX = 1000;
 
+/** Connections to the metrics' port: a scraper or two, and whoever looks by hand. */
+export const METRICS_CONNECTIONS_MAX = 16;
+
 /** Blocks that a subscriber is told one by one when the head jumps; older ones are skipped. */
 export const HEADS_CATCH_UP_MAX = 64;

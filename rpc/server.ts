@@ -8,18 +8,15 @@
  */
 import type { Socket } from "node:net";
 import { fastify, type FastifyInstance, type FastifyReply } from "fastify";
-import { NodeError } from "../node/errors.ts";
 import type { Logger } from "../node/log.ts";
 import { type Dispatcher, errorAnswer } from "./dispatch.ts";
 import { rpcError } from "./error.ts";
 import type { RpcLimits } from "./limits.ts";
+import { listen, type ListenOptions } from "./listen.ts";
 import type { Subscriber } from "./method.ts";
 import { createWsServer, type WsServer } from "./ws.ts";
 
-export interface RpcServerOptions {
-  readonly host: string;
-  /** 0 for any free port. */
-  readonly port: number;
+export interface RpcServerOptions extends ListenOptions {
   readonly limits: RpcLimits;
 }
 
@@ -67,34 +64,13 @@ export function createRpcServer(options: RpcServerOptions, deps: RpcServerDeps):
   acceptUpgrades(app, ws);
 
   return {
-    async start() {
-      try {
-        await app.listen({ host: options.host, port: options.port });
-      } catch (cause) {
-        throw listenError(cause, options);
-      }
-      const address = app.server.address();
-      return typeof address === "object" && address !== null ? address.port : options.port;
-    },
+    start: () => listen(app, options, "rpc.host"),
     async stop() {
       ws.stop();
       await app.close();
     },
     connections: () => ({ sockets: sockets(), webSockets: ws.connections() }),
   };
-}
-
-function listenError(cause: unknown, { host, port }: RpcServerOptions): unknown {
-  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-  if (code === "EADDRINUSE" || code === "EACCES")
-    return new NodeError("PORT_BUSY", { port, host }, cause);
-  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND")
-    return new NodeError(
-      "CONFIG_INVALID",
-      { key: "rpc.host", expected: "an address of this machine" },
-      cause,
-    );
-  return cause;
 }
 
 /** Closes connections over an address's share; returns the count of open ones. */

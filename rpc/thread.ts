@@ -19,6 +19,8 @@ export interface RpcThreadOptions {
   readonly host: string;
   /** 0 for any free port. */
   readonly port: number;
+  /** Where Prometheus is answered; a `null` port: nowhere. */
+  readonly metrics: { readonly host: string; readonly port: number | null };
   /** When a feed is an alarm. */
   readonly divergence: DivergenceSettings;
   readonly logLevel: LogLevel;
@@ -27,10 +29,17 @@ export interface RpcThreadOptions {
   readonly preemption: SharedArrayBuffer;
 }
 
+/** Where the thread listens. */
+export interface RpcPorts {
+  readonly port: number;
+  /** `null` where no metrics are served. */
+  readonly metricsPort: number | null;
+}
+
 /** Calls the thread answers. */
 export interface RpcThreadApi {
-  /** Opens the reader and listens; returns the port. Throws `PORT_BUSY`. */
-  start(): Promise<number>;
+  /** Opens the reader and listens. Throws `PORT_BUSY`. */
+  start(): Promise<RpcPorts>;
   stop(): Promise<void>;
 }
 
@@ -38,7 +47,7 @@ export interface RpcThread {
   readonly worker: Worker;
   /** Rejects with `WORKER_FAILED` where the thread ends by itself; never resolves. */
   readonly failed: Promise<never>;
-  start(): Promise<number>;
+  start(): Promise<RpcPorts>;
   stop(): Promise<void>;
 }
 

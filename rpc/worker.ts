@@ -23,12 +23,14 @@ import { createDispatcher } from "./dispatch.ts";
 import { lookAtFeeds } from "./feed-look.ts";
 import { createFeedWatch, type FeedWatch } from "./feed-watch.ts";
 import { DEFAULT_LIMITS } from "./limits.ts";
+import { createMetrics } from "./metrics.ts";
+import { createMetricsServer, type MetricsServer } from "./metrics-server.ts";
 import { createMethods } from "./methods.ts";
 import { Preconfirmations } from "./preconfirmations.ts";
 import { ReportSignal } from "./report-signal.ts";
 import { createRpcServer } from "./server.ts";
 import { createSubscriptions } from "./subscriptions.ts";
-import { RPC_CHANNEL, type RpcThreadApi, type RpcThreadOptions } from "./thread.ts";
+import { RPC_CHANNEL, type RpcPorts, type RpcThreadApi, type RpcThreadOptions } from "./thread.ts";
 
 const LATEST = { kind: "tag", tag: "latest" } as const;
 /** Reports that wait are copied on the sequencing thread: not for each who asks. */
@@ -44,7 +46,7 @@ interface Parts {
 }
 
 interface Running {
-  readonly port: number;
+  readonly ports: RpcPorts;
   readonly events: NodeEvents;
   stop(): Promise<void>;
 }
@@ -76,6 +78,17 @@ function createContext(
   return { context, watch };
 }
 
+/** `null` where no metrics are asked for. */
+function createMetricsListener(
+  { metrics: { host, port } }: RpcThreadOptions,
+  { node, reader, log }: Parts,
+  watch: FeedWatch,
+): MetricsServer | null {
+  if (port === null) return null;
+  const metrics = createMetrics({ watch, chain: reader.chain, node, clock: systemClock });
+  return createMetricsServer({ host, port, limits: DEFAULT_LIMITS }, { metrics, log });
+}
+
 async function open(options: RpcThreadOptions, node: NodeClient): Promise<Running> {
   const log = createLogger(options.logLevel, "rpc");
   const { rollup, dataDir, host, port } = options;
@@ -91,8 +104,10 @@ async function open(options: RpcThreadOptions, node: NodeClient): Promise<Runnin
   const dispatcher = createDispatcher({ methods, limits, log });
   const { drop } = subscriptions;
   const server = createRpcServer({ host, port, limits }, { dispatcher, log, onClosed: drop });
+  const metrics = createMetricsListener(options, parts, watch);
   const stop = async (): Promise<void> => {
     watch.stop();
+    await metrics?.stop();
     await server.stop();
     await reader.close();
   };
@@ -117,9 +132,12 @@ async function open(options: RpcThreadOptions, node: NodeClient): Promise<Runnin
         subscriptions.events.dropped(drop);
       },
     };
-    const running = { port: await server.start(), events, stop };
+    const ports = {
+      port: await server.start(),
+      metricsPort: (await metrics?.start()) ?? null,
+    };
     watch.start();
-    return running;
+    return { ports, events, stop };
   } catch (cause) {
     await stop();
     throw cause;
@@ -141,7 +159,7 @@ if (parentPort !== null) {
   const api: RpcThreadApi = {
     async start() {
       running ??= await open(workerData as RpcThreadOptions, client.remote);
-      return running.port;
+      return running.ports;
     },
     async stop() {
       await running?.stop();

@@ -42,15 +42,23 @@ export async function runNode(config: NodeConfig, clientVersion: string): Promis
   let disconnect: (() => void) | null = null;
   try {
     await node.start();
-    const { dataDir, rollup, rpc, divergence, logLevel } = config;
+    const { dataDir, rollup, rpc, metrics, divergence, logLevel } = config;
     const { preemption } = node;
-    const told = { dataDir, rollup, ...rpc, divergence, logLevel, clientVersion, preemption };
-    thread = createRpcThread(told);
+    const told = { logLevel, clientVersion, preemption };
+    thread = createRpcThread({ dataDir, rollup, ...rpc, metrics, divergence, ...told });
     disconnect = node.connectRpc(thread.worker);
-    const port = await Promise.race([thread.start(), thread.failed]);
+    const { port, metricsPort } = await Promise.race([thread.start(), thread.failed]);
     const { peerId, addresses } = await node.info();
     const at = `${urlHost(rpc.host)}:${port}`;
-    const ready = { rpcUrl: `http://${at}`, wsUrl: `ws://${at}`, peerId, addresses };
+    const ready = {
+      rpcUrl: `http://${at}`,
+      wsUrl: `ws://${at}`,
+      ...(metricsPort === null
+        ? {}
+        : { metricsUrl: `http://${urlHost(metrics.host)}:${metricsPort}/metrics` }),
+      peerId,
+      addresses,
+    };
     process.stdout.write(`pricelane ready ${JSON.stringify(ready)}\n`);
     await Promise.race([stopped, node.done, thread.failed]);
   } finally {

@@ -24,8 +24,9 @@ or, instead of each, an encrypted file made with "pricelane keys" and a file wit
   ${KEY_VARIABLES.sequencer.keystore}, ${KEY_VARIABLES.sequencer.passwordFile}
   ${KEY_VARIABLES.batcher.keystore}, ${KEY_VARIABLES.batcher.passwordFile}
 
-When the node is up it prints one line: "pricelane ready" and JSON with rpcUrl, wsUrl, peerId and
-addresses. SIGINT and SIGTERM stop it in order; another one, a second later, at once.
+When the node is up it prints one line: "pricelane ready" and JSON with rpcUrl, wsUrl, peerId,
+addresses, and metricsUrl where metrics are served. SIGINT and SIGTERM stop it in order; another
+one, a second later, at once.
 
 A feed whose newest report is away from the chain's value, whose publishers are apart, or whose
 value is stale, for longer than the policy explains, is an alarm: in the log, and in lane_feeds.

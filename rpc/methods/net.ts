@@ -11,7 +11,7 @@ export function createNetMethods(context: RpcContext): Methods {
   return {
     net_version: method([], () => String(rollup.chainId)),
     net_listening: method([], () => true),
-    net_peerCount: method([], async () => quantity((await node.status()).peers)),
+    net_peerCount: method([], async () => quantity(await node.peerCount())),
     web3_clientVersion: method([], () => context.clientVersion),
     web3_sha3: method([bytesParam("data", DEFAULT_LIMITS.bodyBytesMax)], ([data]) =>
       keccakHex(data),

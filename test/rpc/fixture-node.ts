@@ -94,6 +94,7 @@ export function createFakeNode(): FakeNode {
       },
       pooled: async (hash) => node.pool.get(hash) ?? null,
       poolStatus: async () => ({ pending: node.pool.size, queued: 0 }),
+      peerCount: async () => status.peers,
       status: async () => status,
     },
   };
@@ -136,5 +137,6 @@ export const deadNode: Remote<NodeApi> = {
   poolNonce: async () => Promise.reject(new Error("internal detail 0xsecret")),
   pooled: async () => Promise.reject(new NodeError("TIMEOUT")),
   poolStatus: async () => Promise.reject(new NodeError("TIMEOUT")),
+  peerCount: async () => Promise.reject(new NodeError("TIMEOUT")),
   status: async () => Promise.reject(new NodeError("TIMEOUT")),
 };

@@ -14,9 +14,10 @@ import { connect, type Remote, serve } from "../../node/port.ts";
 import { PreemptionSignal } from "../../node/preemption-signal.ts";
 import { createRpcThread } from "../../rpc/thread.ts";
 import { assemble } from "../parity/assembler.ts";
+import { feedPolicy, feedPolicyJson, signedReport } from "../lanes/fixtures/reports.ts";
 import { ALICE, CONTRACTS, lower, makeConfig, sign, words } from "../execution/fixtures/chain.ts";
 import { createStoredChain, type StoredChain } from "../execution/fixtures/stored-chain.ts";
-import { createFakeNode } from "./fixture-node.ts";
+import { createFakeNode, type FakeNode } from "./fixture-node.ts";
 import { POLICY_JSON } from "./fixture-chain.ts";
 
 const STORE = CONTRACTS.store.address;
@@ -32,30 +33,37 @@ interface Opened {
   readonly chain: StoredChain;
   readonly ask: Ask;
   readonly events: Remote<NodeEvents>;
+  readonly node: FakeNode;
+  readonly metricsUrl: string;
   close(): Promise<void>;
 }
 
-async function open(t: Test, undoBlocks: number): Promise<Opened> {
+async function open(t: Test, undoBlocks: number, policy: object = POLICY_JSON): Promise<Opened> {
   const dataDir = t.testdir();
   const alloc = { [READER]: { nonce: 1, code: assemble(PROGRAM) } };
-  const rollup = { ...makeConfig({ alloc }), policy: POLICY_JSON };
+  const rollup = { ...makeConfig({ alloc }), policy: { ...policy } };
   const chain = await createStoredChain(dataDir, { rollup, undoBlocks });
   const thread = createRpcThread({
     dataDir,
     rollup,
     host: "127.0.0.1",
     port: 0,
+    metrics: { host: "127.0.0.1", port: 0 },
     divergence: { gapBps: 100, spreadBps: 200, feeds: new Map() },
     logLevel: "silent",
     clientVersion: "test",
     preemption: PreemptionSignal.create().memory,
   });
-  serve(thread.worker, NODE_API_CHANNEL, { ...createFakeNode().remote });
+  const node = createFakeNode();
+  serve(thread.worker, NODE_API_CHANNEL, { ...node.remote });
   const events = connect<NodeEvents>(thread.worker, NODE_EVENTS_CHANNEL);
-  const url = `http://127.0.0.1:${await thread.start()}`;
+  const { port, metricsPort } = await thread.start();
+  const url = `http://127.0.0.1:${port}`;
   let id = 0;
   return {
     chain,
+    node,
+    metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
     events: events.remote,
     async ask(method, params) {
       const body = JSON.stringify({ jsonrpc: "2.0", id: id++, method, params });
@@ -219,3 +227,26 @@ t.test("pending is what the sequencing thread tells, and latest without it", asy
   t.same(await read(), [words(4n), words(4n), "0x4", "0x0", code], "the head has moved");
   await close();
 });
+
+t.test(
+  "the thread looks at the feeds by itself, and tells Prometheus on a port of its own",
+  async (t) => {
+    const { chain, node, metricsUrl, close } = await open(t, 40, feedPolicyJson());
+    const policy = feedPolicy();
+    await grow(chain);
+    const scrape = async () => (await fetch(metricsUrl)).text();
+    let text = "";
+    // It looks once a second, and what is told may be a second old.
+    for (let i = 0; i < 50 && !text.includes('publishers{feed="ETH/USD"} 1'); i++) {
+      const said = { value: 2000n, publishTimeMs: Date.now(), sequence: BigInt(i + 1) };
+      node.reports[0] = signedReport(policy, 1, said);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      text = await scrape();
+    }
+    t.match(text, /^pricelane_feed_fresh_publishers\{feed="ETH\/USD"\} 1$/m);
+    t.match(text, /^pricelane_head_number\{head="unsafe"\} 1$/m);
+    t.match(text, /^pricelane_peers 2$/m, "what the sequencing thread has been asked");
+    await close();
+    await t.rejects(scrape(), /fetch failed/, "it ends with the thread");
+  },
+);

@@ -1,0 +1,34 @@
+/** Where a server of the RPC thread listens: the port it got, and errors that name the setting. */
+import type { FastifyInstance } from "fastify";
+import { NodeError } from "../node/errors.ts";
+
+export interface ListenOptions {
+  readonly host: string;
+  /** 0 for any free port. */
+  readonly port: number;
+}
+
+/**
+ * Listens and returns the port. Errors: `PORT_BUSY`; `CONFIG_INVALID` under `hostKey` for a host
+ * that is not this machine's.
+ */
+export async function listen(
+  app: FastifyInstance,
+  { host, port }: ListenOptions,
+  hostKey: string,
+): Promise<number> {
+  try {
+    await app.listen({ host, port });
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+    if (code === "EADDRINUSE" || code === "EACCES")
+      throw new NodeError("PORT_BUSY", { port, host }, cause);
+    if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") {
+      const expected = "an address of this machine";
+      throw new NodeError("CONFIG_INVALID", { key: hostKey, expected }, cause);
+    }
+    throw cause;
+  }
+  const address = app.server.address();
+  return typeof address === "object" && address !== null ? address.port : port;
+}
