@@ -13,8 +13,10 @@ import type { PolicyFeed } from "../lanes/policy-feeds.ts";
 import { type DivergenceSettings, thresholdsOf } from "../node/alarm-thresholds.ts";
 import type { FeedLook } from "./feed-look.ts";
 
-/** How often the feeds are looked at. */
+/** How often the feeds are looked at, where that costs little. */
 export const LOOK_PERIOD_MS = 1000;
+/** A look that comes so long after the one before says nothing of the time between. */
+const LOOK_LATE_MS = 10_000;
 /** With less, two looks in a row would be an alarm. */
 const PATIENCE_MIN_MS = 3 * LOOK_PERIOD_MS;
 /** What is applied in an open block is seen when that is over, checked and stored, or followed. */
@@ -62,6 +64,7 @@ interface Measure {
 export class FeedAlarms {
   readonly #policy: Policy;
   readonly #settings: DivergenceSettings;
+  #lookedMs = -Infinity;
   readonly #excesses = new Map<Hex, Map<AlarmKind, Excess>>();
 
   constructor(policy: Policy, settings: DivergenceSettings) {
@@ -71,6 +74,8 @@ export class FeedAlarms {
 
   /** Takes a look in; returns what has begun and ended with it. */
   take(looks: readonly FeedLook[], nowMs: number): AlarmChange[] {
+    const isLate = nowMs - this.#lookedMs > LOOK_LATE_MS;
+    this.#lookedMs = nowMs;
     return looks.flatMap((look) => {
       const { feed } = look;
       const own = this.#excesses.get(feed.feedId) ?? new Map<AlarmKind, Excess>();
@@ -78,7 +83,7 @@ export class FeedAlarms {
       const changes: AlarmChange[] = [];
       for (const measure of measuresOf(this.#policy, this.#settings, look, nowMs)) {
         const before = own.get(measure.kind) ?? null;
-        const after = judge(before, measure, nowMs);
+        const after = judge(before, measure, nowMs, isLate);
         if (after === null) own.delete(measure.kind);
         else own.set(measure.kind, after);
         if (after?.isAlarm === true && before?.isAlarm !== true)
@@ -104,16 +109,20 @@ export function alarmFacts({ kind, measured, threshold }: FeedAlarm) {
     : { bps: measured, thresholdBps: threshold };
 }
 
-function judge(before: Excess | null, measure: Measure, nowMs: number): Excess | null {
+function judge(
+  before: Excess | null,
+  measure: Measure,
+  nowMs: number,
+  isLate: boolean,
+): Excess | null {
   const { kind, isAbove, measured, threshold, patienceMs } = measure;
-  const isQuietFor = before === null ? Infinity : nowMs - before.lastMs;
   if (isAbove !== true) {
+    const quietMs = before === null ? Infinity : nowMs - before.lastMs;
     // One look below says that nothing lasts; an alarm wants to see that it lasts.
     const mayStay = before?.isAlarm === true || isAbove === null;
-    return mayStay && isQuietFor < patienceMs ? before : null;
+    return mayStay && quietMs < patienceMs ? before : null;
   }
-  // Where nobody has looked for so long, nobody knows what was meanwhile.
-  const isSame = before !== null && (before.isAlarm || isQuietFor < patienceMs);
+  const isSame = before !== null && (before.isAlarm || !isLate);
   const sinceMs = isSame ? before.alarm.sinceMs : nowMs;
   return {
     alarm: { kind, sinceMs, measured, threshold },

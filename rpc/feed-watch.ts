@@ -2,7 +2,9 @@
  * Looks at the feeds all the time, so that an operator hears of one that diverges without asking.
  * Owns when it looks and what it logs. Does not own what is an alarm (`feed-alarm.ts`).
  *
- * A look costs the sequencing thread a copy of the reports that wait, once a second at most.
+ * A look costs the sequencing thread a copy of the reports that wait, once a second at most. It
+ * costs this thread the decoding of all prices, while nobody is served: with a thousand feeds it
+ * looks less often.
  */
 import type { Hex } from "../lanes/bytes.ts";
 import type { Policy } from "../lanes/policy.ts";
@@ -13,6 +15,10 @@ import type { Logger } from "../node/log.ts";
 import { alarmFacts, type FeedAlarm, FeedAlarms, LOOK_PERIOD_MS } from "./feed-alarm.ts";
 import type { FeedLook, FeedsLook } from "./feed-look.ts";
 
+/** Of so many parts of the time one is for looking, as far as looks get apart. */
+const PARTS_OF_TIME = 20;
+const LOOK_PERIOD_MAX_MS = 5000;
+
 export interface FeedWatchOptions {
   readonly policy: Policy;
   readonly divergence: DivergenceSettings;
@@ -20,7 +26,7 @@ export interface FeedWatchOptions {
 
 export interface FeedWatchDeps {
   readonly look: (nowMs: number) => Promise<FeedsLook>;
-  readonly clock: Pick<Clock, "nowMs" | "after">;
+  readonly clock: Clock;
   readonly log: Logger;
 }
 
@@ -46,6 +52,7 @@ export function createFeedWatch(
   const hasStopped = (): boolean => stage === "stopped";
 
   const lookOnce = async (): Promise<void> => {
+    const startedMs = clock.monotonicMs();
     try {
       const nowMs = clock.nowMs();
       const { feeds } = await look(nowMs);
@@ -63,7 +70,9 @@ export function createFeedWatch(
       isFailing = true;
       newest = [];
     }
-    cancel = clock.after(LOOK_PERIOD_MS, () => void lookOnce());
+    const periodMs = PARTS_OF_TIME * (clock.monotonicMs() - startedMs);
+    const waitMs = Math.min(Math.max(periodMs, LOOK_PERIOD_MS), LOOK_PERIOD_MAX_MS);
+    cancel = clock.after(waitMs, () => void lookOnce());
   };
 
   return {

@@ -102,12 +102,16 @@ t.test("an alarm that swings is one alarm, and a look that finds nothing to comp
   t.end();
 });
 
-t.test("where nobody has looked for long, it begins anew", (t) => {
+t.test("where nobody has looked for long, it begins anew; slow looks are looks", (t) => {
   const alarms = new FeedAlarms(policy, SETTINGS);
   const look = (atMs: number) => alarms.take([lookOf({ gapBps: 900 }, atMs)], atMs);
   t.same(look(START), []);
-  t.same(look(START + 3_600_000), [], "it says nothing of the hour");
+  t.same(look(START + 10_001), [], "it says nothing of the time between");
   t.same(alarms.of(ETH), []);
+  t.match(look(START + 20_001), [{ hasBegun: true, alarm: { sinceMs: START + 10_001 } }]);
+  t.same(look(START + 3_600_000), [], "what has begun ends where a look says so");
+  const slow = run(times(3, { ageMs: 4000 }), STALE_PATIENCE + 2000);
+  t.same(told(slow), [["stale", "began", STALE_PATIENCE + 2000]]);
   t.end();
 });
 

@@ -20,9 +20,10 @@ function open(policy = feedPolicy()) {
   const keep = (level: string) => (message: string, data: object | undefined) =>
     lines.push([level, message, data]);
   const log: Logger = { ...silentLogger, warn: keep("warn"), info: keep("info") };
-  const node = { says: 10_000n, looks: 0, fails: false };
+  const node = { says: 10_000n, looks: 0, takesMs: 0, fails: false };
   const look = (nowMs: number) => {
     node.looks += 1;
+    clock.advance(node.takesMs);
     if (node.fails) return Promise.reject(new NodeError("TIMEOUT"));
     const value = { value: 10_000n, timeMs: clock.nowMs(), session: 0, status: 0 as const };
     const applied = { ...value, confidence: 0n, appliedMs: clock.nowMs() };
@@ -72,13 +73,35 @@ t.test("it looks once a period, whatever the answers take, and not after its end
   clock.advance(10 * LOOK_PERIOD_MS);
   t.equal(node.looks, 1, "the last one is not answered yet");
   await pass(5);
-  t.equal(node.looks, 6);
+  t.equal(node.looks, 2, "who answers late is asked later");
+  await pass(5);
+  t.equal(node.looks, 7);
   watch.stop();
   t.equal(clock.waiting(), 0);
   await pass(5);
-  t.equal(node.looks, 6);
+  t.equal(node.looks, 7);
   watch.start();
-  t.equal(node.looks, 6, "for good");
+  t.equal(node.looks, 7, "for good");
+});
+
+t.test("the more a look takes, the fewer there are, but never none", async (t) => {
+  const { watch, node, clock } = open();
+  const looksIn = async (ms: number): Promise<number> => {
+    const before = node.looks;
+    for (let passedMs = 0; passedMs < ms; passedMs += 100) {
+      await setImmediate();
+      clock.advance(100);
+    }
+    return node.looks - before;
+  };
+  watch.start();
+  t.equal(await looksIn(10_000), 10);
+  node.takesMs = 100;
+  await looksIn(2000);
+  t.ok(Math.abs((await looksIn(42_000)) - 20) <= 1, "2 s apart");
+  node.takesMs = 2000;
+  await looksIn(5000);
+  t.ok((await looksIn(50_000)) >= 9, "5 s at most");
 });
 
 t.test("an end while it looks leaves nothing behind", async (t) => {
