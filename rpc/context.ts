@@ -15,7 +15,7 @@ import type { Receipt } from "../node/primitives/receipt.ts";
 import { type BlockId, type Reader, resolveBlock as resolve } from "../node/reader.ts";
 import type { RollupConfig } from "../node/rollup-config.ts";
 import type { StoredBlock } from "../node/storage/store.ts";
-import type { ReportSignal } from "./report-signal.ts";
+import type { ReportSignal } from "../node/report-signal.ts";
 
 export interface RpcContext {
   readonly reader: Reader;

@@ -27,7 +27,7 @@ import { createMetrics } from "./metrics.ts";
 import { createMetricsServer, type MetricsServer } from "./metrics-server.ts";
 import { createMethods } from "./methods.ts";
 import { Preconfirmations } from "./preconfirmations.ts";
-import { ReportSignal } from "./report-signal.ts";
+import { ReportSignal } from "../node/report-signal.ts";
 import { createRpcServer } from "./server.ts";
 import { createSubscriptions } from "./subscriptions.ts";
 import { RPC_CHANNEL, type RpcPorts, type RpcThreadApi, type RpcThreadOptions } from "./thread.ts";

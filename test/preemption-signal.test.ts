@@ -2,7 +2,7 @@
 import t from "tap";
 import { keptFor } from "../node/kept-for.ts";
 import { FastSignal, PreemptionSignal } from "../node/preemption-signal.ts";
-import { ReportSignal } from "../rpc/report-signal.ts";
+import { ReportSignal } from "../node/report-signal.ts";
 import { loadPolicy, policyJson } from "./lanes/fixtures/policy.ts";
 import { feedPolicy, heard } from "./lanes/fixtures/reports.ts";
 import { RICH, transaction } from "./txpool/fixtures/pool.ts";

@@ -13,7 +13,7 @@ import { admissionReceiptToJson, inclusionReceiptToJson } from "../../lanes/rece
 import { NodeError } from "../../node/errors.ts";
 import type { Receipt } from "../../node/primitives/receipt.ts";
 import type { StoredBlock } from "../../node/storage/store.ts";
-import { AdmissionReceipts } from "../admission-receipts.ts";
+import { AdmissionReceipts } from "../../node/admission-receipts.ts";
 import { type JsonObject, quantity } from "../codec.ts";
 import { findBlock, resolveBlock, type RpcContext } from "../context.ts";
 import { describeFeeds, describePublisher } from "../feeds.ts";

@@ -17,7 +17,7 @@ import type { BlockRef } from "../../node/primitives/block.ts";
 import type { UserTransaction } from "../../node/primitives/transaction.ts";
 import type { RpcContext } from "../../rpc/context.ts";
 import { Preconfirmations } from "../../rpc/preconfirmations.ts";
-import { ReportSignal } from "../../rpc/report-signal.ts";
+import { ReportSignal } from "../../node/report-signal.ts";
 import { type FakeChain, policy, rollup } from "./fixture-chain.ts";
 
 export interface FakeNode {

@@ -7,7 +7,7 @@ import { NodeError } from "../../node/errors.ts";
 import type { DroppedTransaction } from "../../node/api.ts";
 import { keccak256 } from "../../node/primitives/hash.ts";
 import type { PendingBody, Reader } from "../../node/reader.ts";
-import { AdmissionReceipts } from "../../rpc/admission-receipts.ts";
+import { AdmissionReceipts } from "../../node/admission-receipts.ts";
 import { DEFAULT_LIMITS, WAITERS_MAX } from "../../rpc/limits.ts";
 import type { JsonObject } from "../../rpc/codec.ts";
 import { FLASHBLOCK_BOUNDS, Flashblocks, KnownFlashblock } from "../../rpc/flashblocks.ts";

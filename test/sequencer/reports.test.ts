@@ -10,7 +10,7 @@ import { addressOf } from "../../node/primitives/signature.ts";
 import { openReader } from "../../node/reader.ts";
 import { JOURNAL_REPORT } from "../../node/storage/store.ts";
 import { describeFeeds, describePublisher } from "../../rpc/feeds.ts";
-import { AdmissionReceipts } from "../../rpc/admission-receipts.ts";
+import { AdmissionReceipts } from "../../node/admission-receipts.ts";
 import { trustOf } from "../../rpc/sdk/trust.ts";
 import { batchHashOf, batchOf } from "../chain/fixtures/cheater.ts";
 import { loadPolicy } from "../lanes/fixtures/policy.ts";

@@ -6,7 +6,7 @@ import { parseReceipt } from "../../../lanes/receipt-json.ts";
 import { reportHash } from "../../../lanes/report.ts";
 import type { ErrorCode } from "../../../node/errors.ts";
 import { systemClock } from "../../../node/clock.ts";
-import { ReportSignal } from "../../../rpc/report-signal.ts";
+import { ReportSignal } from "../../../node/report-signal.ts";
 import { createLaneMethods } from "../../../rpc/methods/lane.ts";
 import {
   ETH,

@@ -9,8 +9,8 @@ import type { Hex } from "../lanes/bytes.ts";
 import { isFresh } from "../lanes/epoch.ts";
 import type { Policy } from "../lanes/policy.ts";
 import type { VerifiedReport } from "../lanes/report-rules.ts";
-import type { Clock } from "../node/clock.ts";
-import type { PreemptionSignal } from "../node/preemption-signal.ts";
+import type { Clock } from "./clock.ts";
+import type { PreemptionSignal } from "./preemption-signal.ts";
 
 /** Of one thread. */
 export class ReportSignal {

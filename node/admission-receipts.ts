@@ -6,8 +6,8 @@
 import { type AdmissionReceipt, admissionReceipt } from "../lanes/admission.ts";
 import type { Hex } from "../lanes/bytes.ts";
 import { TreePaths } from "../lanes/tree.ts";
-import type { AdmissionProof } from "../node/api.ts";
-import { keepNewest } from "../node/keep-newest.ts";
+import type { AdmissionProof } from "./api.ts";
+import { keepNewest } from "./keep-newest.ts";
 
 const HASH_BYTES = 32;
 /** Groups whose tree is kept: answers of one group come one after another. */
