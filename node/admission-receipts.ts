@@ -1,7 +1,7 @@
 /**
  * Admission receipts from what the sequencing thread answers: all leaves of a group, and which of
- * them it is. A group has up to thousands of leaves, and each asks for a receipt of its own: its
- * tree is hashed once.
+ * them it is; on a follower the receipt that the sequencer has sent. A group has up to thousands of
+ * leaves, and each asks for a receipt of its own: its tree is hashed once.
  */
 import { type AdmissionReceipt, admissionReceipt } from "../lanes/admission.ts";
 import type { Hex } from "../lanes/bytes.ts";
@@ -16,7 +16,9 @@ const GROUPS_KEPT = 8;
 export class AdmissionReceipts {
   readonly #trees = new Map<Hex, TreePaths>();
 
-  of({ group, signature, leafHashes, index, leaf }: AdmissionProof): AdmissionReceipt {
+  of(proof: AdmissionProof | AdmissionReceipt): AdmissionReceipt {
+    if ("path" in proof) return proof;
+    const { group, signature, leafHashes, index, leaf } = proof;
     return admissionReceipt(group, signature, this.#treeOf(group.root, leafHashes), index, leaf);
   }
 

@@ -3,7 +3,7 @@
  * structured-cloneable; everything that can be read from the store is read there instead
  * (`reader.ts`), so that reads never cost the sequencing thread anything.
  */
-import type { AdmissionLeaf } from "../lanes/admission.ts";
+import type { AdmissionLeaf, AdmissionReceipt } from "../lanes/admission.ts";
 import type { Hex } from "../lanes/bytes.ts";
 import type { BlockEvidence } from "../lanes/evidence.ts";
 import type { VerifiedReport } from "../lanes/report-rules.ts";
@@ -52,7 +52,8 @@ export type ReportAnswer =
       readonly accepted: bigint;
       /** Until the end of this block it may be used; then it is too old, or another is newer. */
       readonly deadlineBlock: number;
-      readonly admission: AdmissionProof;
+      /** From a follower the receipt itself, which it has checked. */
+      readonly admission: AdmissionProof | AdmissionReceipt;
     }
   | { readonly ok: false; readonly code: ErrorCode; readonly data: ErrorData };
 
@@ -119,11 +120,17 @@ export interface NodeApi {
     wantsReceipt?: boolean,
     conditions?: TransactionConditions | null,
   ): Promise<SubmitAnswer>;
-  /** Takes a report in. The caller has verified it. Only the sequencer does. */
+  /**
+   * Takes a report in. The caller has verified it. Resolves as `submit` does; a follower throws
+   * `SEQUENCER_UNREACHABLE`.
+   */
   submitReport(report: VerifiedReport): Promise<ReportAnswer>;
   /** The newest reports of every publisher and feed that no epoch has used; none on a follower. */
   waitingReports(): Promise<readonly VerifiedReport[]>;
-  /** What the sequencer has heard from a publisher's key; `null` on a follower. */
+  /**
+   * What the sequencer has heard from a publisher's key; `null` while it hears nobody. Errors: as
+   * `submitReport`.
+   */
   keyUse(key: Hex): Promise<KeyUse | null>;
   /** Next nonce after the account's pooled transactions; `null` where the pool has none of it. */
   poolNonce(address: Hex): Promise<bigint | null>;

@@ -120,7 +120,7 @@ export const ERRORS = {
     "retry",
     "ignore",
     -32000,
-    "This node forwards transactions to the sequencer and cannot reach it.",
+    "This node hands transactions and reports to the sequencer and cannot reach it, or its answer does not hold.",
   ),
   NOT_ACCEPTING: row(
     "retry",

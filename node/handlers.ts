@@ -1,15 +1,15 @@
 /**
- * What the sequencing thread answers to its workers: RPC (`NodeApi`), settlement, and peers'
- * transactions. Owns no state; everything it touches is in `Core` and `Late`.
+ * What the sequencing thread answers to its workers: RPC (`NodeApi`), settlement, and what peers
+ * hand in. Owns no state; everything it touches is in `Core` and `Late`.
  */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { laneOf } from "../lanes/classify.ts";
-import type { NodeApi, NodeStatus, SubmitAnswer } from "./api.ts";
+import type { NodeApi, NodeStatus } from "./api.ts";
 import { systemClock } from "./clock.ts";
 import type { Core, Fail, Late } from "./core.ts";
 import { ERRORS, NodeError } from "./errors.ts";
 import { keptFor } from "./kept-for.ts";
-import type { UserTransaction } from "./primitives/transaction.ts";
+import type { NetworkHandlers } from "./p2p/network.ts";
 import type { SettlementHandlers } from "./settlement/settlement.ts";
 
 /** How old the txpool's counts may be when they are given out. */
@@ -79,11 +79,18 @@ function watchLoop(): () => NodeStatus["loopDelayMs"] {
   };
 }
 
-/** Takes a transaction from a peer in, as from the RPC thread. */
-export function submitFromPeer(transaction: UserTransaction, late: Late): Promise<SubmitAnswer> {
-  if (late.sequencing === null)
-    return Promise.resolve({ ok: false, code: "NOT_ACCEPTING", data: {} });
-  return late.sequencing.admission.submit(transaction);
+const NOT_ACCEPTING = { ok: false, code: "NOT_ACCEPTING", data: {} } as const;
+
+/** Takes in what a peer has handed in, as from the RPC thread. */
+export function submissionHandlers(
+  late: Late,
+): Pick<NetworkHandlers, "onSubmit" | "onReport" | "onKeyUse"> {
+  return {
+    onSubmit: (transaction) =>
+      late.sequencing?.admission.submit(transaction) ?? Promise.resolve(NOT_ACCEPTING),
+    onReport: (report) => late.sequencing?.reports.submit(report) ?? Promise.resolve(NOT_ACCEPTING),
+    onKeyUse: (key) => Promise.resolve(late.sequencing?.reports.useOf(key) ?? null),
+  };
 }
 
 /** What the RPC threads may ask (`api.ts`). */
@@ -95,6 +102,9 @@ export function createApi(core: Core, late: Late): NodeApi {
     Promise.resolve(pool()?.counts() ?? { pending: 0, queued: 0 }),
   );
   const peerCount = async (): Promise<number> => (await late.network?.info())?.peers ?? 0;
+  const submissions = submissionHandlers(late);
+  /** Of a follower: the way to the sequencer. */
+  const elsewhere = () => (config.role === "follower" ? late.network : null);
   const loopDelay = watchLoop();
   return {
     submit(transaction, wantsReceipt, conditions = null) {
@@ -103,15 +113,14 @@ export function createApi(core: Core, late: Late): NodeApi {
       if (conditions !== null)
         return Promise.resolve({ ok: false, code: "NOT_ACCEPTING", data: { role: "follower" } });
       if (late.forwarded !== null) return late.forwarded.submit(transaction);
-      return Promise.resolve({ ok: false, code: "NOT_ACCEPTING", data: {} });
+      return Promise.resolve(NOT_ACCEPTING);
     },
     submitReport(report) {
-      const reports = late.sequencing?.reports;
-      if (reports !== undefined) return reports.submit(report);
-      return Promise.resolve({ ok: false, code: "NOT_ACCEPTING", data: { role: "follower" } });
+      const { source, bytes } = report;
+      return elsewhere()?.submitReport(source, bytes) ?? submissions.onReport(report);
     },
     waitingReports: () => Promise.resolve(late.sequencing?.reports.book.reports() ?? []),
-    keyUse: (key) => Promise.resolve(late.sequencing?.reports.useOf(key) ?? null),
+    keyUse: (key) => elsewhere()?.keyUse(key) ?? submissions.onKeyUse(key),
     poolNonce: (address) => Promise.resolve((pool() ?? late.forwarded)?.nextNonce(address) ?? null),
     pooled(hash) {
       const item = pool()?.get(hash);

@@ -16,14 +16,13 @@ import { systemClock } from "./clock.ts";
 import type { NodeConfig } from "./config.ts";
 import { NodeError, messageOf } from "./errors.ts";
 import { type Core, createCore, type Fail, genesisCommit, type Late } from "./core.ts";
-import { createApi, settlementHandlers, submitFromPeer } from "./handlers.ts";
+import { createApi, settlementHandlers, submissionHandlers } from "./handlers.ts";
 import { createLogger, type Logger } from "./log.ts";
 import { createFollow } from "./p2p/follow.ts";
 import { createForwarded } from "./p2p/forwarded.ts";
 import { createNetwork, type Network } from "./p2p/network-client.ts";
 import { connect, type Remote, serve } from "./port.ts";
 import { hasNativeSecp256k1 } from "./primitives/hash.ts";
-import type { UserTransaction } from "./primitives/transaction.ts";
 import {
   createSequencing,
   type Sequencing,
@@ -76,7 +75,7 @@ function startNetwork(core: Core, late: Late, genesisHash: Hex, fail: Fail): Pro
       late.follow?.onBlock(bytes);
       return Promise.resolve();
     },
-    onSubmit: (transaction: UserTransaction) => submitFromPeer(transaction, late),
+    ...submissionHandlers(late),
     onStatus() {
       const { unsafe, safe } = chain.heads();
       return Promise.resolve({ chainId, genesisHash, unsafe: unsafe.number, safe: safe.number });

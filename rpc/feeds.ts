@@ -73,7 +73,7 @@ export async function describePublisher(
   const publisher = policy.document.publishers.find((each) => each.id === id);
   if (publisher === undefined) return null;
   const use = await node.keyUse(key);
-  if (use === null) throw new NodeError("NOT_ACCEPTING", { role: "follower" });
+  if (use === null) throw new NodeError("NOT_ACCEPTING");
   const own = feedsOfPublisher(policy.document.feeds, publisher.id);
   return {
     id: publisher.id,

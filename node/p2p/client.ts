@@ -1,6 +1,6 @@
 import "core-js/actual/promise/with-resolvers.js";
 /**
- * Asks peers: their status, ranges of blocks, and the sequencer to take a transaction.
+ * Asks peers: their status, ranges of blocks, and the sequencer to take a transaction or a report.
  *
  * Nothing a peer answers is believed beyond what it can prove: blocks come back only in order and
  * signed by the sequencer, and transactions go only to a configured peer that says it sequences,
@@ -8,6 +8,7 @@ import "core-js/actual/promise/with-resolvers.js";
  */
 import type { Connection, Libp2p } from "@libp2p/interface";
 import type { Hex } from "../../lanes/bytes.ts";
+import type { ReceiptTrust } from "../../lanes/receipt-trust.ts";
 import type { SubmitAnswer } from "../api.ts";
 import type { Clock } from "../clock.ts";
 import { NodeError } from "../errors.ts";
@@ -28,6 +29,7 @@ import {
   SUBMIT_ANSWER_BYTES_MAX,
 } from "./messages.ts";
 import type { FaultLedger } from "./peers.ts";
+import { createReportClient, type ReportClient } from "./report-client.ts";
 import { SUBMIT_STREAMS_MAX } from "./server.ts";
 import { decompress } from "./snappy.ts";
 import { type Frames, withFrames } from "./streams.ts";
@@ -46,13 +48,15 @@ export interface ClientDeps {
   readonly genesisHash: () => Promise<Hex>;
   readonly keptIds: ReadonlySet<string>;
   readonly rules: BlockRules;
+  /** What the sequencer's receipts are checked against. */
+  readonly trust: ReceiptTrust;
   readonly ledger: FaultLedger;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
 }
 
-export interface Client {
+export interface Client extends ReportClient {
   bestPeerHead(): Promise<number | null>;
   blocksByRange(from: number, count: number): Promise<readonly Uint8Array[]>;
   submitTransaction(raw: Uint8Array): Promise<SubmitAnswer>;
@@ -90,7 +94,13 @@ export function createClient(chainId: number, deps: ClientDeps): Client {
     return found.filter((peer) => peer !== null);
   };
 
+  /** The configured peer that sequences; `null` where none is connected. */
+  const sequencer = async (): Promise<Connection | null> =>
+    (await peers(true)).find(([, status]) => status.role === "sequencer")?.[0] ?? null;
+
   return {
+    ...createReportClient(names.submitReports, { ...deps, sequencer }),
+
     async bestPeerHead() {
       const heads = (await peers(false)).map(([, status]) => status.unsafe);
       return heads.length === 0 ? null : Math.max(...heads);
@@ -117,9 +127,9 @@ export function createClient(chainId: number, deps: ClientDeps): Client {
         throw new NodeError("SEQUENCER_UNREACHABLE", { inFlight: submitsInFlight });
       submitsInFlight++;
       try {
-        const sequencer = (await peers(true)).find(([, status]) => status.role === "sequencer");
-        if (sequencer === undefined) throw new NodeError("SEQUENCER_UNREACHABLE");
-        return await ask(sequencer[0], names.submit, SUBMIT_DEADLINE_MS, async (frames) => {
+        const connection = await sequencer();
+        if (connection === null) throw new NodeError("SEQUENCER_UNREACHABLE");
+        return await ask(connection, names.submit, SUBMIT_DEADLINE_MS, async (frames) => {
           await frames.write(raw);
           const answer = decodeSubmitAnswer(await frames.read(SUBMIT_ANSWER_BYTES_MAX));
           if (!answer.ok) throw new NodeError(answer.code, answer.data);

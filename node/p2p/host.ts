@@ -15,9 +15,12 @@ import { tcp } from "@libp2p/tcp";
 import { yamux } from "@libp2p/yamux";
 import { createLibp2p, type Libp2pOptions } from "libp2p";
 import type { Hex } from "../../lanes/bytes.ts";
+import type { Policy } from "../../lanes/policy.ts";
 import type { Clock } from "../clock.ts";
 import { NodeError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { recoverSigner } from "../primitives/signature.ts";
+import { GENESIS_TERM } from "../rollup-config.ts";
 import { createClient } from "./client.ts";
 import { type BlockRules, createGossipCheck, gossipAction } from "./gossip.ts";
 import { loadIdentity } from "./identity.ts";
@@ -49,6 +52,8 @@ export const BLOCKS_PENDING_MAX = 32;
 
 export interface HostDeps {
   readonly handlers: HostHandlers;
+  /** In force: what reports and receipts are checked against. */
+  readonly policy: Policy;
   /** The encoded signed block, `null` above the head. */
   readonly rawBlock: (number: number) => Uint8Array | null;
   readonly transactionsRoot: BlockRules["transactionsRoot"];
@@ -80,6 +85,13 @@ export async function createHost(options: HostOptions, deps: HostDeps): Promise<
     genesisHash: once(async () => (await handlers.onStatus()).genesisHash),
     keptIds,
     rules,
+    trust: {
+      domain: options,
+      term: GENESIS_TERM,
+      sequencer: options.sequencer,
+      policy: deps.policy,
+      recover: recoverSigner,
+    },
     ledger,
     clock,
     random,

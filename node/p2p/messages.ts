@@ -1,6 +1,7 @@
 /**
- * Names, sizes and encodings of the direct protocols: `status`, `blocks-by-range`, `submit`.
- * Pure. Integers are big-endian; every message has a fixed size or a named bound. DESIGN 7.
+ * Names of the direct protocols, and the encodings of `status`, `blocks-by-range` and `submit`;
+ * those of `submit-reports` are in `report-messages.ts`. Pure. Integers are big-endian; every
+ * message has a fixed size or a named bound. DESIGN 7.
  */
 import { z } from "zod";
 import { concatBytes, fromHex, isHexOf, toHex } from "../../lanes/bytes.ts";
@@ -19,11 +20,13 @@ export function protocolNames(chainId: number): {
   readonly status: string;
   readonly blocksByRange: string;
   readonly submit: string;
+  readonly submitReports: string;
 } {
   return {
     status: `/pricelane/${chainId}/status/1`,
     blocksByRange: `/pricelane/${chainId}/blocks-by-range/1`,
     submit: `/pricelane/${chainId}/submit/1`,
+    submitReports: `/pricelane/${chainId}/submit-reports/1`,
   };
 }
 
@@ -97,6 +100,15 @@ function isSmall(value: number | undefined): value is number {
 
 const HASH_BYTES = 32;
 
+/** Any of the error table's, with its data. */
+export type Refusal = Extract<SubmitAnswer, { ok: false }>;
+
+export const refusalSchema = z.strictObject({
+  ok: z.literal(false),
+  code: z.string().refine(isErrorCode),
+  data: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+});
+
 const submitAnswerSchema = z.union([
   z.strictObject({
     ok: z.literal(true),
@@ -110,11 +122,7 @@ const submitAnswerSchema = z.union([
     deadlineBlock: z.number().int().min(0),
     isGapped: z.boolean(),
   }),
-  z.strictObject({
-    ok: z.literal(false),
-    code: z.string().refine(isErrorCode),
-    data: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
-  }),
+  refusalSchema,
 ]);
 
 /**
@@ -132,14 +140,17 @@ export function encodeSubmitAnswer(answer: SubmitAnswer): Uint8Array {
 }
 
 export function decodeSubmitAnswer(bytes: Uint8Array): Verdict<SubmitAnswer, "PEER_FAULT"> {
-  let json: unknown;
-  try {
-    json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch {
-    return refuse("PEER_FAULT", { field: "answer" });
-  }
-  const parsed = submitAnswerSchema.safeParse(json);
+  const parsed = submitAnswerSchema.safeParse(parseJson(bytes));
   return parsed.success
     ? accept(parsed.data as SubmitAnswer)
     : refuse("PEER_FAULT", { field: "answer" });
+}
+
+/** `undefined` where the bytes are no JSON in UTF-8, which no JSON is. */
+export function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch {
+    return undefined;
+  }
 }

@@ -4,6 +4,8 @@
  */
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
+import type { Hex } from "../../lanes/bytes.ts";
+import type { VerifiedReport } from "../../lanes/report-rules.ts";
 import { NodeError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { connect, serve } from "../port.ts";
@@ -43,6 +45,8 @@ export async function createNetwork(
   serve(worker, HANDLERS_CHANNEL, {
     onBlock: (bytes: Uint8Array, peerId: string) => handlers.onBlock(bytes, peerId),
     onSubmit: (transaction: UserTransaction) => handlers.onSubmit(transaction),
+    onReport: (report: VerifiedReport) => handlers.onReport(report),
+    onKeyUse: (key: Hex) => handlers.onKeyUse(key),
     onStatus: () => handlers.onStatus(),
   });
   serve(worker, LOG_CHANNEL, {
@@ -92,6 +96,8 @@ export async function createNetwork(
     blocksByRange: (from, count) => remote.blocksByRange(from, count),
     bestPeerHead: () => remote.bestPeerHead(),
     submitTransaction: (raw) => remote.submitTransaction(raw),
+    submitReport: (source, bytes) => remote.submitReport(source, bytes),
+    keyUse: (key) => remote.keyUse(key),
     info: () => remote.info(),
     start: () => remote.start(),
     stop: () => (stopping ??= stop()),

@@ -1,10 +1,12 @@
 /**
  * The network as the sequencing thread sees it; libp2p runs in its own worker.
  *
- * Owns: the shape of the two sides. Gossip carries only what is sequenced; transactions go to the
- * sequencer over direct streams. DESIGN 7.
+ * Owns: the shape of the two sides. Gossip carries only what is sequenced; transactions and reports
+ * go to the sequencer over direct streams. DESIGN 7.
  */
-import type { SubmitAnswer } from "../api.ts";
+import type { Hex } from "../../lanes/bytes.ts";
+import type { VerifiedReport } from "../../lanes/report-rules.ts";
+import type { KeyUse, ReportAnswer, SubmitAnswer } from "../api.ts";
 import type { UserTransaction } from "../primitives/transaction.ts";
 import type { RollupConfig } from "../rollup-config.ts";
 
@@ -31,7 +33,10 @@ export interface HostOptions {
 
 /** What the worker needs. */
 export interface NetworkOptions extends HostOptions {
-  /** Which of the peers' transactions are fast: they raise the signal on `preemption`. */
+  /**
+   * Which of the peers' transactions are fast, and which of their reports may be news: these raise
+   * the signal on `preemption`.
+   */
   readonly policy: RollupConfig["policy"];
   readonly preemption: SharedArrayBuffer;
 }
@@ -57,6 +62,13 @@ export interface NetworkService {
   bestPeerHead(): Promise<number | null>;
   /** Sends a raw transaction to the sequencer's peer; throws `SEQUENCER_UNREACHABLE`. */
   submitTransaction(raw: Uint8Array): Promise<SubmitAnswer>;
+  /**
+   * Sends a verified report to the sequencer's peer; its receipt holds. Throws
+   * `SEQUENCER_UNREACHABLE`.
+   */
+  submitReport(source: number, bytes: Uint8Array): Promise<ReportAnswer>;
+  /** What the sequencer has heard from a key; `null` while it hears nobody. Throws the same. */
+  keyUse(key: Hex): Promise<KeyUse | null>;
   info(): Promise<{
     readonly peerId: string;
     readonly addresses: readonly string[];
@@ -74,6 +86,10 @@ export interface NetworkHandlers {
   onBlock(bytes: Uint8Array, peerId: string): Promise<void>;
   /** A transaction from a peer, its form checked and its sender recovered; only the sequencer's. */
   onSubmit(transaction: UserTransaction): Promise<SubmitAnswer>;
+  /** A report from a peer, verified here; only the sequencer's. */
+  onReport(report: VerifiedReport): Promise<ReportAnswer>;
+  /** Asked by a peer for a publisher; only the sequencer's. */
+  onKeyUse(key: Hex): Promise<KeyUse | null>;
   onStatus(): Promise<PeerStatus>;
 }
 

@@ -7,8 +7,8 @@ import type { Clock } from "../clock.ts";
 const PEERS_MAX = 1024;
 
 export interface RateLimit {
-  /** Takes one token; `false` where the peer has none left. */
-  take(peerId: string): boolean;
+  /** Takes so many tokens; `false` where the peer has fewer left, and none is taken. */
+  take(peerId: string, tokens?: number): boolean;
 }
 
 export function createRateLimit(
@@ -17,7 +17,7 @@ export function createRateLimit(
 ): RateLimit {
   const buckets = new Map<string, { tokens: number; atMs: number }>();
   return {
-    take(peerId) {
+    take(peerId, tokens = 1) {
       const nowMs = clock.monotonicMs();
       const bucket = buckets.get(peerId) ?? { tokens: options.burst, atMs: nowMs };
       // Deleted and set again, so that the map stays ordered by last use and the oldest can go.
@@ -30,8 +30,8 @@ export function createRateLimit(
       const refill = ((nowMs - bucket.atMs) / 1000) * options.perSecond;
       bucket.tokens = Math.min(options.burst, bucket.tokens + refill);
       bucket.atMs = nowMs;
-      if (bucket.tokens < 1) return false;
-      bucket.tokens -= 1;
+      if (bucket.tokens < tokens) return false;
+      bucket.tokens -= tokens;
       return true;
     },
   };

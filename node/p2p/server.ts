@@ -2,10 +2,12 @@ import "core-js/actual/promise/with-resolvers.js";
 /**
  * Answers peers' direct requests: status, ranges of blocks, and on the sequencer submissions.
  *
- * Every stream has a deadline, every request a size, every peer a rate and a number of streams. A
- * peer that breaks one of them loses the stream and gets a fault; it never makes the handler throw.
+ * Every stream of one request has a deadline, every request a size, every peer a rate and a number
+ * of streams. A peer that breaks one of them loses the stream and gets a fault; it never makes the
+ * handler throw. Does not own the stream that stays open for reports (`report-server.ts`).
  */
 import type { Connection, Libp2p, Stream } from "@libp2p/interface";
+import type { Policy } from "../../lanes/policy.ts";
 import type { SubmitAnswer } from "../api.ts";
 import type { Clock } from "../clock.ts";
 import { NodeError } from "../errors.ts";
@@ -22,7 +24,8 @@ import {
 } from "./messages.ts";
 import type { HostHandlers, HostOptions } from "./network.ts";
 import type { FaultLedger } from "./peers.ts";
-import { createRateLimit, type RateLimit } from "./rate.ts";
+import { createRateLimit } from "./rate.ts";
+import { createReportServer, REPORT_STREAMS_MAX } from "./report-server.ts";
 import { compress } from "./snappy.ts";
 import { type Frames, withFrames } from "./streams.ts";
 
@@ -41,6 +44,8 @@ const SUBMIT_RATE = { perSecond: 1000, burst: 2000 };
 export interface ServerDeps {
   readonly libp2p: Pick<Libp2p, "handle">;
   readonly handlers: HostHandlers;
+  /** What peers' reports are verified against. */
+  readonly policy: Policy;
   /** The encoded signed block, `null` above the head. */
   readonly rawBlock: (number: number) => Uint8Array | null;
   readonly ledger: FaultLedger;
@@ -48,6 +53,10 @@ export interface ServerDeps {
   readonly log: Logger;
 }
 
+/** Serves a stream until it ends. Errors: as `withFrames`. */
+type Serve = (stream: Stream, peer: string) => Promise<void>;
+
+/** A protocol whose streams carry one request each. */
 interface Protocol {
   readonly name: string;
   readonly streamsMax: number;
@@ -101,21 +110,42 @@ export async function serveRequests(
         await writeAnswer(frames, await handlers.onSubmit(raw));
       },
     });
-  for (const protocol of protocols) await register(protocol, deps);
+  for (const protocol of protocols)
+    await register(protocol.name, protocol.streamsMax, serveRequest(protocol, deps), deps);
+  if (options.role === "sequencer")
+    await register(names.submitReports, REPORT_STREAMS_MAX, createReportServer(deps), deps);
 }
 
-async function register(protocol: Protocol, deps: ServerDeps): Promise<void> {
+function serveRequest(protocol: Protocol, deps: ServerDeps): Serve {
   const limit = createRateLimit(protocol.rate, deps.clock);
+  const { deadlineMs, overRate, answer } = protocol;
+  return async (stream, peer) => {
+    const withinRate = limit.take(peer);
+    if (!withinRate && overRate === null) {
+      deps.ledger.add(peer);
+      stream.abort(new NodeError("PEER_LIMIT", { peer }));
+      return;
+    }
+    await withFrames(stream, deadlineMs, withinRate ? answer : (overRate ?? answer));
+  };
+}
+
+async function register(
+  name: string,
+  maxInboundStreams: number,
+  serve: Serve,
+  deps: ServerDeps,
+): Promise<void> {
   await deps.libp2p.handle(
-    protocol.name,
-    (stream, connection) => serveStream(protocol, limit, stream, connection, deps),
-    { maxInboundStreams: protocol.streamsMax },
+    name,
+    (stream, connection) => serveStream(name, serve, stream, connection, deps),
+    { maxInboundStreams },
   );
 }
 
 async function serveStream(
-  protocol: Protocol,
-  limit: RateLimit,
+  protocol: string,
+  serve: Serve,
   stream: Stream,
   connection: Connection,
   deps: ServerDeps,
@@ -125,22 +155,15 @@ async function serveStream(
     connection.abort(new NodeError("PEER_FAULT", { peer }));
     return;
   }
-  const withinRate = limit.take(peer);
-  if (!withinRate && protocol.overRate === null) {
-    deps.ledger.add(peer);
-    stream.abort(new NodeError("PEER_LIMIT", { peer }));
-    return;
-  }
-  const talk = withinRate ? protocol.answer : (protocol.overRate ?? protocol.answer);
   try {
-    await withFrames(stream, protocol.deadlineMs, talk);
+    await serve(stream, peer);
   } catch (error) {
-    // `withFrames` throws nothing else, and has aborted the stream.
+    // Nothing else is thrown, and the stream is aborted.
     if (error instanceof NodeError && error.code === "PEER_FAULT") {
       deps.ledger.add(peer);
-      deps.log.debug("peer fault", { peer, protocol: protocol.name, ...error.data });
+      deps.log.debug("peer fault", { peer, protocol, ...error.data });
     } else {
-      deps.log.debug("stream failed", { peer, protocol: protocol.name, reason: String(error) });
+      deps.log.debug("stream failed", { peer, protocol, reason: String(error) });
     }
   }
 }

@@ -7,6 +7,7 @@ import "core-js/actual/promise/with-resolvers.js";
 import { parentPort, workerData } from "node:worker_threads";
 import type { Hex } from "../../lanes/bytes.ts";
 import { parsePolicy, type Policy } from "../../lanes/policy.ts";
+import type { VerifiedReport } from "../../lanes/report-rules.ts";
 import { systemClock } from "../clock.ts";
 import { NodeError } from "../errors.ts";
 import { listRoot } from "../execution/embedded/list-root.ts";
@@ -14,6 +15,7 @@ import type { Logger } from "../log.ts";
 import { connect, serve } from "../port.ts";
 import { FastSignal, PreemptionSignal } from "../preemption-signal.ts";
 import { decodeWithSender } from "../primitives/signature.ts";
+import { ReportSignal } from "../report-signal.ts";
 import { openChainReader, type SharedChainReader } from "../storage/chain-reader.ts";
 import { createHost, type Host } from "./host.ts";
 import type { HostHandlers, NetworkHandlers, NetworkOptions } from "./network.ts";
@@ -43,6 +45,8 @@ serve(port, SERVICE_CHANNEL, {
   blocksByRange: (from: number, count: number) => running().blocksByRange(from, count),
   bestPeerHead: () => running().bestPeerHead(),
   submitTransaction: (raw: Uint8Array) => running().submitTransaction(raw),
+  submitReport: (source: number, bytes: Uint8Array) => running().submitReport(source, bytes),
+  keyUse: (key: Hex) => running().keyUse(key),
   info: () => running().info(),
   async stop() {
     await host?.stop();
@@ -66,12 +70,21 @@ async function start(): Promise<void> {
   closeReader = () => reader.close();
   const policy = parsePolicy(options.policy);
   if (!policy.ok) throw new NodeError(policy.code, policy.data);
+  const signal = new PreemptionSignal(options.preemption);
+  const reportSignal = new ReportSignal(signal, policy.value, systemClock);
   host = await createHost(options, {
     handlers: {
       onBlock: (bytes, peerId) => handlers.onBlock(bytes, peerId),
-      onSubmit: createSubmit(policy.value, new PreemptionSignal(options.preemption), reader),
+      onSubmit: createSubmit(policy.value, signal, reader),
+      onReport(report: VerifiedReport) {
+        const answer = handlers.onReport(report);
+        reportSignal.announce(report);
+        return answer;
+      },
+      onKeyUse: (key) => handlers.onKeyUse(key),
       onStatus: () => handlers.onStatus(),
     },
+    policy: policy.value,
     rawBlock: (number) => reader.rawBlock(number),
     transactionsRoot: listRoot,
     clock: systemClock,

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Worker } from "node:worker_threads";
 import t, { type Test } from "tap";
 import { toHex, ZERO_HASH } from "../../lanes/bytes.ts";
+import type { VerifiedReport } from "../../lanes/report-rules.ts";
 import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
 import type { NodeError } from "../../node/errors.ts";
 import { silentLogger } from "../../node/log.ts";
@@ -13,14 +14,19 @@ import type { UserTransaction } from "../../node/primitives/transaction.ts";
 import { PreemptionSignal } from "../../node/preemption-signal.ts";
 import type { Receipt } from "../../node/primitives/receipt.ts";
 import { createStore } from "../../node/storage/chain-store.ts";
+import { loadPolicy } from "../lanes/fixtures/policy.ts";
+import { feedPolicyJson, signedReport } from "../lanes/fixtures/reports.ts";
 import { createFixtureChain, ROLLUP_HASH } from "../storage/fixtures/chain.ts";
 import { CHAIN_ID, DOMAIN, makeBlock, SEQUENCER } from "./fixtures/blocks.ts";
 import { FAST_SELECTOR, FEED, signed, testPolicyDocument } from "../sequencer/fixtures/rig.ts";
+import { admitted } from "./fixtures/receipts.ts";
 import { connected, until } from "./fixtures/hosts.ts";
 
 const HANDLERS: NetworkHandlers = {
   onBlock: async () => undefined,
   onSubmit: async () => ({ ok: false, code: "TX_MALFORMED", data: { at: "sequencer" } }),
+  onReport: async () => ({ ok: false, code: "REPORT_REPLAYED", data: { last: "7" } }),
+  onKeyUse: async () => ({ sequence: 7n, isSuspended: false }),
   onStatus: async () => ({ chainId: CHAIN_ID, genesisHash: ZERO_HASH, unsafe: 0, safe: 0 }),
 };
 
@@ -161,6 +167,51 @@ t.test("two worker threads: gossip, ranges from the store, submissions", async (
   await follower.network.stop();
   t.same(follower.failures, [], "stopping is not failing");
   await t.rejects(follower.network.info(), { code: "WORKER_FAILED" });
+});
+
+t.test("two worker threads: reports, their receipts, and what gives way to them", async (t) => {
+  t.testdir();
+  const block = makeBlock({ number: 0, timestamp: 1000 });
+  const { publishers, feeds } = feedPolicyJson();
+  const document = { ...testPolicyDocument(), publishers, feeds };
+  const policy = loadPolicy(document);
+  const signal = PreemptionSignal.create();
+  const reports: VerifiedReport[] = [];
+  const sequencer = await startNetwork(t, await folderWith(t, "sequencer", block), {
+    role: "sequencer",
+    policy: document,
+    preemption: signal.memory,
+    handlers: {
+      onReport: async (report) => {
+        reports.push(report);
+        if (report.report.sequence > 9n)
+          return { ok: false, code: "REPORT_SEQUENCE_TOO_HIGH", data: { last: "9" } };
+        return admitted(report, { policyHash: policy.hash });
+      },
+    },
+  });
+  const follower = await startNetwork(t, await folderWith(t, "follower", block), {
+    peers: [sequencer.address],
+    policy: document,
+  });
+  await connected({ ...follower.network, start: async () => undefined }, 1);
+  const now = Date.now();
+  for (const [sequence, publishTimeMs, raises] of [
+    [1n, 0, false],
+    [2n, now, true],
+    [2n, now, false],
+    [10n, now, true],
+  ] as const) {
+    signal.lower();
+    const report = signedReport(policy, 1, { sequence, publishTimeMs, value: 7n });
+    const answer = await follower.network.submitReport(report.source, report.bytes);
+    t.equal(reports.at(-1)?.hash, report.hash, "verified, with its publisher");
+    t.equal(signal.isRaised(), raises, "one that may be news makes others give way, once");
+    if (sequence > 9n) t.match(answer, { code: "REPORT_SEQUENCE_TOO_HIGH", data: { last: "9" } });
+    else t.match(answer, { ok: true, hash: report.hash, admission: { index: 1, path: Array } });
+  }
+  const use = { sequence: 7n, isSuspended: false };
+  t.same(await follower.network.keyUse(reports[0]!.key), use);
 });
 
 t.test("errors of the start come through, and leave a worker that can be stopped", async (t) => {

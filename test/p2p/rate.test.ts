@@ -28,6 +28,14 @@ t.test("a burst, then the rate, each peer for itself", async (t) => {
   t.equal(took("a", 10), 3, "never more than the burst");
 });
 
+t.test("what costs more takes more, or nothing", async (t) => {
+  const limit = createRateLimit({ perSecond: 0, burst: 10 }, handClock());
+  t.ok(limit.take("a", 7));
+  t.notOk(limit.take("a", 4));
+  t.ok(limit.take("a", 3));
+  t.notOk(limit.take("a"));
+});
+
 t.test("memory is bounded: the peer not seen for longest is forgotten", async (t) => {
   const limit = createRateLimit({ perSecond: 0, burst: 1 }, handClock());
   t.ok(limit.take("first"));

@@ -29,7 +29,7 @@ export interface FakeNode {
   readonly reports: VerifiedReport[];
   /** What `submitReport` answers; by default that none is taken. */
   reportAnswer: ReportAnswer | null;
-  /** What was heard from any key; `null` as a follower's. */
+  /** What was heard from any key; `null` before it sequences. */
   use: KeyUse | null;
 }
 

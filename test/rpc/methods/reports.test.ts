@@ -4,6 +4,7 @@ import type { AdmissionLeaf } from "../../../lanes/admission.ts";
 import { toHex, ZERO_HASH } from "../../../lanes/bytes.ts";
 import { parseReceipt } from "../../../lanes/receipt-json.ts";
 import { reportHash } from "../../../lanes/report.ts";
+import { AdmissionReceipts } from "../../../node/admission-receipts.ts";
 import type { ErrorCode } from "../../../node/errors.ts";
 import { systemClock } from "../../../node/clock.ts";
 import { ReportSignal } from "../../../node/report-signal.ts";
@@ -108,6 +109,9 @@ t.test("what is taken has a receipt; what gives way knows at once", async (t) =>
   t.ok(context.signal.isRaised());
   t.match(answer, { hash, accepted: "0x7", deadlineBlock: "0x9" });
   t.match(parseReceipt(answer.receipt), { ok: true, value: { type: "admission" } });
+  const receipt = new AdmissionReceipts().of(admission);
+  node.reportAnswer = { ...node.reportAnswer, admission: receipt };
+  t.same(await submit({ bytes: toHex(good) }), answer, "a follower's answer is the same");
 });
 
 t.test("the sequencing thread gets it verified, and its refusal comes back", async (t) => {
