@@ -31,6 +31,7 @@ import type { InclusionReceipt } from "../../lanes/inclusion.ts";
 import { loadArtifact } from "../../node/contracts/artifact.ts";
 import { readRollupFile } from "../../rpc/cli/rollup-file.ts";
 import { laneActions, refusalOf } from "../../rpc/sdk/lane-actions.ts";
+import { signReport } from "../../rpc/sdk/reports.ts";
 import type { PriceTold } from "../../rpc/sdk/price-watch.ts";
 import { trustOf } from "../../rpc/sdk/trust.ts";
 import { type DevnetChild, startDevnet } from "./fixtures/devnet-child.ts";
@@ -335,7 +336,8 @@ t.test("clients", async (t) => {
       onPrice: (price) => told.push(price),
       onError: (error) => failed.push(error),
     });
-    const both = [publish(1, devnet.file.sequencer.wsUrl), publish(2, sequencerUrl)];
+    // No price without them: what the follower is handed reaches the sequencer.
+    const both = [publish(1, follower.wsUrl), publish(2, follower.rpcUrl)];
     interface Feeds {
       readonly feeds: readonly {
         id: string;
@@ -371,6 +373,43 @@ t.test("clients", async (t) => {
     );
     await t.rejects(unknown, { code: 1, stderr: /REPORT_KEY_UNKNOWN/ });
     t.match((await stranger).stdout, /none refused/, "it goes on above what it has used");
+  });
+
+  await t.test("reports through the follower: receipts, refusals, a stream", async (t) => {
+    const trust = trustOf(await readRollupFile(rollupFile));
+    const client = createPublicClient({ chain, transport: webSocket(follower.wsUrl) }).extend(
+      laneActions(),
+    );
+    const account = privateKeyToAccount(publishers[2]!.privateKey);
+    const key = account.address.toLowerCase() as Hex;
+    const { feedSet, sequence, feeds } = (await client.getPublisher(key))!;
+    t.ok(BigInt(sequence) > 0n, "as the sequencer knows it");
+    let next = BigInt(sequence) + 1_000n;
+    const sign = (ageMs: number, of = ++next) =>
+      signReport(account, feedSet, {
+        ...{ sequence: of, publishTimeMs: Date.now() - ageMs },
+        observations: [{ feedId: feeds[0]!.feedId, value: 1n, confidence: 0n, session: 0 }],
+      });
+    const taken = await client.submitReport(await sign(0));
+    t.match(checkReceiptJson(taken.receipt, trust), { ok: true, value: { type: "admission" } });
+    const codeOf = (error: unknown) => refusalOf(error)?.code;
+    const stale = await client.submitReport(await sign(60_000)).catch(codeOf);
+    t.equal(stale, "REPORT_STALE");
+    const replayed = await client.submitReport(await sign(0, 1n)).catch(refusalOf);
+    t.match(replayed, { code: "REPORT_REPLAYED", data: { last: String(next - 1n) } });
+    const hashes: Hex[] = [];
+    const failed: unknown[] = [];
+    const stream = client.streamReports({
+      onTaken: ({ hash, receipt }) => {
+        if (checkReceiptJson(receipt, trust).ok) hashes.push(hash);
+      },
+      onFailed: (error) => failed.push(codeOf(error)),
+    });
+    for (let count = 0; count < 100; count++) await stream.send(await sign(0));
+    await stream.end();
+    t.equal(hashes.length + failed.length, 100);
+    t.ok(hashes.length > 90, `${hashes.length} taken; ${failed.join()}`);
+    (await client.transport.getRpcClient()).close();
   });
 
   await t.test("cast", { skip: cast === null ? "no cast binary here" : false }, async (t) => {
