@@ -30,6 +30,13 @@ const bytesOf = (sequence: number): Uint8Array =>
   reportBytes(POLICY, 1, { sequence: BigInt(sequence), value: 7n });
 const requestOf = (bytes: Uint8Array): ReportRequest => ({ kind: "report", source: 0, bytes });
 
+function prefixed(bytes: Uint8Array): Uint8Array {
+  const out = new Uint8Array(4 + bytes.length);
+  new DataView(out.buffer).setUint32(0, bytes.length);
+  out.set(bytes, 4);
+  return out;
+}
+
 interface Follower {
   readonly peer: RawPeer;
   readonly stream: Stream;
@@ -135,7 +142,9 @@ t.test(
     ];
     for (const [name, frame] of cases) {
       const { frames, stream } = await openStream(peer);
-      await frames.write(frame);
+      // What comes with it is not looked at any more.
+      const behind = encodeReportRequest(9, requestOf(bytesOf(9)));
+      stream.send(concatBytes(prefixed(frame), prefixed(behind)));
       await t.rejects(frames.read(REPORT_ANSWER_BYTES_MAX), name);
       t.not(stream.status, "open");
     }
@@ -193,6 +202,8 @@ t.test("no more than so many of one peer are under way, on all its streams", asy
   const peer = await startRawPeer(t, desk.address);
   const first = await openStream(peer);
   const second = await openStream(peer);
+  const third = openStream(peer).then(({ frames }) => frames.read(REPORT_ANSWER_BYTES_MAX));
+  await t.rejects(third, "no more than two streams");
   const half = REPORTS_SERVED_MAX / 2;
   for (let at = 0; at < half; at++) {
     await first.send(at, requestOf(bytesOf(1)));
@@ -218,12 +229,9 @@ t.test("a flood of one follower does not keep another one waiting", async (t) =>
   const calm = await openStream(await startRawPeer(t, desk.address));
   const count = 400;
   const bytes = bytesOf(1);
-  const frames = Array.from({ length: count }, (_, at) => {
-    const frame = encodeReportRequest(at, requestOf(bytes));
-    const prefix = new Uint8Array(4);
-    new DataView(prefix.buffer).setUint32(0, frame.length);
-    return concatBytes(prefix, frame);
-  });
+  const frames = Array.from({ length: count }, (_, at) =>
+    prefixed(encodeReportRequest(at, requestOf(bytes))),
+  );
   flood.stream.send(concatBytes(...frames));
   await until("the flood has begun", () => order.length > 0);
   const before = order.length;
