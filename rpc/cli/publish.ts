@@ -1,6 +1,6 @@
 /**
  * `pricelane publish`: signs prices from a file, standard input or a WebSocket as reports of one
- * publisher, and hands them to the sequencer.
+ * publisher, and hands them to a node.
  *
  * Owns the options, the status line and the summary. Does not own sequences (`../sdk/publisher.ts`),
  * nor the form of a line (`price-lines.ts`). The key comes from the environment, never an argument.
@@ -47,9 +47,13 @@ interface Options {
 /** The subcommand. */
 export function createPublishCommand(): Command {
   return new Command("publish")
-    .summary("sign prices as a publisher and hand them to the sequencer")
-    .description("Signs prices as reports of one publisher and hands them to the sequencer.")
-    .requiredOption("--url <url>", "the sequencer's JSON-RPC: ws, wss, http or https", checkUrl)
+    .summary("sign prices as a publisher and hand them to a node")
+    .description("Signs prices as reports of one publisher and hands them to a node.")
+    .requiredOption(
+      "--url <url>",
+      "JSON-RPC of the sequencer or a follower: ws, wss, http or https",
+      checkUrl,
+    )
     .requiredOption("--feed <id>", "a feed of the policy; may be given again", collect, [])
     .requiredOption("--source <source>", "a file, - for standard input, or a ws or wss URL")
     .option("--interval-ms <ms>", "time between two lines of a file", checkInterval, 1_000)
