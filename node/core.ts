@@ -21,6 +21,7 @@ import type { Engine } from "./execution/engine.ts";
 import type { Logger } from "./log.ts";
 import type { Follow } from "./p2p/follow.ts";
 import type { Forwarded } from "./p2p/forwarded.ts";
+import type { ForwardedReports } from "./p2p/forwarded-reports.ts";
 import type { Network } from "./p2p/network-client.ts";
 import { PreemptionSignal } from "./preemption-signal.ts";
 import { signingDomain } from "./rollup-config.ts";
@@ -60,6 +61,8 @@ export interface Late {
   follow: Follow | null;
   /** A follower's, `null` on the sequencer. */
   forwarded: Forwarded | null;
+  /** The same. */
+  forwardedReports: ForwardedReports | null;
   sequencing: Sequencing | null;
 }
 

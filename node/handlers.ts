@@ -103,8 +103,6 @@ export function createApi(core: Core, late: Late): NodeApi {
   );
   const peerCount = async (): Promise<number> => (await late.network?.info())?.peers ?? 0;
   const submissions = submissionHandlers(late);
-  /** Of a follower: the way to the sequencer. */
-  const elsewhere = () => (config.role === "follower" ? late.network : null);
   const loopDelay = watchLoop();
   return {
     submit(transaction, wantsReceipt, conditions = null) {
@@ -115,12 +113,9 @@ export function createApi(core: Core, late: Late): NodeApi {
       if (late.forwarded !== null) return late.forwarded.submit(transaction);
       return Promise.resolve(NOT_ACCEPTING);
     },
-    submitReport(report) {
-      const { source, bytes } = report;
-      return elsewhere()?.submitReport(source, bytes) ?? submissions.onReport(report);
-    },
+    submitReport: (report) => late.forwardedReports?.submit(report) ?? submissions.onReport(report),
     waitingReports: () => Promise.resolve(late.sequencing?.reports.book.reports() ?? []),
-    keyUse: (key) => elsewhere()?.keyUse(key) ?? submissions.onKeyUse(key),
+    keyUse: (key) => late.forwardedReports?.keyUse(key) ?? submissions.onKeyUse(key),
     poolNonce: (address) => Promise.resolve((pool() ?? late.forwarded)?.nextNonce(address) ?? null),
     pooled(hash) {
       const item = pool()?.get(hash);

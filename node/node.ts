@@ -20,6 +20,7 @@ import { createApi, settlementHandlers, submissionHandlers } from "./handlers.ts
 import { createLogger, type Logger } from "./log.ts";
 import { createFollow } from "./p2p/follow.ts";
 import { createForwarded } from "./p2p/forwarded.ts";
+import { ForwardedReports } from "./p2p/forwarded-reports.ts";
 import { createNetwork, type Network } from "./p2p/network-client.ts";
 import { connect, type Remote, serve } from "./port.ts";
 import { hasNativeSecp256k1 } from "./primitives/hash.ts";
@@ -235,6 +236,7 @@ async function assemble(
     network: null,
     follow: null,
     forwarded: null,
+    forwardedReports: null,
     sequencing: null,
   };
   const core = await createCore(config, policy, store, log, late, fail);
@@ -252,11 +254,13 @@ async function assemble(
   void settlement.failed.then(fail);
   onClose.push(() => settlement.stop());
   late.network = network;
-  if (config.role === "follower")
+  if (config.role === "follower") {
     late.forwarded = createForwarded({
       submitTransaction: (raw) => network.submitTransaction(raw),
       nonce: (address) => store.state.account(address)?.nonce ?? 0n,
     });
+    late.forwardedReports = new ForwardedReports(policy, network, systemClock);
+  }
   late.settlement = settlement;
 
   const listeners = new Set<Remote<NodeEvents>>();
