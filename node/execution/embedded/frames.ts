@@ -25,6 +25,7 @@ import { COUNTED_GAS_MAX, type OpcodeEntry, runCode, type RunState } from "./int
 import type { StateJournal } from "./journal.ts";
 import type { WorkingState } from "./state.ts";
 import { hexOf } from "./state-manager.ts";
+import { withWords, type WordMemory } from "./words.ts";
 
 /** The methods and fields of the library's EVM that a call needs; all are there, some protected. */
 interface Internals {
@@ -45,6 +46,7 @@ interface Internals {
 }
 
 const NO_BYTES = new Uint8Array(0);
+const NO_VIEW = new DataView(new ArrayBuffer(0));
 /** An opcode that no fork has. */
 const PROBE = 0x0c;
 const WORD_BYTES = 32;
@@ -89,8 +91,9 @@ async function findFrameParts(): Promise<FrameParts> {
 const parts = await findFrameParts();
 
 /** The library's memory, but empty at first and doubling as it grows. */
-class FrameMemory {
+class FrameMemory implements WordMemory {
   _store = NO_BYTES;
+  view = NO_VIEW;
 
   extend(offset: number, size: number): void {
     if (size === 0) return;
@@ -99,6 +102,7 @@ class FrameMemory {
     const grown = new Uint8Array(Math.max(needed, 2 * this._store.length, MEMORY_BYTES_MIN));
     grown.set(this._store);
     this._store = grown;
+    this.view = new DataView(grown.buffer);
   }
 }
 Object.setPrototypeOf(FrameMemory.prototype, parts.memory);
@@ -210,7 +214,7 @@ export function runCallsWith(
 ): void {
   const internals = evm as unknown as Internals;
   const runByLibrary = internals.runInterpreter.bind(evm);
-  const all = internals._opcodeMap;
+  const all = withWords(internals._opcodeMap);
   const opcodes = watched === null ? all : watchedBy(all, watched);
 
   internals.runInterpreter = async (message, options) => {

@@ -27,6 +27,8 @@ export interface RunState {
     readonly _store: readonly bigint[];
     readonly _len: number;
     push(value: bigint): void;
+    /** Throws the library's underflow. */
+    pop(): bigint;
   };
   readonly memory: object;
   readonly highestMemCost: bigint;
