@@ -11,10 +11,11 @@ import type { RollupConfigFile } from "../node/rollup-config.ts";
 import type { DevnetAccounts } from "./accounts.ts";
 import { DEMO_FEED, demoFeedGenesis } from "./demo-feed.ts";
 import { PERP_MARKET, perpMarketGenesis } from "./perp-market.ts";
-import { devnetPolicy, readPolicy } from "./policy.ts";
+import { devnetPolicy, parseDesigned } from "./policy.ts";
 
 export const BLOCK_TIME_DEFAULT_MS = 1000;
-const BALANCE_WEI = 10_000n * 10n ** 18n;
+const ETHER = 10_000n;
+const WEI = 10n ** 18n;
 const GAS_LIMIT = 60_000_000n;
 const POOL_DOLLARS = 1_000_000_000n;
 const TRADER_DOLLARS = 1_000_000n;
@@ -33,7 +34,7 @@ export interface ChainDesign {
 export function standardDesign(accounts: DevnetAccounts, blockTimeMs: number): ChainDesign {
   const publishers = fastSenders(accounts);
   const policy = devnetPolicy(publishers, blockTimeMs);
-  const alloc = foundation(accounts, readPolicy(policy, "the devnet's design"));
+  const alloc = foundation(accounts, parseDesigned(policy));
   alloc[DEMO_FEED] = demoFeedGenesis(publishers);
   alloc[PERP_MARKET] = perpMarketGenesis({
     source: PRICE_FEEDS,
@@ -61,12 +62,13 @@ export function foundation(accounts: DevnetAccounts, policy: Policy): Alloc {
   fund(
     alloc,
     accounts.all.map(({ address }) => address),
+    ETHER,
   );
   return alloc;
 }
 
-/** Ether for these. */
-export function fund(alloc: Alloc, addresses: readonly Hex[]): void {
+/** So much ether for each of these. */
+export function fund(alloc: Alloc, addresses: readonly Hex[], ether: bigint): void {
   for (const address of addresses)
-    alloc[address.toLowerCase() as Hex] = { balance: BALANCE_WEI.toString() };
+    alloc[address.toLowerCase() as Hex] = { balance: (ether * WEI).toString() };
 }

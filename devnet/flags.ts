@@ -10,7 +10,8 @@ import { FOLLOWERS_MAX, PORT_BASE_DEFAULT, PORT_BASE_MAX } from "./ports.ts";
 const BLOCK_TIME_MAX_MS = 60_000;
 const SCENARIOS = ["crash"] as const;
 const SEEDS_DEFAULT = 10;
-const SEEDS_MAX = 1_000;
+/** More would take hours, and fees that nobody has (`devnet/market/wallet.ts`). */
+const SEEDS_MAX = 40;
 /** Below it are the privileged ports. */
 const PORT_BASE_MIN = 1024;
 

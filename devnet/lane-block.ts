@@ -1,7 +1,7 @@
 /** `lane_block` as a client reads it: the lane order of one block. Owns nothing of its meaning. */
 import { z } from "zod";
 import type { Hex } from "../lanes/bytes.ts";
-import type { Client } from "./chains.ts";
+import { anyRequest, type LaneClient } from "../rpc/sdk/subscribing.ts";
 import { DevnetError } from "./devnet-error.ts";
 
 /** Rank of the first class of the devnet's policy. */
@@ -18,7 +18,9 @@ const hash = z
 
 const laneBlockSchema = z.looseObject({
   blockHash: hash,
-  flashblocks: z.array(z.looseObject({ txCount: z.int().nonnegative() })),
+  flashblocks: z
+    .array(z.looseObject({ txCount: z.int().nonnegative(), timestampMs: z.int().nonnegative() }))
+    .min(1),
   transactions: z.array(
     z.looseObject({ hash, rank: z.int().nonnegative(), accepted: quantity, ready: quantity }),
   ),
@@ -36,6 +38,8 @@ export interface LanePlace {
 export interface LaneBlock {
   readonly hash: Hex;
   readonly flashblockCount: number;
+  /** Of the last flashblock, Unix milliseconds. */
+  readonly endMs: number;
   /** In block order. */
   readonly transactions: readonly LanePlace[];
 }
@@ -43,12 +47,12 @@ export interface LaneBlock {
 /**
  * The lane order of the block at this height. Errors: `DevnetError` for an answer of another shape.
  */
-export async function fetchLaneBlock(client: Client, number: number): Promise<LaneBlock> {
-  const answer: unknown = await client.request<{
-    Method: "lane_block";
-    Parameters: [Hex];
-    ReturnType: unknown;
-  }>({ method: "lane_block", params: [`0x${number.toString(16)}`] });
+export async function fetchLaneBlock(
+  client: Pick<LaneClient, "request">,
+  number: number,
+): Promise<LaneBlock> {
+  const params = [`0x${number.toString(16)}`];
+  const answer = await anyRequest(client)({ method: "lane_block", params });
   const block = readLaneBlock(answer);
   if (block === null) throw new DevnetError(`lane_block ${number} answers in another shape`);
   return block;
@@ -66,6 +70,7 @@ export function readLaneBlock(answer: unknown): LaneBlock | null {
   return {
     hash: blockHash,
     flashblockCount: flashblocks.length,
+    endMs: flashblocks.at(-1)?.timestampMs ?? 0,
     transactions: transactions.map(({ hash, rank, accepted, ready }, index) => ({
       hash,
       flashblock: flashblockOf[index] ?? 0,

@@ -2,6 +2,7 @@
  * The devnet's lane policies. Its own: publishers of the demo feed are fast, and rescues and
  * liquidations of the market; the first publishers report three feeds.
  */
+import assert from "node:assert/strict";
 import { encodeAbiParameters, keccak256 } from "viem";
 import type { Hex } from "../lanes/bytes.ts";
 import { type Policy, parsePolicy } from "../lanes/policy.ts";
@@ -15,6 +16,9 @@ import { MARKET_DECIMALS, MARKET_FEEDS } from "./market-path.ts";
 const PUBLISH_GAS_MAX = 150_000;
 
 const SYSTEM_RESERVE_GAS = 6_000_000;
+/** When a feed is told anew: after so long, or so far away. */
+export const HEARTBEAT_MS = 1_000;
+export const DEVIATION_BPS = 5;
 
 /** What a policy asks of a feed at least: all three have to say something (PROTOCOL 2). */
 export const REPORTERS = 3;
@@ -118,8 +122,8 @@ function prices({
       quorum,
       group: 0,
       maxAgeMs: 2_000,
-      heartbeatMs: 1_000,
-      deviationBps: 5,
+      heartbeatMs: HEARTBEAT_MS,
+      deviationBps: DEVIATION_BPS,
       deviationFloor: "0",
       minEpochMs: 50,
       maxJumpBps: 1_000,
@@ -131,6 +135,13 @@ function prices({
       readableAgeMs: 3_000,
     })),
   };
+}
+
+/** Parses a policy that was made here: an invalid one is a bug. */
+export function parseDesigned(document: unknown): Policy {
+  const policy = parsePolicy(document);
+  assert(policy.ok, "a policy of the devnet's own is valid");
+  return policy.value;
 }
 
 /** Parses the policy of a rollup config; one that does not parse means a damaged folder. */

@@ -23,6 +23,7 @@ import { createDispatcher } from "./dispatch.ts";
 import { lookAtFeeds } from "./feed-look.ts";
 import { createFeedWatch, type FeedWatch } from "./feed-watch.ts";
 import { DEFAULT_LIMITS } from "./limits.ts";
+import { inTime } from "./in-time.ts";
 import { createMetrics } from "./metrics.ts";
 import { createMetricsServer, type MetricsServer } from "./metrics-server.ts";
 import { createMethods } from "./methods.ts";
@@ -35,6 +36,8 @@ import { RPC_CHANNEL, type RpcPorts, type RpcThreadApi, type RpcThreadOptions } 
 const LATEST = { kind: "tag", tag: "latest" } as const;
 /** Reports that wait are copied on the sequencing thread: not for each who asks. */
 const WAITING_KEPT_MS = 250;
+/** A look at the feeds goes on without them after so long. */
+const WAITING_TIMEOUT_MS = 2_000;
 
 type NodeClient = ReturnType<typeof connect<NodeApi>>["remote"];
 
@@ -58,7 +61,10 @@ function createContext(
 ): { readonly context: RpcContext; readonly watch: FeedWatch } {
   const signal = new PreemptionSignal(preemption);
   const waitingReports = keptFor(WAITING_KEPT_MS, systemClock, () => node.waitingReports());
-  const look = (nowMs: number) => lookAtFeeds({ policy, reader, waitingReports }, nowMs);
+  // A sequencing thread that hangs is when a stale price matters most: the store says it alone.
+  const knownReports = () => inTime(waitingReports(), [], WAITING_TIMEOUT_MS, systemClock);
+  const look = (nowMs: number) =>
+    lookAtFeeds({ policy, reader, waitingReports: knownReports }, nowMs);
   const watch = createFeedWatch({ policy, divergence }, { look, clock: systemClock, log });
   const context = {
     reader,

@@ -31,6 +31,8 @@ contract PerpMarket {
     error NoPosition(address trader);
     error PositionExists(address trader);
     error SizeZero();
+    /// A rescue that rescues nothing would be the fastest way to fill the class.
+    error AmountZero();
     error BalanceTooLow(uint256 balance, uint256 needed);
     error CollateralTooLow(uint256 collateral, uint256 needed);
     error Solvent(address trader, int256 equity, uint256 needed);
@@ -62,7 +64,7 @@ contract PerpMarket {
     IPriceSource public source;
     /// @notice What all positions are against. Slot 1, written by genesis.
     int256 public pool;
-    /// @notice What liquidations have left unpaid, in all.
+    /// @notice What positions have left unpaid when they ended, in all.
     uint256 public badDebt;
     /// @notice Dollars of an account that are in no position. Slot 3, written by genesis.
     mapping(address account => uint256) public balanceOf;
@@ -95,6 +97,7 @@ contract PerpMarket {
 
     /// @notice Adds collateral to the caller's position. Needs no price.
     function topUp(uint128 amount) external {
+        if (amount == 0) revert AmountZero();
         Position memory position = positionOf(msg.sender);
         take(msg.sender, amount);
         position.collateral += amount;

@@ -3,9 +3,10 @@
  * more than anybody for its place. What it gains is what a late price costs the pool.
  */
 import type { ReceiptTrust } from "../../lanes/receipt-trust.ts";
+import { DevnetError } from "../devnet-error.ts";
 import { type Done, execute, type ExchangeClient, marketEvents } from "./exchange.ts";
 import type { MarketClock } from "./market-clock.ts";
-import { distanceOf } from "./oracles.ts";
+import { bpsApart } from "./distance.ts";
 import {
   closeCalldata,
   DOLLAR,
@@ -22,7 +23,6 @@ const COLLATERAL = 50_000n * DOLLAR;
 /** It opens at a gap that pays both fees and more, and closes when the gap is gone. */
 const OPEN_BPS = 30n;
 const CLOSE_BPS = 10n;
-const BPS = 10_000n;
 
 export function arbitrageurWallet(): Wallet {
   return new Wallet("arbitrageur");
@@ -47,6 +47,8 @@ export class Arbitrageur {
   /** What its trades were worth at the market's price when they were executed, less fees. */
   gained = 0n;
   trades = 0;
+  /** Refused or reverted. */
+  failed = 0;
 
   constructor(options: ArbitrageurOptions) {
     this.#options = options;
@@ -56,33 +58,46 @@ export class Arbitrageur {
   onChainPrice(price: bigint): void {
     if (this.#running !== null) return;
     const market = this.#options.clock.price;
-    const gapBps = (distanceOf(market, price) * BPS) / price;
+    const gapBps = bpsApart(price, market);
     if (this.#size === 0n && gapBps < OPEN_BPS) return;
     if (this.#size !== 0n && gapBps > CLOSE_BPS) return;
     const size = market > price ? SIZE : -SIZE;
-    this.#running = (this.#size === 0n ? this.#trade(size) : this.#close())
-      .catch(this.#options.fail)
-      .finally(() => {
-        this.#running = null;
-      });
+    this.#begin(this.#size === 0n ? this.#trade(size) : this.#close());
   }
 
-  /** Ends with whatever is open closed. */
-  async settled(): Promise<void> {
+  /** Closes what is open, when nobody tells it a price any more. Errors: where that is refused. */
+  async finish(): Promise<void> {
     await this.#running;
-    if (this.#size !== 0n) await this.#close();
+    if (this.#size !== 0n) {
+      this.#begin(this.#close());
+      await this.#running;
+    }
+    this.#options.signal.throwIfAborted();
+    if (this.#size !== 0n) throw new DevnetError("the arbitrageur's position was not closed");
+  }
+
+  #begin(trading: Promise<void>): void {
+    this.#running = trading.catch(this.#options.fail).finally(() => {
+      this.#running = null;
+    });
   }
 
   async #trade(size: bigint): Promise<void> {
     const done = await this.#execute(openCalldata(size, COLLATERAL));
-    if (!done.isSuccess) return;
+    if (!done.isSuccess) {
+      this.failed += 1;
+      return;
+    }
     this.#size = size;
     await this.#judge(done, size);
   }
 
   async #close(): Promise<void> {
     const done = await this.#execute(closeCalldata());
-    if (!done.isSuccess) return;
+    if (!done.isSuccess) {
+      this.failed += 1;
+      return;
+    }
     const size = -this.#size;
     this.#size = 0n;
     await this.#judge(done, size);

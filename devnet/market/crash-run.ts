@@ -7,9 +7,12 @@ import { Arbitrageur } from "./arbitrageur.ts";
 import { HIGH_TIPS_WEI } from "./crowd-plan.ts";
 import { readPrice } from "./exchange.ts";
 import { awaitPrice, type Floor } from "./floor.ts";
-import { type Book, Keeper } from "./keeper.ts";
+import type { Book } from "./book.ts";
+import { Keeper } from "./keeper.ts";
 import { priceLags, type Reading, type Sealed, sealedAges } from "./meter.ts";
-import { DOLLAR, PERP_MARKET, perpMarketAbi } from "../perp-market.ts";
+import { fetchLaneBlock } from "../lane-block.ts";
+import { DOLLAR } from "../perp-market.ts";
+import { waitFor } from "../wait.ts";
 import { START_PRICE, type Tick } from "./price-path.ts";
 import { closeAll, openAll, Rescuers, type Trader, tradersOf } from "./traders.ts";
 
@@ -40,6 +43,8 @@ export interface CrashOutcome {
   readonly arbitrageLoss: number;
   /** Of the arbitrageur. */
   readonly trades: number;
+  /** Of all people: reports and transactions without effect. */
+  readonly failed: number;
   /** Share of blocks' gas that was used, and transactions a block. */
   readonly fullness: number;
   readonly transactionsABlock: number;
@@ -64,17 +69,23 @@ export async function runCrash(
   // Opening and closing are not what is measured.
   const hurried = { client, book, tipWei: HIGH_TIPS_WEI.trader, signal, fail };
   try {
-    const debtBefore = await badDebt(floor);
+    const refusedBefore = oracle.refused();
     await holding(floor, START_PRICE, async (fromMs) => {
       const { value } = await awaitPrice(floor, fromMs, PRICE_TIMEOUT_MS);
       await openAll(traders, value, hurried);
     });
     const measured = await playPath(floor, { book, traders, path, tips });
-    await holding(floor, path.at(-1)?.price ?? START_PRICE, async (fromMs) => {
+    const closed = await holding(floor, clock.price, async (fromMs) => {
       await awaitPrice(floor, fromMs, PRICE_TIMEOUT_MS);
-      await closeAll(traders, hurried);
+      return closeAll(traders, hurried);
     });
-    return { ...measured, badDebt: dollars((await badDebt(floor)) - debtBefore) };
+    const { equities, failed, ...rest } = measured;
+    return {
+      ...rest,
+      liquidations: equities.length,
+      failed: failed + oracle.refused() - refusedBefore,
+      badDebt: dollars(debtOf([...equities, ...closed])),
+    };
   } finally {
     deaf();
     await oracle.stop();
@@ -97,6 +108,12 @@ async function holding<T>(
   }
 }
 
+/** Of a path, before what is still open is closed. */
+interface Measured extends Omit<CrashOutcome, "badDebt" | "liquidations"> {
+  /** Of the positions that were liquidated. */
+  readonly equities: readonly bigint[];
+}
+
 interface Play {
   readonly book: Book;
   readonly traders: readonly Trader[];
@@ -104,10 +121,7 @@ interface Play {
   readonly tips: Tips;
 }
 
-async function playPath(
-  floor: Floor,
-  { book, traders, path, tips }: Play,
-): Promise<Omit<CrashOutcome, "badDebt">> {
+async function playPath(floor: Floor, { book, traders, path, tips }: Play): Promise<Measured> {
   const { client, clock, trust, signal, fail } = floor;
   const common = { client, book, signal, fail };
   const keeper = new Keeper({ ...common, wallets: floor.keepers, tipWei: tips.keeper });
@@ -127,20 +141,24 @@ async function playPath(
   try {
     const ticks = await clock.play(path, signal);
     await holding(floor, clock.price, async (fromMs) => {
-      await awaitPrice(floor, fromMs, PRICE_TIMEOUT_MS);
-      await Promise.all([keeper.settled(), rescuers.settled(), arbitrageur.settled()]);
+      const { value } = await looking.until(fromMs);
+      await rescuers.settled();
+      // From here on nobody begins anything by itself.
+      await looking.stop();
+      await keeper.finish(value);
+      await arbitrageur.finish();
     });
-    await looking.stop();
     signal.throwIfAborted();
     return {
       lagsMs: priceLags(ticks, looking.readings),
       sealedAgesMs: sealedAges(blocks.sealed),
-      liquidations: keeper.liquidated.length,
+      equities: keeper.equities,
       ...{ liquidationMs: keeper.tookMs, rescueMs: rescuers.tookMs },
       rescuesTried: rescuers.tried,
       rescuesInTime: rescuers.inTime,
       arbitrageLoss: dollars(arbitrageur.gained),
       trades: arbitrageur.trades,
+      failed: keeper.failed + rescuers.failed + arbitrageur.failed,
       ...blocks.load(),
     };
   } finally {
@@ -152,9 +170,14 @@ async function playPath(
 
 /** Looks at the chain's price again and again until it is stopped. */
 function look(
-  { reader, source, fail }: Floor,
+  { reader, source, signal, fail }: Floor,
   see: (reading: Reading) => void,
-): { readonly readings: Reading[]; stop(): Promise<void> } {
+): {
+  readonly readings: Reading[];
+  /** Resolves with the first reading of a price of this moment or later. */
+  until(fromMs: number): Promise<Reading>;
+  stop(): Promise<void>;
+} {
   const readings: Reading[] = [];
   let isStopped = false;
   const looking = (async () => {
@@ -170,6 +193,12 @@ function look(
   })().catch(fail);
   return {
     readings,
+    until: (fromMs) =>
+      waitFor(
+        "the chain to know the last price",
+        () => Promise.resolve(readings.find(({ timeMs }) => timeMs >= fromMs) ?? null),
+        { timeoutMs: PRICE_TIMEOUT_MS, signal, intervalMs: READ_INTERVAL_MS },
+      ),
     async stop() {
       isStopped = true;
       await looking;
@@ -190,10 +219,12 @@ function watchBlocks({ reader, source, fail }: Floor) {
       transactions += block.transactions.length;
       gasUsed += block.gasUsed;
       gasLimit += block.gasLimit;
-      readPrice(reader, source, block.number)
-        .then((price) => {
-          if (price !== null)
-            sealed.push({ timestamp: Number(block.timestamp), timeMs: price.timeMs });
+      Promise.all([
+        readPrice(reader, source, block.number),
+        fetchLaneBlock(reader, Number(block.number)),
+      ])
+        .then(([price, { endMs }]) => {
+          if (price !== null) sealed.push({ sealedMs: endMs, timeMs: price.timeMs });
         })
         .catch(fail);
     },
@@ -209,13 +240,9 @@ function watchBlocks({ reader, source, fail }: Floor) {
   };
 }
 
-function badDebt({ reader }: Floor): Promise<bigint> {
-  return reader.readContract({
-    address: PERP_MARKET,
-    abi: perpMarketAbi,
-    functionName: "badDebt",
-    blockTag: "pending",
-  });
+/** What positions owe beyond their collateral, by what they were worth when they ended. */
+function debtOf(equities: readonly bigint[]): bigint {
+  return equities.reduce((sum, equity) => (equity < 0n ? sum - equity : sum), 0n);
 }
 
 function dollars(amount: bigint): number {

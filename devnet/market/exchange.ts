@@ -2,7 +2,6 @@
  * What the market's people do at the sequencer's RPC: read the price that contracts would see now,
  * and send a transaction and learn what became of it.
  */
-import { setTimeout as delay } from "node:timers/promises";
 import {
   BaseError,
   createPublicClient,
@@ -20,6 +19,7 @@ import { laneActions, refusalOf } from "../../rpc/sdk/lane-actions.ts";
 import { l2Chain } from "../chains.ts";
 import { feedId } from "../demo-feed.ts";
 import { perpMarketAbi } from "../perp-market.ts";
+import { waitFor } from "../wait.ts";
 import type { Wallet, WalletCall } from "./wallet.ts";
 
 export const MARKET_FEED: Hex = feedId("ETH/USD");
@@ -28,6 +28,8 @@ export const MARKET_FEED: Hex = feedId("ETH/USD");
 const SYNC_TIMEOUT_MS = 30_000;
 const SOCKET_TIMEOUT_MS = 40_000;
 const RECEIPT_POLL_MS = 250;
+/** One that is not executed by then was dropped: the run cannot go on. */
+const RECEIPT_TIMEOUT_MS = 120_000;
 
 /** PriceFeeds and PushedPrice both have it. */
 const priceSourceAbi = parseAbi([
@@ -101,7 +103,7 @@ interface ReceiptJson {
 
 /**
  * Sends the wallet's next transaction, and waits until it is executed or dropped. Only one of a
- * wallet's at a time. Errors: the signal's reason.
+ * wallet's at a time. Errors: the signal's reason; `DevnetError` for one that is never executed.
  */
 export async function execute(
   client: ExchangeClient,
@@ -122,15 +124,14 @@ export async function execute(
     if (refusal.code !== "SYNC_TIMEOUT")
       return { hash, isSuccess: false, refusal: refusal.code, logs: [] };
   }
-  for (;;) {
-    signal.throwIfAborted();
-    const receipt = await request({ method: "eth_getTransactionReceipt", params: [hash] });
-    if (receipt !== null) {
-      wallet.nonce += 1;
-      return doneOf(receipt as ReceiptJson);
-    }
-    await delay(RECEIPT_POLL_MS);
-  }
+  // Taken in, and late.
+  wallet.nonce += 1;
+  const receipt = await waitFor(
+    `transaction ${hash}`,
+    () => request({ method: "eth_getTransactionReceipt", params: [hash] }),
+    { timeoutMs: RECEIPT_TIMEOUT_MS, signal, intervalMs: RECEIPT_POLL_MS },
+  );
+  return doneOf(receipt as ReceiptJson);
 }
 
 function doneOf({ transactionHash, status, logs }: ReceiptJson): Done {

@@ -19,12 +19,11 @@ import { keeperWallets } from "./keeper.ts";
 import { MarketClock } from "./market-clock.ts";
 import { priceSource } from "./market-design.ts";
 import { type Oracle, startPublishers, startTransmitter, transmitterWallet } from "./oracles.ts";
-import { traderWallets } from "./traders.ts";
+import { TRADERS, traderWallets } from "./traders.ts";
 
 const PUBLISHERS_SEED = 7;
 
 export interface Floor {
-  readonly hasLane: boolean;
   /** For reading alone: answers do not wait behind those of transactions. */
   readonly reader: ExchangeClient;
   readonly client: ExchangeClient;
@@ -60,17 +59,17 @@ export async function openFloor(
     failing.abort(error);
   };
   return {
-    ...{ hasLane, reader, client, source: priceSource(hasLane) },
+    ...{ reader, client, source: priceSource(hasLane) },
     clock: new MarketClock(() => Date.now()),
     trust: trustOf(devnet.topology.rollup),
     traders: traderWallets(),
-    keepers: keeperWallets(),
+    keepers: keeperWallets(TRADERS),
     arbitrageur: arbitrageurWallet(),
     ...{ signal: both, fail },
     startOracle: (tipWei) =>
       publishers === null
         ? startTransmitter(client, transmitter, tipWei, { signal: both, fail })
-        : { tell: publishers.tell, stop: () => Promise.resolve() },
+        : { ...publishers, stop: () => Promise.resolve() },
     async close() {
       await publishers?.stop();
       await disconnect(client);

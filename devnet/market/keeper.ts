@@ -1,32 +1,20 @@
 /**
  * The keeper: liquidates whatever the chain's own price allows to be liquidated, as soon as that
- * can be read. Owns which positions are open, as far as events of this run say it.
+ * can be read.
  */
 import type { Hex } from "../../lanes/bytes.ts";
+import { DevnetError } from "../devnet-error.ts";
+import type { Book } from "./book.ts";
 import { execute, type ExchangeClient, marketEvents } from "./exchange.ts";
-import {
-  isLiquidatable,
-  LIQUIDATE_GAS,
-  liquidateCalldata,
-  PERP_MARKET,
-  type Position,
-} from "../perp-market.ts";
+import { isLiquidatable, LIQUIDATE_GAS, liquidateCalldata, PERP_MARKET } from "../perp-market.ts";
 import { Wallet } from "./wallet.ts";
 
-/** Accounts that it sends from: each has one transaction on its way. */
-export const KEEPER_ACCOUNTS = 16;
+/** With a price that does not move any more, every position is liquidated in the first of them. */
+const ROUNDS_MAX = 8;
 
-/** Positions that are open, by trader. */
-export type Book = Map<Hex, Position>;
-
-export function keeperWallets(): readonly Wallet[] {
-  return Array.from({ length: KEEPER_ACCOUNTS }, (_, index) => new Wallet(`keeper ${index + 1}`));
-}
-
-export interface Liquidated {
-  readonly trader: Hex;
-  /** Below zero: bad debt. */
-  readonly equity: bigint;
+/** An account for each that may be liquidated: each has one transaction on its way. */
+export function keeperWallets(count: number): readonly Wallet[] {
+  return Array.from({ length: count }, (_, index) => new Wallet(`keeper ${index + 1}`));
 }
 
 export interface KeeperOptions {
@@ -43,7 +31,10 @@ export class Keeper {
   readonly #options: KeeperOptions;
   readonly #free: Wallet[];
   readonly #onTheirWay = new Map<Hex, Promise<void>>();
-  readonly liquidated: Liquidated[] = [];
+  /** Of each position: below zero it is bad debt. */
+  readonly equities: bigint[] = [];
+  /** Refused, dropped or reverted: too early, or it was saved meanwhile. */
+  failed = 0;
   /** From sending to execution, of each that was executed. */
   readonly tookMs: number[] = [];
 
@@ -68,9 +59,15 @@ export class Keeper {
     }
   }
 
-  /** Resolves when nothing is on its way. */
-  async settled(): Promise<void> {
-    await Promise.all(this.#onTheirWay.values());
+  /** Liquidates what is left at a price that stands. Errors: where something is left for ever. */
+  async finish(price: bigint): Promise<void> {
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      this.onChainPrice(price);
+      if (this.#onTheirWay.size === 0) return;
+      await Promise.all(this.#onTheirWay.values());
+      this.#options.signal.throwIfAborted();
+    }
+    throw new DevnetError("the keeper cannot liquidate what the chain's price allows");
   }
 
   async #liquidate(trader: Hex, wallet: Wallet): Promise<void> {
@@ -79,11 +76,13 @@ export class Keeper {
     const call = { to: PERP_MARKET, data, gas: LIQUIDATE_GAS, tipWei };
     const sentMs = performance.now();
     const done = await execute(client, wallet, call, signal);
-    if (!done.isSuccess) return;
+    if (!done.isSuccess) {
+      this.failed += 1;
+      return;
+    }
     this.tookMs.push(performance.now() - sentMs);
     book.delete(trader);
     for (const event of marketEvents(done))
-      if (event.eventName === "Liquidated")
-        this.liquidated.push({ trader, equity: event.args.equity });
+      if (event.eventName === "Liquidated") this.equities.push(event.args.equity);
   }
 }

@@ -3,11 +3,10 @@
  * when blocks were sealed. Pure but for what it is told.
  */
 import type { MarketTick } from "./market-clock.ts";
-import { distanceOf } from "./oracles.ts";
+import { bpsApart } from "./distance.ts";
 
 /** A move of the market that the chain has to follow. */
 const MOVE_BPS = 10n;
-const BPS = 10_000n;
 
 /** An answer of the node: the price that a contract reads now. */
 export interface Reading {
@@ -29,7 +28,7 @@ export function priceLags(ticks: readonly MarketTick[], readings: readonly Readi
     while ((readings[before + 1]?.atMs ?? Infinity) <= timeMs) before += 1;
     const known = readings[before];
     if (known === undefined || known.atMs > timeMs) continue;
-    if (distanceOf(price, known.value) * BPS < known.value * MOVE_BPS) continue;
+    if (bpsApart(known.value, price) < MOVE_BPS) continue;
     const readable = readings.slice(before).find((reading) => reading.timeMs >= timeMs);
     lags.push(readable === undefined ? Infinity : readable.atMs - timeMs);
   }
@@ -38,15 +37,15 @@ export function priceLags(ticks: readonly MarketTick[], readings: readonly Readi
 
 /** A price in a sealed block. */
 export interface Sealed {
-  /** Unix seconds. */
-  readonly timestamp: number;
-  /** When the price held, Unix milliseconds. */
+  /** Time of the block's last flashblock, Unix milliseconds. */
+  readonly sealedMs: number;
+  /** When the price held. */
   readonly timeMs: number;
 }
 
 /** How old the price was when the block was sealed: milliseconds. */
 export function sealedAges(blocks: readonly Sealed[]): number[] {
-  return blocks.map(({ timestamp, timeMs }) => Math.max(0, 1_000 * timestamp - timeMs));
+  return blocks.map(({ sealedMs, timeMs }) => Math.max(0, sealedMs - timeMs));
 }
 
 /** The smallest of the values that so much of them does not exceed; infinite for none. */

@@ -5,7 +5,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Hex } from "../../lanes/bytes.ts";
 import { ReportPublisher } from "../../rpc/sdk/publisher.ts";
+import { DevnetError } from "../devnet-error.ts";
+import { DEVIATION_BPS, HEARTBEAT_MS } from "../policy.ts";
 import { createRandom } from "../random-walk.ts";
+import { bpsApart } from "./distance.ts";
 import { connect, disconnect, execute, type ExchangeClient, MARKET_FEED } from "./exchange.ts";
 import type { MarketTick } from "./market-clock.ts";
 import { PUSHED_PRICE, TRANSMIT_GAS, transmitCalldata } from "./pushed-price.ts";
@@ -16,14 +19,11 @@ export const PUBLISHERS = 5;
 const NOISE_PPM = 20;
 const PPM = 1_000_000n;
 
-/** When a price is worth a transaction: as the feed's policy says it of epochs. */
-export const DEVIATION_BPS = 5n;
-export const HEARTBEAT_MS = 1_000;
-const BPS = 10_000n;
-
 export interface Oracle {
   /** The market has moved, or a tick has gone by. */
   readonly tell: (tick: MarketTick) => void;
+  /** Reports or transactions that were refused. */
+  refused(): number;
   /** Resolves when nothing is on its way. */
   stop(): Promise<void>;
 }
@@ -64,6 +64,10 @@ export async function startPublishers(wsUrl: string, seed: number): Promise<Orac
         publisher.publish([{ feedId: MARKET_FEED, value, confidence: 0n, session: 0 }]);
       }
     },
+    refused: () =>
+      publishers
+        .flatMap(({ counts }) => Object.values(counts.refused))
+        .reduce((sum, count) => sum + count, 0),
     async stop() {
       await Promise.all(publishers.map((publisher) => publisher.settled()));
       await Promise.all(clients.map(disconnect));
@@ -72,8 +76,9 @@ export async function startPublishers(wsUrl: string, seed: number): Promise<Orac
 }
 
 /**
- * One transmitter, which has one transaction on its way: what comes meanwhile waits, and the newest
- * of it goes next, so that old prices never queue before new ones.
+ * One transmitter, which sends when a feed of the policy would be due. It has one transaction on
+ * its way: what comes meanwhile waits, and the newest of it goes next, so that old prices never
+ * queue before new ones.
  */
 export function startTransmitter(
   client: ExchangeClient,
@@ -88,14 +93,18 @@ export function startTransmitter(
   const isDue = (tick: MarketTick): boolean =>
     sent === null ||
     tick.timeMs - sent.timeMs >= HEARTBEAT_MS ||
-    distanceOf(tick.price, sent.price) * BPS >= sent.price * DEVIATION_BPS;
+    bpsApart(sent.price, tick.price) >= BigInt(DEVIATION_BPS);
 
   const run = async (): Promise<void> => {
     while (newest !== null && isDue(newest)) {
       const { price, timeMs } = newest;
       sent = newest;
       const data = transmitCalldata(MARKET_FEED, price, timeMs);
-      await execute(client, wallet, { to: PUSHED_PRICE, data, gas: TRANSMIT_GAS, tipWei }, signal);
+      const call = { to: PUSHED_PRICE, data, gas: TRANSMIT_GAS, tipWei };
+      const done = await execute(client, wallet, call, signal);
+      // Nothing but this writes the price: the run would compare nothing.
+      if (!done.isSuccess)
+        throw new DevnetError(`a price was not transmitted: ${done.refusal ?? "revert"}`);
     }
   };
   return {
@@ -107,14 +116,11 @@ export function startTransmitter(
           running = null;
         });
     },
+    refused: () => 0,
     async stop() {
       await running;
     },
   };
-}
-
-export function distanceOf(a: bigint, b: bigint): bigint {
-  return a > b ? a - b : b - a;
 }
 
 /** What keys the policy must know. */

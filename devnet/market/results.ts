@@ -13,6 +13,8 @@ interface Measure {
 }
 
 const ms = (value: number): string => (value === Infinity ? "never" : value.toFixed(0));
+/** Infinite where there was none. */
+const tookMs = (value: number): string => (value === Infinity ? "none" : value.toFixed(0));
 const count = (value: number): string => value.toFixed(0);
 const dollars = (value: number): string =>
   Math.round(value).toLocaleString("en-US", { useGrouping: true });
@@ -33,19 +35,20 @@ const MEASURES: readonly Measure[] = [
   },
   { label: "liquidations", of: ({ liquidations }) => liquidations, format: count },
   {
-    label: "liquidation sent to executed p50, ms",
+    label: "liquidations executed after p50, ms",
     of: ({ liquidationMs }) => percentile(liquidationMs, 0.5),
-    format: ms,
+    format: tookMs,
   },
   {
-    label: "rescue sent to executed p50, ms",
+    label: "rescues executed after p50, ms",
     of: ({ rescueMs }) => percentile(rescueMs, 0.5),
-    format: ms,
+    format: tookMs,
   },
   {
     label: "rescues in time, of those tried",
-    of: ({ rescuesInTime, rescuesTried }) => rescuesInTime / rescuesTried,
-    format: percent,
+    of: ({ rescuesInTime, rescuesTried }) =>
+      rescuesTried === 0 ? Infinity : rescuesInTime / rescuesTried,
+    format: (value) => (value === Infinity ? "none" : percent(value)),
   },
   { label: "bad debt, dollars", of: ({ badDebt }) => badDebt, format: dollars },
   {
@@ -54,6 +57,7 @@ const MEASURES: readonly Measure[] = [
     format: dollars,
   },
   { label: "arbitrageur's trades", of: ({ trades }) => trades, format: count },
+  { label: "refused, dropped or reverted", of: ({ failed }) => failed, format: count },
   { label: "gas of blocks used", of: ({ fullness }) => fullness, format: percent },
   {
     label: "transactions a block",

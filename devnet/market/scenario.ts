@@ -7,10 +7,12 @@ import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { l2Client } from "../chains.ts";
 import { DevnetError, firstLine } from "../devnet-error.ts";
 import type { AnvilResolver } from "../l1.ts";
 import { findFreeBase, planPorts } from "../ports.ts";
 import { createDevnetRun, type Devnet, type DevnetRun } from "../run.ts";
+import { waitFor } from "../wait.ts";
 import { type CrashOutcome, runCrash, type Tips } from "./crash-run.ts";
 import { CROWD_JOB_VARIABLE, type CrowdJob, HIGH_TIPS_WEI, MEDIAN_TIP_WEI } from "./crowd-plan.ts";
 import { openFloor } from "./floor.ts";
@@ -38,6 +40,10 @@ export const MODES: readonly Mode[] = [
 ];
 
 const CROWD_SEED = 1;
+/** With the lane, what fast classes might still ask for is not given away before a block ends. */
+const CROWDED_PERCENT = 70n;
+const PERCENT = 100n;
+const CROWDED_TIMEOUT_MS = 60_000;
 /** As many flashblocks as with the lane. */
 const FLASHBLOCK_MS = 50;
 
@@ -103,6 +109,7 @@ async function onChain(
   });
   const onAbort = (): void => void run.stop();
   signal.addEventListener("abort", onAbort, { once: true });
+  signal.throwIfAborted();
   let isDone = false;
   try {
     const died = run.failure.then((error) => {
@@ -136,5 +143,14 @@ async function withCrowd(
     env: { [CROWD_JOB_VARIABLE]: JSON.stringify(job) },
     logFile: folder.logFile("crowd"),
   });
+  const client = l2Client(sequencer.rpcUrl);
+  await waitFor(
+    "the crowd to fill blocks",
+    async () => {
+      const { gasUsed, gasLimit } = await client.getBlock();
+      return gasUsed * PERCENT >= gasLimit * CROWDED_PERCENT ? true : null;
+    },
+    { timeoutMs: CROWDED_TIMEOUT_MS, signal: run.signal },
+  );
   await action(devnet, run.signal);
 }

@@ -3,9 +3,10 @@
  * collateral when it comes near the price of their liquidation: that is a rescue.
  */
 import { setTimeout as delay } from "node:timers/promises";
+import { DevnetError } from "../devnet-error.ts";
 import { createRandom } from "../random-walk.ts";
 import { execute, type ExchangeClient, marketEvents } from "./exchange.ts";
-import type { Book } from "./keeper.ts";
+import type { Book } from "./book.ts";
 import type { MarketTick } from "./market-clock.ts";
 import {
   closeCalldata,
@@ -85,26 +86,30 @@ export async function openAll(
       const call = { to: PERP_MARKET, data, gas: TRADE_GAS, tipWei };
       const done = await execute(client, trader.wallet, call, signal);
       const [event] = done.isSuccess ? marketEvents(done) : [];
-      if (event?.eventName !== "Opened") throw new Error(`not opened: ${done.refusal ?? "revert"}`);
+      if (event?.eventName !== "Opened")
+        throw new DevnetError(`a position was not opened: ${done.refusal ?? "revert"}`);
       const { price: entry, collateral } = event.args;
       book.set(trader.wallet.address, { size, entry, collateral });
     }),
   );
 }
 
-/** Closes what is still open. */
+/** Closes what is still open; what each was worth. Errors: where one is not closed. */
 export async function closeAll(
   traders: readonly Trader[],
   { client, book, tipWei, signal }: TradersOptions,
-): Promise<void> {
-  await Promise.all(
+): Promise<readonly bigint[]> {
+  return Promise.all(
     traders
       .filter(({ wallet }) => book.has(wallet.address))
       .map(async ({ wallet }) => {
         const call = { to: PERP_MARKET, data: closeCalldata(), gas: TRADE_GAS, tipWei };
         const done = await execute(client, wallet, call, signal);
-        if (!done.isSuccess) throw new Error(`not closed: ${done.refusal ?? "revert"}`);
+        const [event] = done.isSuccess ? marketEvents(done) : [];
+        if (event?.eventName !== "Closed")
+          throw new DevnetError(`a position was not closed: ${done.refusal ?? "revert"}`);
         book.delete(wallet.address);
+        return event.args.equity;
       }),
   );
 }
@@ -117,6 +122,8 @@ export class Rescuers {
   tried = 0;
   /** Executed before anybody liquidated the position. */
   inTime = 0;
+  /** Refused, dropped or reverted: too late, mostly. */
+  failed = 0;
   /** From sending to execution, of each that was in time. */
   readonly tookMs: number[] = [];
 
@@ -150,7 +157,10 @@ export class Rescuers {
     const call = { to: PERP_MARKET, data: topUpCalldata(amount), gas: TOP_UP_GAS, tipWei };
     const sentMs = performance.now();
     const done = await execute(client, wallet, call, signal);
-    if (!done.isSuccess) return;
+    if (!done.isSuccess) {
+      this.failed += 1;
+      return;
+    }
     this.tookMs.push(performance.now() - sentMs);
     this.inTime += 1;
     const { collateral } = position;

@@ -8,8 +8,8 @@ import { fromHex, type Hex, toHex } from "../../lanes/bytes.ts";
 import { addressOf, signDigest } from "../../node/primitives/signature.ts";
 import { L2_CHAIN_ID } from "../chains.ts";
 
-/** Far above what full blocks make of the base fee in one scenario. */
-const BASE_FEE_MAX_WEI = 100_000n * 10n ** 9n;
+/** A hundred times what full blocks make of the base fee in the longest scenario. */
+const BASE_FEE_MAX_WEI = 10n ** 24n;
 
 export interface WalletCall {
   readonly to: Hex;

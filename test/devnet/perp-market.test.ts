@@ -209,6 +209,7 @@ t.test("what the market refuses", async (t) => {
   await refused(liquidate(market), "nor to liquidate");
   t.equal((await open(market, DOLLAR, 125n * DOLLAR)).status, 1);
   await refused(open(market, DOLLAR, 200n * DOLLAR), "one position an account");
+  await refused(topUp(market, 0n), "a rescue with nothing");
   await refused(liquidate(market), "it stands");
   await market.say(PRICE / 2n, saidMs - 1);
   await refused(liquidate(market), "a price that is older than the newest is none");

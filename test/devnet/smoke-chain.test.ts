@@ -53,6 +53,7 @@ const place = (n: number, flashblock: number, rank: number, ready: bigint): Lane
 const lanesOf = (block: ScannedBlock, transactions: readonly LanePlace[]): LaneBlock => ({
   hash: block.hash,
   flashblockCount: 2,
+  endMs: 0,
   transactions,
 });
 
@@ -120,7 +121,10 @@ t.test("lane_block is read with its flashblocks, and another shape is refused", 
   };
   const answer = {
     blockHash: hashOf(7),
-    flashblocks: [{ txCount: 1 }, { txCount: 2 }],
+    flashblocks: [
+      { txCount: 1, timestampMs: 5 },
+      { txCount: 2, timestampMs: 7 },
+    ],
     transactions: [1, 2, 3].map((n) => ({ ...entry, hash: hashOf(n) })),
   };
   const read = readLaneBlock(answer);
@@ -129,7 +133,7 @@ t.test("lane_block is read with its flashblocks, and another shape is refused", 
     [0, 1, 1],
   );
   t.equal(read?.transactions[0]?.ready, 2n ** 40n + 2n);
-  t.equal(readLaneBlock({ ...answer, flashblocks: [{ txCount: 2 }] }), null);
+  t.equal(readLaneBlock({ ...answer, flashblocks: [{ txCount: 2, timestampMs: 7 }] }), null);
   t.equal(readLaneBlock({ ...answer, blockHash: "0x12" }), null);
   t.equal(readLaneBlock(null), null);
 });

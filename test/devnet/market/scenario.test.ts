@@ -41,7 +41,7 @@ t.test("a crash with the lane and without", async (t) => {
     );
   const head = lines.find((line) => line.startsWith("median of 1 seeds"));
   t.match(head, /fast lane +lane off +lane off, paying most$/);
-  t.equal(lines.filter((line) => / \(.* to .*\)/.test(line)).length, 14, "title and measures");
+  t.equal(lines.filter((line) => / \(.* to .*\)/.test(line)).length, 15, "title and measures");
 });
 
 t.test("a wrong path is one line", async (t) => {
