@@ -1,8 +1,10 @@
 /**
  * Other people's clients on a running devnet: viem, ethers and foundry's cast send, call, estimate,
- * and read receipts and logs, at the sequencer and through a follower.
+ * and read receipts and logs, at the sequencer and through a follower. Then the same devnet is
+ * stopped, resumed and killed.
  */
 import { type ChildProcess, execFile } from "node:child_process";
+import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
@@ -21,9 +23,10 @@ import {
 } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { deriveAccounts } from "../../devnet/accounts.ts";
+import { l2Client } from "../../devnet/chains.ts";
 import { DEMO_FEED, demoFeedAbi, publishCalldata } from "../../devnet/demo-feed.ts";
 import { folderAt } from "../../devnet/folder.ts";
-import { findFreeBase } from "../../devnet/ports.ts";
+import { findFreeBase, isPortFree, namedPorts, planPorts } from "../../devnet/ports.ts";
 import { waitFor } from "../../devnet/wait.ts";
 import type { Hex } from "../../lanes/bytes.ts";
 import { checkReceiptJson } from "../../lanes/check-receipt.ts";
@@ -49,7 +52,9 @@ const FEED = stringToHex("TEST/USD", { size: 32 });
 const OTHER_FEED = stringToHex("OTHER/USD", { size: 32 });
 const { publishers, smoke, smokePublishers } = deriveAccounts();
 
-t.setTimeout(300_000);
+t.setTimeout(420_000);
+
+const STOP_TIMEOUT_MS = 40_000;
 
 /** The platform's cast binary; the package's shim would start a second process. */
 function castBinary(): string | null {
@@ -66,9 +71,13 @@ function castBinary(): string | null {
 t.test("clients", async (t) => {
   let running: ChildProcess | null = null;
   t.teardown(() => running?.kill("SIGTERM"));
-  const devnet: DevnetChild = await startDevnet(t.testdir(), await findFreeBase(1), (child) => {
-    running = child;
-  });
+  const plan = planPorts(await findFreeBase(1), 1);
+  const folder = t.testdir();
+  const start = (): Promise<DevnetChild> =>
+    startDevnet(folder, plan.base, (child) => {
+      running = child;
+    });
+  const devnet = await start();
   const sequencerUrl = devnet.file.sequencer.rpcUrl;
   const follower = devnet.file.followers[0]!;
   const { rollupFile } = folderAt(dirname(devnet.file.policyFile));
@@ -442,5 +451,40 @@ t.test("clients", async (t) => {
     t.match(await run("block", receipt.blockNumber, "--json"), /"hash"/);
     t.match(await run("block", "pending", "--json"), /"number"/, "also the open one");
     t.match(await run("balance", to), /^\d+$/);
+  });
+
+  await t.test("Ctrl-C, resume, kill: one chain, and no port left open", async (t) => {
+    const freed = () =>
+      waitFor(
+        "all ports to be free",
+        async () => {
+          for (const { port } of namedPorts(plan)) if (!(await isPortFree(port))) return null;
+          return true;
+        },
+        { timeoutMs: STOP_TIMEOUT_MS, signal: new AbortController().signal },
+      );
+    const client = l2Client(sequencerUrl);
+    const head = await client.getBlock();
+    t.ok(head.number > 0n);
+    t.equal(await l2Client(follower.rpcUrl).getChainId(), 901);
+    for (const { address } of devnet.file.accounts) {
+      t.equal(await client.getBalance({ address }), 10_000n * 10n ** 18n);
+      t.equal(await client.getTransactionCount({ address }), 0);
+    }
+    devnet.child.kill("SIGINT");
+    t.same(await once(devnet.child, "exit"), [0, null]);
+    await freed();
+
+    const second = await start();
+    t.equal(
+      (await client.getBlock({ blockNumber: head.number })).hash,
+      head.hash,
+      "the same chain",
+    );
+    t.equal(second.file.policyHash, devnet.file.policyHash);
+    t.not(second.file.sequencer.pid, devnet.file.sequencer.pid);
+    second.child.kill("SIGKILL");
+    await freed();
+    t.pass("children of a killed devnet go by themselves");
   });
 });
