@@ -12,7 +12,7 @@ import type { Policy } from "../lanes/policy.ts";
 import type { SignedFlashblock } from "../lanes/signed-flashblock.ts";
 import type { Verdict } from "../lanes/verdict.ts";
 import { type BlockPosition, blockPosition, signedFlashblock } from "./chain/signed-flashblock.ts";
-import { storedClasses } from "./chain/stored-classes.ts";
+import { StoredClasses } from "./chain/stored-classes.ts";
 import { systemClock } from "./clock.ts";
 import { type ErrorCode, NodeError } from "./errors.ts";
 import type { CallOverrides, CallRequest, CallResult } from "./execution/call.ts";
@@ -166,6 +166,7 @@ function contextOfHeader(header: Header): BlockContext {
 export async function openReader({ dataDir, rollup, policy }: ReaderOptions): Promise<Reader> {
   const chain = await openChainReader(dataDir);
   const pending = createPendingBlocks();
+  const classes = new StoredClasses(policy);
 
   const inSnapshot = <T>(read: (snapshot: ChainSnapshot) => T): T => {
     const snapshot = chain.snapshot();
@@ -210,9 +211,9 @@ export async function openReader({ dataDir, rollup, policy }: ReaderOptions): Pr
     pending,
     pendingBodies: () => inSnapshot((snapshot) => pending.bodies(snapshot.heads().unsafe)),
     flashblock: (number, index) =>
-      inSnapshot((snapshot) => signedFlashblock(snapshot, { rollup, policy, number, index })),
+      inSnapshot((snapshot) => signedFlashblock(snapshot, { rollup, classes, number, index })),
     blockPosition,
-    storedClasses: (block) => inSnapshot((snapshot) => storedClasses(snapshot, block, policy)),
+    storedClasses: (block) => inSnapshot((snapshot) => classes.of(snapshot, block)),
     logs: (filter) => inSnapshot((snapshot) => findLogs(snapshot, filter)),
     stateAt: (id, read) => inSnapshot((snapshot) => read(stateIn(snapshot, id))),
     call: (id, request, options) =>

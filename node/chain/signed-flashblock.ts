@@ -8,18 +8,17 @@ import type { FlashblockContext } from "../../lanes/flashblock.ts";
 import { FlashblockLeaves } from "../../lanes/flashblock-leaves.ts";
 import { decodeLaneState } from "../../lanes/lane-state.ts";
 import { leafNumbers } from "../../lanes/leaf-numbers.ts";
-import type { Policy } from "../../lanes/policy.ts";
 import { flashblockOrderHash, type SignedFlashblock } from "../../lanes/signed-flashblock.ts";
 import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
 import { NodeError } from "../errors.ts";
 import { GENESIS_TERM, type RollupConfig } from "../rollup-config.ts";
 import type { ChainReader, StoredBlock } from "../storage/store.ts";
 import { parseAttributes } from "./attributes.ts";
-import { storedClasses } from "./stored-classes.ts";
+import type { StoredClasses } from "./stored-classes.ts";
 
 export interface FlashblockPlace {
   readonly rollup: Pick<RollupConfig, "chainId">;
-  readonly policy: Policy;
+  readonly classes: StoredClasses;
   /** Of the block. */
   readonly number: number;
   /** Of the flashblock. */
@@ -108,7 +107,7 @@ function leavesOf(
   chain: ChainReader,
   stored: StoredBlock,
   receipts: NonNullable<ReturnType<ChainReader["receipts"]>>,
-  { policy, index }: FlashblockPlace,
+  { classes, index }: FlashblockPlace,
 ): FlashblockLeaves {
   const { block, laneData } = stored;
   const counts = laneData.flashblocks.map(({ txCount }) => txCount);
@@ -116,10 +115,10 @@ function leavesOf(
   const to = from + (counts[index] ?? 0);
   const leaves = new FlashblockLeaves();
   const numbers = leafNumbers(block.transactions, laneData);
-  const classes = storedClasses(chain, stored, policy);
+  const found = classes.of(chain, stored);
   for (const [offset, transaction] of block.transactions.slice(from, to).entries()) {
     const at = from + offset;
-    const { rank, rule } = classes[at] ?? NORMAL;
+    const { rank, rule } = found[at] ?? NORMAL;
     const { hash: txHash, gasLimit } = transaction;
     const { accepted, ready } = numbers[at] ?? { accepted: 0n, ready: 0n };
     const { status = 0, gasUsed = 0n } = receipts[at] ?? {};

@@ -3,6 +3,7 @@
  * again, from the prices that its flashblock stood on. Owns where those are found. PROTOCOL 3, 5.
  */
 import { classify, type Classification, type PricesAt } from "../../lanes/classify.ts";
+import type { Hex } from "../../lanes/bytes.ts";
 import { decodeLaneState } from "../../lanes/lane-state.ts";
 import type { Policy } from "../../lanes/policy.ts";
 import { NO_PRICES } from "../../lanes/price-state.ts";
@@ -10,12 +11,35 @@ import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
 import { EPOCH_SENDER } from "../../lanes/epoch-transaction.ts";
 import { deriveEpochs } from "../../lanes/verify-epochs.ts";
 import { NodeError } from "../errors.ts";
+import { keepNewest } from "../keep-newest.ts";
 import { recoverSigner } from "../primitives/signature.ts";
 import { laneTransaction } from "../primitives/transaction.ts";
 import type { ChainReader, StoredBlock } from "../storage/store.ts";
 
-/** By transaction, in block order. Errors: `STORAGE_CORRUPT`. */
-export function storedClasses(
+/** Blocks whose classes are kept: finding them recovers every report that the block lists. */
+const BLOCKS_KEPT = 32;
+
+/** Classes of stored blocks; those of the blocks that were asked for last are remembered. */
+export class StoredClasses {
+  readonly #policy: Policy;
+  readonly #known = new Map<Hex, readonly Classification[]>();
+
+  constructor(policy: Policy) {
+    this.#policy = policy;
+  }
+
+  /** By transaction, in block order. Errors: `STORAGE_CORRUPT`. */
+  of(chain: Pick<ChainReader, "blockByNumber">, stored: StoredBlock): readonly Classification[] {
+    const { hash } = stored.block;
+    const classes = this.#known.get(hash) ?? classesOf(chain, stored, this.#policy);
+    this.#known.delete(hash);
+    this.#known.set(hash, classes);
+    keepNewest(this.#known, BLOCKS_KEPT);
+    return classes;
+  }
+}
+
+function classesOf(
   chain: Pick<ChainReader, "blockByNumber">,
   stored: StoredBlock,
   policy: Policy,

@@ -6,7 +6,7 @@ import { privateKeyToAccount } from "viem/accounts";
 import { fromHex, type Hex, toHex, ZERO_HASH } from "../../lanes/bytes.ts";
 import { parsePolicy } from "../../lanes/policy.ts";
 import { accept, refuse } from "../../lanes/verdict.ts";
-import { storedClasses } from "../../node/chain/stored-classes.ts";
+import { StoredClasses } from "../../node/chain/stored-classes.ts";
 import { NodeError } from "../../node/errors.ts";
 import type { CallRequest, CallResult } from "../../node/execution/call.ts";
 import type { CallFrame } from "../../node/execution/trace.ts";
@@ -412,7 +412,7 @@ export async function createFakeChain(): Promise<FakeChain> {
       pending: { add: absent },
       pendingBodies: () => chain.open,
       flashblock: () => null,
-      storedClasses: (stored) => storedClasses(chain.reader.chain, stored, policy),
+      storedClasses: (stored) => new StoredClasses(policy).of(chain.reader.chain, stored),
       blockPosition: () => ({
         term: 1,
         lastForced: 0,

@@ -6,7 +6,7 @@ import t from "tap";
 import { encodeFunctionData, parseAbi, toFunctionSelector } from "viem";
 import type { Hex } from "../../lanes/bytes.ts";
 import { join } from "node:path";
-import { storedClasses } from "../../node/chain/stored-classes.ts";
+import { StoredClasses } from "../../node/chain/stored-classes.ts";
 import { loadPolicy } from "../lanes/fixtures/policy.ts";
 import { decoded } from "./fixtures/decoded.ts";
 import {
@@ -112,7 +112,7 @@ t.test("a transmission and a paid update are fast, and stand before the rest", a
   const ranks = blocks.flatMap(({ header }) => {
     const stored = follower.store.blockByNumber(header.number);
     if (stored === null) throw new Error("it was imported");
-    const classes = storedClasses(follower.store, stored, policy);
+    const classes = new StoredClasses(policy).of(follower.store, stored);
     return classes.map(({ rank, rule }, at) => [stored.block.transactions[at]?.hash, rank, rule]);
   });
   t.same(ranks.find(([hash]) => hash === fast[0])?.slice(1), [1, 0]);

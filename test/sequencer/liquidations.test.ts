@@ -4,7 +4,8 @@
  */
 import { join } from "node:path";
 import t, { type Test } from "tap";
-import { storedClasses } from "../../node/chain/stored-classes.ts";
+import { ZERO_HASH } from "../../lanes/bytes.ts";
+import { StoredClasses } from "../../node/chain/stored-classes.ts";
 import { signedFlashblock } from "../../node/chain/signed-flashblock.ts";
 import type { SubmitAnswer } from "../../node/api.ts";
 import { batchHashOf, batchOf } from "../chain/fixtures/cheater.ts";
@@ -68,6 +69,8 @@ async function sayAll({ reports, clock }: SequencerRig, value: bigint, sequence:
     t.match(await reports.submit(signedReport(policy, publisher, said)), { ok: true });
 }
 
+const classes = new StoredClasses(policy);
+
 /** Where a transaction stands: its block, its flashblock, its rank, and how many are before it. */
 function placeOf({ store }: Rig, hash: string) {
   for (let number = 1; number <= store.heads().unsafe.number; number++) {
@@ -75,7 +78,7 @@ function placeOf({ store }: Rig, hash: string) {
     if (stored === null) continue;
     const index = stored.block.transactions.findIndex((each) => each.hash === hash);
     if (index === -1) continue;
-    const { rank } = storedClasses(store, stored, policy)[index] ?? { rank: -1 };
+    const { rank } = classes.of(store, stored)[index] ?? { rank: -1 };
     const counts = stored.laneData.flashblocks.map(({ txCount }) => txCount);
     let flashblock = 0;
     let start = 0;
@@ -110,7 +113,7 @@ t.test("a liquidation waits for the price and stands right behind it, for everyb
     const { number } = block.header;
     t.match(await others.follower.chain.importSigned(block), { ok: true });
     for (const at of block.laneData.flashblocks.keys())
-      t.ok(signedFlashblock(leader.store, { rollup: leader.rollup, policy, number, index: at }));
+      t.ok(signedFlashblock(leader.store, { rollup: leader.rollup, classes, number, index: at }));
     const orderHashes = leader.store.blockByNumber(number)?.orderHashes ?? [];
     const origin = l1Block(others.follower.chain.head().origin.number);
     const where = { index, previousBatchHash: batchHashOf(index - 1) };
@@ -118,6 +121,11 @@ t.test("a liquidation waits for the price and stands right behind it, for everyb
     t.same(await others.deriver.safe.applyBatch(batch), { valid: true });
   }
   t.equal(others.deriver.chain.head().hash, leader.chain.head().hash);
+  const newest = leader.store.blockByNumber(leader.store.heads().unsafe.number);
+  const nowhere = { blockByNumber: () => null };
+  t.same(classes.of(nowhere, newest!), classes.of(leader.store, newest!), "it is remembered");
+  const other = { ...newest!, block: { ...newest!.block, hash: ZERO_HASH } };
+  t.throws(() => classes.of(nowhere, other), { code: "STORAGE_CORRUPT" }, "by its hash");
 });
 
 t.test("one that was promised the normal lane stands in the block, though it fails", async (t) => {
