@@ -36,6 +36,8 @@ export interface LanePlan {
   readonly feedIds: readonly string[];
   /** Of every block, for epochs alone. */
   readonly systemReserveGas: number;
+  /** Between two epochs of a feed, at least. */
+  readonly minEpochMs: number;
   /** Publishers that a price needs, and a price that jumps. */
   readonly quorum: number;
   readonly jumpQuorum: number;
@@ -92,6 +94,7 @@ export function devnetPolicy(
       reporters: isPriced ? reporters : [],
       feedIds: MARKET_FEEDS.map(({ id }) => id),
       systemReserveGas: SYSTEM_RESERVE_GAS,
+      minEpochMs: 50,
       quorum: REPORTERS,
       jumpQuorum: REPORTERS,
     },
@@ -103,6 +106,7 @@ export function devnetPolicy(
 function prices({
   reporters,
   feedIds,
+  minEpochMs,
   quorum,
   jumpQuorum,
 }: LanePlan): Record<"publishers" | "feeds", unknown[]> {
@@ -125,7 +129,7 @@ function prices({
       heartbeatMs: HEARTBEAT_MS,
       deviationBps: DEVIATION_BPS,
       deviationFloor: "0",
-      minEpochMs: 50,
+      minEpochMs,
       maxJumpBps: 1_000,
       jumpQuorum,
       jumpWindowMs: 5_000,

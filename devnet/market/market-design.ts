@@ -19,6 +19,8 @@ import { TRADERS, traderWallets } from "./traders.ts";
 
 /** Twenty million a second is what large rollups have, and what this machine executes with ease. */
 const GAS_LIMIT = 20_000_000n;
+/** Less than a tick of the market: each has an epoch of its own, as it has a transaction. */
+const MIN_EPOCH_MS = 20;
 /** More than an epoch of one feed every 50 ms. */
 const SYSTEM_RESERVE_GAS = 2_000_000;
 /** Full blocks raise the base fee without end, and everybody offers more (`wallet.ts`). */
@@ -28,7 +30,8 @@ const TRADER_DOLLARS = 100_000_000n;
 
 const WITHOUT_LANE: LanePlan = {
   ...{ oracle: [], rescue: [], liquidation: [], reporters: [], feedIds: [] },
-  ...{ systemReserveGas: SYSTEM_RESERVE_GAS, quorum: 0, jumpQuorum: 0 },
+  ...{ systemReserveGas: SYSTEM_RESERVE_GAS, minEpochMs: MIN_EPOCH_MS },
+  ...{ quorum: 0, jumpQuorum: 0 },
 };
 
 /** Of five publishers four make a price, and all of them a jump. */
@@ -37,7 +40,7 @@ function withLane(): LanePlan {
   return {
     ...{ oracle: [], rescue: [rescueRule], liquidation: [liquidationRule] },
     ...{ reporters, feedIds: ["ETH/USD"], systemReserveGas: SYSTEM_RESERVE_GAS },
-    ...{ quorum: 4, jumpQuorum: reporters.length },
+    ...{ minEpochMs: MIN_EPOCH_MS, quorum: 4, jumpQuorum: reporters.length },
   };
 }
 
