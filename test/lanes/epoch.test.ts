@@ -141,6 +141,18 @@ t.test("a value is the middle of what is fresh, and within what the honest say",
   );
 });
 
+t.test("row 7: a publisher has one vote, with however many keys it speaks", async (t) => {
+  const chain = new Chain();
+  const [first, second] = [0, 1].map((hot) =>
+    [1, 2, 3].map((by) => heard(by, { hot, value: 9n, publishTimeMs: START + hot })),
+  );
+  const six = [...(first ?? []), ...(second ?? [])];
+  t.equal(new Set(six.map(({ key }) => key)).size, 6);
+  t.same(chain.step(six, START + 1), [], "six keys of three publishers are three");
+  const rest = [4, 5].map((by) => heard(by, { value: 9n, publishTimeMs: START }));
+  t.equal(chain.step([...six, ...rest], START + 2).length, 1, "five publishers are enough");
+});
+
 t.test("a feed is due when it has moved, at its heartbeat, or in another session", async (t) => {
   const chain = new Chain();
   const five = (value: bigint) => Array<bigint>(5).fill(value);
