@@ -159,6 +159,7 @@ function libp2pOptions(
         maxOutboundStreams: STREAMS_PER_CONNECTION_MAX,
         streamOptions: {
           inactivityTimeout: INACTIVITY_MS,
+          maxStreamWindowSize: STREAM_BUFFER_BYTES_MAX,
           maxReadBufferLength: STREAM_BUFFER_BYTES_MAX,
           maxWriteBufferLength: STREAM_BUFFER_BYTES_MAX,
         },

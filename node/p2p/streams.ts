@@ -3,7 +3,9 @@
  *
  * Owns the bounds of direct streams: a frame's length is compared with what the protocol allows
  * before its bytes are kept, and the deadline aborts the stream, which wakes every waiting read. A
- * stream that stays open has a deadline for each write; who reads from it bounds what comes.
+ * stream that stays open has a deadline for each write. Both directions push back: one write
+ * follows another, and waits until the stream can take more; a stream that nobody reads from is
+ * paused.
  * A peer that breaks a rule makes the call throw `PEER_FAULT`; a peer that is gone or slow throws
  * `TIMEOUT`. Messages end by content, never by the stream's end, which libp2p may report early.
  */
@@ -14,9 +16,12 @@ import { NodeError } from "../errors.ts";
 const LENGTH_BYTES = 4;
 
 export interface Frames {
-  /** The next frame, a copy. Throws `PEER_FAULT` where it announces more than `bytesMax`. */
+  /**
+   * The next frame, a copy. Throws `PEER_FAULT` where it announces more than `bytesMax`. Between two
+   * reads the peer's window fills.
+   */
   read(bytesMax: number): Promise<Uint8Array>;
-  /** Resolves when the stream can take more. */
+  /** Resolves when the stream can take more; until then later writes wait, outside its buffer. */
   write(frame: Uint8Array): Promise<void>;
 }
 
@@ -35,23 +40,20 @@ export async function withFrames<T>(
     stream.abort(new NodeError("TIMEOUT", { deadlineMs }));
   };
   signal.addEventListener("abort", onAbort, { once: true });
-  const iterator = stream[Symbol.asyncIterator]();
   try {
-    const result = await talk(framesOf(stream, iterator, () => signal));
+    const result = await talk(framesOf(stream, () => signal));
     await stream.close({ signal });
     return result;
   } catch (cause) {
     throw abortStream(stream, cause);
   } finally {
     signal.removeEventListener("abort", onAbort);
-    await iterator.return?.().catch(() => undefined);
   }
 }
 
 /** Frames of a stream that stays open; reading waits for as long as it does. */
 export function openFrames(stream: Stream, writeDeadlineMs: number): Frames {
-  const iterator = stream[Symbol.asyncIterator]();
-  return framesOf(stream, iterator, () => AbortSignal.timeout(writeDeadlineMs));
+  return framesOf(stream, () => AbortSignal.timeout(writeDeadlineMs));
 }
 
 /** Ends a stream that failed; what it failed with, as `withFrames` would throw it. */
@@ -61,17 +63,16 @@ export function abortStream(stream: Stream, cause: unknown): NodeError {
   return error;
 }
 
-type Chunks = AsyncIterator<{ subarray(): Uint8Array }>;
-
-function framesOf(stream: Stream, chunks: Chunks, writing: () => AbortSignal): Frames {
+function framesOf(stream: Stream, writing: () => AbortSignal): Frames {
+  const nextChunk = chunksOf(stream);
   let held: Uint8Array[] = [];
   let heldBytes = 0;
+  let lastWrite = Promise.resolve();
 
   const take = async (count: number): Promise<Uint8Array> => {
     while (heldBytes < count) {
-      const next = await chunks.next();
-      if (next.done === true) throw new NodeError("TIMEOUT", { reason: "stream ended" });
-      const chunk = next.value.subarray();
+      const chunk = await nextChunk();
+      if (chunk === null) throw new NodeError("TIMEOUT", { reason: "stream ended" });
       held.push(chunk);
       heldBytes += chunk.length;
     }
@@ -93,11 +94,89 @@ function framesOf(stream: Stream, chunks: Chunks, writing: () => AbortSignal): F
       // `Buffer` has a `slice` that copies nothing.
       return new Uint8Array(await take(length));
     },
-    async write(frame) {
+    write(frame) {
       const prefixed = new Uint8Array(LENGTH_BYTES + frame.length);
       new DataView(prefixed.buffer).setUint32(0, frame.length);
       prefixed.set(frame, LENGTH_BYTES);
-      if (!stream.send(prefixed)) await stream.onDrain({ signal: writing() });
+      lastWrite = lastWrite.then(async () => {
+        stream.send(prefixed);
+        if (stream.writableNeedsDrain) await drained(stream, writing());
+      });
+      return lastWrite;
     },
   };
+}
+
+/**
+ * Gives the next chunk, `null` after the last one; it is asked again when it has answered. Errors:
+ * what the stream was aborted with.
+ */
+function chunksOf(stream: Stream): () => Promise<Uint8Array | null> {
+  const chunks: Uint8Array[] = [];
+  let isOver = stream.status !== "open" || stream.remoteWriteStatus === "closed";
+  let failure: Error | undefined;
+  let wake = (): void => undefined;
+  const end = (): void => {
+    isOver = true;
+    wake();
+  };
+  const pause = (): void => {
+    if (stream.readStatus === "readable") stream.pause();
+  };
+  pause();
+  stream.addEventListener("message", ({ data }) => {
+    chunks.push(data.subarray());
+    // In the same turn: one segment of the connection may hold many chunks.
+    pause();
+    wake();
+  });
+  stream.addEventListener("remoteCloseWrite", end);
+  stream.addEventListener("close", ({ error }) => {
+    failure = error;
+    end();
+  });
+
+  return async () => {
+    if (chunks.length === 0 && stream.readStatus === "paused")
+      try {
+        // Gives what came while it was paused, even where the peer is gone by now.
+        stream.resume();
+      } catch {
+        // The connection is closed: it cannot be told to send more.
+        end();
+      }
+    if (chunks.length === 0 && !isOver)
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    const chunk = chunks.shift();
+    if (chunk === undefined && failure !== undefined) throw failure;
+    return chunk ?? null;
+  };
+}
+
+/**
+ * Resolves when the stream can take more. Its own `onDrain` waits once only: libp2p keeps the
+ * promise of the first drain (`@libp2p/utils` 7.4.1).
+ */
+async function drained(stream: Stream, signal: AbortSignal): Promise<void> {
+  while (stream.writableNeedsDrain) {
+    signal.throwIfAborted();
+    if (stream.status !== "open") throw new NodeError("TIMEOUT", { reason: "stream ended" });
+    await drainOrEnd(stream, signal);
+  }
+}
+
+function drainOrEnd(stream: Stream, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      stream.removeEventListener("drain", done);
+      stream.removeEventListener("close", done);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    stream.addEventListener("drain", done);
+    stream.addEventListener("close", done);
+    signal.addEventListener("abort", done);
+  });
 }
