@@ -3,8 +3,10 @@
  * a follower, before the sequencing thread hears of it.
  *
  * Owns the bounds of `submit-reports`: what a peer may ask in a second, how much of it may be under
- * way, and that many peers are served in turn. What an honest follower would have refused itself is
- * the peer's fault. Does not own whose turn a report is: the sequencing thread's.
+ * way, and that many peers are served in turn. A peer over its rate is not read from until it is
+ * within: what it sends fills its own window. What an honest follower would have refused itself is
+ * the peer's fault, however the stream ends. Does not own whose turn a report is: the sequencing
+ * thread's.
  */
 import type { Stream } from "@libp2p/interface";
 import type { Policy } from "../../lanes/policy.ts";
@@ -70,38 +72,46 @@ export function createReportServer(
 
   return async (stream, peer) => {
     const frames = openFrames(stream, WRITE_DEADLINE_MS);
+    const serving = new Set<Promise<void>>();
+    /** The first one: the read that fails with it says less. */
+    let failure: NodeError | null = null;
 
-    /** A request over the rate is `null`. */
-    const serve = async (number: number, request: ReportRequest | null): Promise<void> => {
+    const fail = (cause: unknown): NodeError => (failure ??= abortStream(stream, cause));
+
+    const serve = async (number: number, request: ReportRequest): Promise<void> => {
       await turns.take(peer);
       // Nobody would hear the answer.
       if (stream.status !== "open") return;
-      const answer: ReportAnswerMessage =
-        request === null ? { ok: false, code: "PEER_LIMIT", data: {} } : await answerTo(request);
-      await frames.write(encodeReportAnswer(number, answer));
+      await frames.write(encodeReportAnswer(number, await answerTo(request)));
     };
 
     const readNext = async (): Promise<void> => {
       const frame = await frames.read(REPORT_REQUEST_BYTES_MAX);
+      await limit.wait(peer, Math.max(frame.length, REQUEST_BYTES_MIN));
+      // What the peer has sent before may be a window full of requests.
+      if (stream.status !== "open") throw new NodeError("TIMEOUT", { reason: "stream ended" });
       const decoded = decodeReportRequest(frame);
       if (!decoded.ok) throw new NodeError(decoded.code, decoded.data);
       if ((underWay.get(peer) ?? 0) >= REPORTS_SERVED_MAX)
         throw new NodeError("PEER_LIMIT", { underWay: REPORTS_SERVED_MAX });
-      const { number, request } = decoded.value;
-      const isWithinRate = limit.take(peer, Math.max(frame.length, REQUEST_BYTES_MIN));
       count(peer, 1);
-      serve(number, isWithinRate ? request : null)
+      const { number, request } = decoded.value;
+      const served = serve(number, request)
         // The read that waits fails with it.
-        .catch((cause: unknown) => abortStream(stream, cause))
-        .finally(() => {
+        .catch(fail)
+        .then(() => {
           count(peer, -1);
+          serving.delete(served);
         });
+      serving.add(served);
     };
 
     try {
       for (;;) await readNext();
     } catch (cause) {
-      throw abortStream(stream, cause);
+      // A peer that only sends no more is answered what it has asked, and blamed for it.
+      if (cause instanceof NodeError && cause.code === "TIMEOUT") await Promise.all(serving);
+      throw fail(cause);
     }
   };
 }

@@ -36,6 +36,24 @@ t.test("what costs more takes more, or nothing", async (t) => {
   t.notOk(limit.take("a"));
 });
 
+t.test("who waits has its tokens when they are there, and not before", async (t) => {
+  const clock = handClock();
+  const waits: number[] = [];
+  clock.after = (delayMs, callback) => {
+    waits.push(delayMs);
+    clock.ms += delayMs;
+    callback();
+    return () => undefined;
+  };
+  const limit = createRateLimit({ perSecond: 10, burst: 3 }, clock);
+  await limit.wait("a", 3);
+  t.same(waits, []);
+  await limit.wait("a", 2);
+  t.same(waits, [200]);
+  t.notOk(limit.take("a"), "and they are gone");
+  await t.rejects(limit.wait("a", 4), { code: "ERR_ASSERTION" });
+});
+
 t.test("memory is bounded: the peer not seen for longest is forgotten", async (t) => {
   const limit = createRateLimit({ perSecond: 0, burst: 1 }, handClock());
   t.ok(limit.take("first"));

@@ -12,6 +12,7 @@ import {
   type ReportAnswerMessage,
   REPORT_ANSWER_BYTES_MAX,
   type ReportRequest,
+  REPORTS_IN_FLIGHT_MAX,
   splitReportAnswer,
 } from "../../node/p2p/report-messages.ts";
 import { REPORTS_SERVED_MAX } from "../../node/p2p/report-server.ts";
@@ -173,28 +174,113 @@ t.test("a frame that announces too much is refused before it is read", async (t)
   t.not(stream.status, "open");
 });
 
-t.test("a peer over its rate hears so, and is served again later", async (t) => {
-  const desk = await startSequencer(t);
-  const { send, next } = await openStream(await startRawPeer(t, desk.address));
-  // A megabyte at once, and half of one a second: the smallest request counts for 512 bytes.
-  const batch = 200;
-  let limited = 0;
-  let sent = 0;
-  while (limited === 0 && sent < 20_000) {
-    for (let at = 0; at < batch; at++) await send(sent++, { kind: "key", key: KEY });
-    for (let at = 0; at < batch; at++) {
-      const { answer } = await next();
-      if (!answer.ok && answer.code === "PEER_LIMIT") limited++;
-    }
+/** Asks for a key so many times, no more of them under way than a follower has. */
+async function askForKeys({ send, next }: Follower, count: number): Promise<void> {
+  for (let sent = 0; sent < count; sent += REPORTS_IN_FLIGHT_MAX) {
+    const numbers = Array.from({ length: REPORTS_IN_FLIGHT_MAX }, (_, at) => sent + at);
+    for (const number of numbers) await send(number, { kind: "key", key: KEY });
+    for (let at = 0; at < numbers.length; at++)
+      if (!(await next()).answer.ok) throw new Error("refused");
   }
-  t.ok(limited > 0, "refused");
-  t.equal(desk.asked.length, sent - limited, "and not looked at");
-  t.ok(desk.asked.length >= 2048, `${desk.asked.length} before that`);
-  await until("served again", async () => {
-    await send(0, requestOf(bytesOf(1)));
-    return (await next()).answer.ok;
+}
+
+t.test("a peer over its rate waits, and is refused nothing", async (t) => {
+  const desk = await startSequencer(t);
+  const follower = await openStream(await startRawPeer(t, desk.address));
+  // A megabyte at once, and half of one a second: the smallest request counts for 512 bytes.
+  const beganMs = performance.now();
+  await askForKeys(follower, 2048);
+  await askForKeys(follower, 1024);
+  const tookMs = performance.now() - beganMs;
+  t.ok(tookMs > 950, `${Math.round(tookMs)} ms`);
+  t.equal(desk.asked.length, 3072);
+});
+
+t.test("what a peer sends over its rate is not read: its own window fills", async (t) => {
+  const desk = await startSequencer(t);
+  const peer = await startRawPeer(t, desk.address);
+  const follower = await openStream(peer);
+  await askForKeys(follower, 2048);
+  const beganMs = performance.now();
+  const asked = desk.asked.length;
+  const frame = prefixed(encodeReportRequest(1, { kind: "key", key: KEY }));
+  const count = 400_000;
+  follower.stream.send(Buffer.alloc(count * frame.length, frame));
+  await until("some are answered", () => desk.asked.length > asked + 1024);
+  const seconds = (performance.now() - beganMs) / 1000;
+  const answered = desk.asked.length - asked;
+  t.ok(answered < 256 + 1200 * seconds, `${answered} in ${seconds.toFixed(2)} s`);
+  const { writeBufferLength } = follower.stream;
+  t.ok(writeBufferLength > (count / 4) * frame.length, `${writeBufferLength} bytes wait there`);
+  t.equal(follower.stream.status, "open");
+  const calm = await openStream(await startRawPeer(t, desk.address));
+  await calm.send(1, requestOf(bytesOf(1)));
+  t.match(await calm.next(), { answer: { ok: true } }, "others are served");
+  follower.stream.abort(new Error("enough"));
+  const atEnd = desk.asked.length;
+  await until("its tokens come back", async () => {
+    const again = await openStream(peer);
+    await askForKeys(again, REPORTS_IN_FLIGHT_MAX);
+    return true;
   });
-  t.equal(desk.reports.length, 1);
+  const later = desk.asked.length - atEnd;
+  t.ok(later < REPORTS_IN_FLIGHT_MAX + 64, `${later}: no more of the stream that has ended`);
+});
+
+t.test("a forged report is the peer's fault where it sends no more behind it", async (t) => {
+  const desk = await startSequencer(t);
+  const peer = await startRawPeer(t, desk.address);
+  const unsigned = concatBytes(bytesOf(2).subarray(0, -65), new Uint8Array(65));
+  for (let tries = 0; tries < 4; tries++) {
+    const { stream } = await openStream(peer);
+    // The end comes before the report has its turn.
+    const keys = Array.from({ length: 8 }, () => encodeReportRequest(1, { kind: "key", key: KEY }));
+    const requests = [...keys, encodeReportRequest(2, requestOf(unsigned))];
+    stream.send(concatBytes(...requests.map(prefixed)));
+    await stream.close();
+    await until("it is over", () => stream.status !== "open");
+  }
+  await until("the connection is closed", async () => {
+    await openStream(peer).catch(() => undefined);
+    return peer.getConnections().length === 0;
+  });
+  t.same(desk.reports, []);
+});
+
+t.test("a peer that only sends no more is answered", async (t) => {
+  const release: (() => void)[] = [];
+  const desk = await startSequencer(t, async (report) => {
+    await new Promise<void>((resolve) => release.push(resolve));
+    return admitted(report);
+  });
+  const { stream, send, next } = await openStream(await startRawPeer(t, desk.address));
+  await send(1, requestOf(bytesOf(1)));
+  await stream.close();
+  await until("it is taken in", () => release.length === 1);
+  for (const resolve of release) resolve();
+  t.match(await next(), { number: 1, answer: { ok: true } });
+});
+
+t.test("a peer that does not read its answers loses the stream after ten seconds", async (t) => {
+  const data = { text: "a".repeat(4000) };
+  const desk = await startSequencer(t, async () => ({ ok: false, code: "RATE_LIMITED", data }));
+  const { stream, send } = await openStream(await startRawPeer(t, desk.address));
+  let sent = 0;
+  let come = 0;
+  do {
+    for (let at = 0; at < 128; at++) await send(sent++, requestOf(bytesOf(1)));
+    await until("they are taken in", () => desk.reports.length === sent);
+    await until("no more answers come", () => {
+      const isSettled = stream.readBufferLength === come;
+      come = stream.readBufferLength;
+      return isSettled;
+    });
+  } while (come >= sent * data.text.length && sent < 2048);
+  const beganMs = performance.now();
+  t.equal(stream.status, "open");
+  await until("it is reset", () => stream.status === "reset");
+  const seconds = (performance.now() - beganMs) / 1000;
+  t.ok(seconds > 8 && seconds < 12, `after ${seconds.toFixed(1)} s`);
 });
 
 t.test("no more than so many of one peer are under way, on all its streams", async (t) => {
