@@ -2,8 +2,8 @@
  * Makes a long normal transaction give way to a report that may be news: as for a fast transaction,
  * before the sequencing thread can say whether it is its turn.
  *
- * Owns that nobody interrupts anything with what others have signed: reports are public, and each
- * is announced once, in the order of its key's sequences. Bounded by the policy's keys.
+ * Owns that nobody interrupts much with what others have signed: reports are public, and each is
+ * announced once a thread, in the order of its key's sequences. Bounded by the policy's keys.
  */
 import type { Hex } from "../lanes/bytes.ts";
 import { isFresh } from "../lanes/epoch.ts";
@@ -12,7 +12,7 @@ import type { VerifiedReport } from "../lanes/report-rules.ts";
 import type { Clock } from "./clock.ts";
 import type { PreemptionSignal } from "./preemption-signal.ts";
 
-/** Of one thread. */
+/** Of one thread: what another one has announced it does not know. */
 export class ReportSignal {
   readonly #signal: Pick<PreemptionSignal, "raise">;
   readonly #policy: Policy;

@@ -69,4 +69,20 @@ t.test("an answer is kept for a while, a failure is not", async (t) => {
   nowMs = 500;
   await t.rejects(ask(), { message: "gone" });
   t.equal(await ask(), 4);
+  let release = (): void => undefined;
+  const slow = keptFor(250, { monotonicMs: () => nowMs }, () => {
+    asked += 1;
+    return new Promise<number>((resolve) => {
+      release = () => {
+        resolve(asked);
+      };
+    });
+  });
+  const first = slow();
+  nowMs = 1_000;
+  const second = slow();
+  release();
+  t.same(await Promise.all([first, second]), [5, 5], "one is under way, however long");
+  void slow();
+  t.equal(asked, 6);
 });

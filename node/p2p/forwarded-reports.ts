@@ -1,74 +1,81 @@
 /**
- * What a follower hands to the sequencer of the reports that it is given. A report is public once
- * it is in a block, and anybody may hand it in again: it must not use up what the sequencer lets
- * this node ask for.
+ * What a follower hands to the sequencer of the reports that it is given, and what it asks about
+ * keys.
  *
- * Owns that a report goes once, and none that is too old by any clock. Does not own whose turn a
- * report is, the sequencer's, nor the way there (`report-client.ts`). Bounded: the oldest is
- * forgotten first.
+ * Owns that nobody uses up what the sequencer lets this node ask for: a report goes once
+ * (`known-reports.ts`), a publisher has the policy's rate and a share of the requests under way, and
+ * a key is asked about now and then only, whoever wants to know. Does not own whose turn a report
+ * is, the sequencer's, nor the way there (`report-client.ts`). Bounded by the policy's publishers.
  */
+import assert from "node:assert/strict";
 import type { Hex } from "../../lanes/bytes.ts";
 import type { Policy } from "../../lanes/policy.ts";
 import type { VerifiedReport } from "../../lanes/report-rules.ts";
 import type { KeyUse, ReportAnswer } from "../api.ts";
 import type { Clock } from "../clock.ts";
-import { keepNewest } from "../keep-newest.ts";
+import { keptFor } from "../kept-for.ts";
+import { KnownReports } from "./known-reports.ts";
 import type { NetworkService } from "./network.ts";
+import { createRateLimit, type RateLimit } from "./rate.ts";
+import { REPORTS_IN_FLIGHT_MAX } from "./report-messages.ts";
 
-/** Reports remembered: what five publishers say fifty times a second in a minute. */
-const REMEMBERED_MAX = 16_384;
-/** How far this node's clock may be from the sequencer's before it refuses what is good. */
-const CLOCK_MARGIN_MS = 60_000;
-/** Refusals that stay: for any other one the same report may be taken later. */
-const FINAL: readonly string[] = ["REPORT_REPLAYED", "REPORT_CONFLICT", "REPORT_STALE"];
+/** How old a key's last sequence may be: publishers leave far more out than they sign meanwhile. */
+const KEY_USE_KEPT_MS = 250;
 
 export class ForwardedReports {
-  readonly #policy: Policy;
   readonly #network: Pick<NetworkService, "submitReport" | "keyUse">;
-  readonly #clock: Pick<Clock, "nowMs">;
-  readonly #handed = new Map<Hex, true>();
+  readonly #known: KnownReports;
+  readonly #limit: RateLimit;
+  /** Reports of one publisher under way; a share as large is left for questions about keys. */
+  readonly #shareMax: number;
+  /** By publisher. */
+  readonly #underWay = new Map<number, number>();
+  readonly #keyUses: ReadonlyMap<Hex, () => Promise<KeyUse | null>>;
 
   constructor(
     policy: Policy,
     network: Pick<NetworkService, "submitReport" | "keyUse">,
-    clock: Pick<Clock, "nowMs">,
+    clock: Clock,
   ) {
-    this.#policy = policy;
+    const { fast, publishers } = policy.document;
+    const { ratePerSecond: perSecond, burst } = fast.perSender;
     this.#network = network;
-    this.#clock = clock;
+    this.#known = new KnownReports(policy, clock);
+    this.#limit = createRateLimit({ perSecond, burst }, clock);
+    this.#shareMax = Math.max(1, Math.floor(REPORTS_IN_FLIGHT_MAX / (publishers.length + 1)));
+    this.#keyUses = new Map(
+      Array.from(policy.publisherOfKey.keys(), (key) => [
+        key,
+        keptFor(KEY_USE_KEPT_MS, clock, () => network.keyUse(key)),
+      ]),
+    );
   }
 
   /** The sequencer's answer, or the one that it would give. Errors: `SEQUENCER_UNREACHABLE`. */
-  async submit(report: VerifiedReport): Promise<ReportAnswer> {
-    const { hash, source, bytes } = report;
-    const { sequence, publishTimeMs } = report.report;
-    const timeMs = this.#clock.nowMs();
-    if (this.#isOld(report, timeMs))
-      return { ok: false, code: "REPORT_STALE", data: { timeMs, publishTimeMs } };
-    if (this.#handed.has(hash))
-      return { ok: false, code: "REPORT_REPLAYED", data: { last: sequence.toString() } };
-    this.#handed.set(hash, true);
-    keepNewest(this.#handed, REMEMBERED_MAX);
-    let isOver = false;
+  submit(report: VerifiedReport): Promise<ReportAnswer> {
+    return this.#known.once(report, () => this.#handOn(report));
+  }
+
+  /** What the sequencer has heard from a key of the policy. Errors: `SEQUENCER_UNREACHABLE`. */
+  keyUse(key: Hex): Promise<KeyUse | null> {
+    const ask = this.#keyUses.get(key);
+    assert(ask !== undefined, "a key of the policy");
+    return ask();
+  }
+
+  async #handOn({ publisher, source, bytes }: VerifiedReport): Promise<ReportAnswer> {
+    const others = this.#underWay.get(publisher) ?? 0;
+    if (others >= this.#shareMax || !this.#limit.take(String(publisher)))
+      return { ok: false, code: "RATE_LIMITED", data: { publisher } };
+    this.#count(publisher, 1);
     try {
-      const answer = await this.#network.submitReport(source, bytes);
-      isOver = answer.ok || FINAL.includes(answer.code);
-      return answer;
+      return await this.#network.submitReport(source, bytes);
     } finally {
-      if (!isOver) this.#handed.delete(hash);
+      this.#count(publisher, -1);
     }
   }
 
-  /** What the sequencer has heard from a key. Errors: `SEQUENCER_UNREACHABLE`. */
-  keyUse(key: Hex): Promise<KeyUse | null> {
-    return this.#network.keyUse(key);
-  }
-
-  #isOld({ report }: VerifiedReport, timeMs: number): boolean {
-    const { feedsById } = this.#policy;
-    return report.observations.every(({ feedId }) => {
-      const { maxAgeMs = 0 } = feedsById.get(feedId) ?? {};
-      return report.publishTimeMs + maxAgeMs + CLOCK_MARGIN_MS < timeMs;
-    });
+  #count(publisher: number, change: 1 | -1): void {
+    this.#underWay.set(publisher, (this.#underWay.get(publisher) ?? 0) + change);
   }
 }

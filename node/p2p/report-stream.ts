@@ -35,8 +35,6 @@ export class ReportStream {
   readonly #frames: Frames;
   readonly #onEnded: (error: NodeError) => void;
   readonly #calls = new Map<number, Call>();
-  /** One after another: what the stream cannot take yet waits here, not in its buffer. */
-  #sending = Promise.resolve();
   #nextNumber = 0;
   #failure: NodeError | null = null;
 
@@ -68,12 +66,9 @@ export class ReportStream {
         }),
       });
     });
-    const frame = encodeReportRequest(number, request);
-    this.#sending = this.#sending
-      .then(() => this.#frames.write(frame))
-      .catch((cause: unknown) => {
-        this.#end(cause);
-      });
+    this.#frames.write(encodeReportRequest(number, request)).catch((cause: unknown) => {
+      this.#end(cause);
+    });
     return answered;
   }
 

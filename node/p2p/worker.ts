@@ -18,6 +18,7 @@ import { decodeWithSender } from "../primitives/signature.ts";
 import { ReportSignal } from "../report-signal.ts";
 import { openChainReader, type SharedChainReader } from "../storage/chain-reader.ts";
 import { createHost, type Host } from "./host.ts";
+import { KnownReports } from "./known-reports.ts";
 import type { HostHandlers, NetworkHandlers, NetworkOptions } from "./network.ts";
 import {
   HANDLERS_CHANNEL,
@@ -72,15 +73,17 @@ async function start(): Promise<void> {
   if (!policy.ok) throw new NodeError(policy.code, policy.data);
   const signal = new PreemptionSignal(options.preemption);
   const reportSignal = new ReportSignal(signal, policy.value, systemClock);
+  const known = new KnownReports(policy.value, systemClock);
   host = await createHost(options, {
     handlers: {
       onBlock: (bytes, peerId) => handlers.onBlock(bytes, peerId),
       onSubmit: createSubmit(policy.value, signal, reader),
-      onReport(report: VerifiedReport) {
-        const answer = handlers.onReport(report);
-        reportSignal.announce(report);
-        return answer;
-      },
+      onReport: (report: VerifiedReport) =>
+        known.once(report, () => {
+          const answer = handlers.onReport(report);
+          reportSignal.announce(report);
+          return answer;
+        }),
       onKeyUse: (key) => handlers.onKeyUse(key),
       onStatus: () => handlers.onStatus(),
     },

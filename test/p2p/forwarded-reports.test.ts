@@ -1,87 +1,110 @@
-/** What a follower hands on of the reports it is given, and how often. */
+/** What a follower asks of its sequencer, whoever asks it. */
 import t from "tap";
 import type { VerifiedReport } from "../../lanes/report-rules.ts";
-import type { ReportAnswer } from "../../node/api.ts";
+import type { KeyUse, ReportAnswer } from "../../node/api.ts";
 import { NodeError } from "../../node/errors.ts";
 import { ForwardedReports } from "../../node/p2p/forwarded-reports.ts";
 import { heard } from "../lanes/fixtures/reports.ts";
 import { admitted, POLICY } from "./fixtures/receipts.ts";
 
 const NOW_MS = 1_800_000_000_000;
-const reportOf = (sequence: number, ageMs = 0): VerifiedReport =>
-  heard(1, { sequence: BigInt(sequence), publishTimeMs: NOW_MS - ageMs });
+const USE: KeyUse = { sequence: 7n, isSuspended: false };
+const { burst, ratePerSecond } = POLICY.document.fast.perSender;
+/** Of 256 requests under way: five publishers, and the questions about keys. */
+const SHARE = 42;
+
+const reportOf = (publisher: number, sequence: number, hot = 0): VerifiedReport =>
+  heard(publisher, { sequence: BigInt(sequence), publishTimeMs: NOW_MS, hot });
 
 /** A follower whose sequencer answers as it is told, and counts. */
 function open() {
+  const time = { ms: 0 };
   const sequencer = {
-    asked: 0,
-    answer: (): ReportAnswer => admitted(reportOf(1)),
+    reports: 0,
+    keys: 0,
+    answer: (): Promise<ReportAnswer> => Promise.resolve(admitted(reportOf(1, 1))),
+    use: (): Promise<KeyUse | null> => Promise.resolve(USE),
   };
   const network = {
-    submitReport: async () => {
-      sequencer.asked++;
-      return Promise.resolve(sequencer.answer());
+    submitReport: () => {
+      sequencer.reports++;
+      return sequencer.answer();
     },
-    keyUse: async () => Promise.resolve({ sequence: 7n, isSuspended: false }),
+    keyUse: () => {
+      sequencer.keys++;
+      return sequencer.use();
+    },
   };
-  const forwarded = new ForwardedReports(POLICY, network, { nowMs: () => NOW_MS });
-  return { sequencer, forwarded };
+  const forwarded = new ForwardedReports(POLICY, network, {
+    nowMs: () => NOW_MS + time.ms,
+    monotonicMs: () => time.ms,
+    after: () => () => undefined,
+  });
+  return { time, sequencer, forwarded };
 }
 
-t.test("a report goes once, however often it is handed in", async (t) => {
+t.test("a report goes once", async (t) => {
   const { sequencer, forwarded } = open();
-  const report = reportOf(1);
-  const [first, second] = await Promise.all([forwarded.submit(report), forwarded.submit(report)]);
-  t.match(first, { ok: true });
-  const replayed = { ok: false, code: "REPORT_REPLAYED", data: { last: "1" } };
-  t.same(second, replayed, "while it is on its way");
-  t.same(await forwarded.submit(report), replayed, "and later");
-  t.equal(sequencer.asked, 1);
-  const other = heard(1, { sequence: 1n, publishTimeMs: NOW_MS, value: 2n });
-  await forwarded.submit(other);
-  t.equal(sequencer.asked, 2, "another one of that sequence is the sequencer's to judge");
-  t.same(await forwarded.keyUse(report.key), { sequence: 7n, isSuspended: false });
+  t.match(await forwarded.submit(reportOf(1, 1)), { ok: true });
+  t.match(await forwarded.submit(reportOf(1, 1)), { ok: false, code: "REPORT_REPLAYED" });
+  t.equal(sequencer.reports, 1);
 });
 
-t.test("a refusal that stays is remembered, one that may pass is not", async (t) => {
-  for (const [code, asked] of [
-    ["REPORT_REPLAYED", 1],
-    ["REPORT_CONFLICT", 1],
-    ["REPORT_STALE", 1],
-    ["REPORT_FROM_FUTURE", 2],
-    ["RATE_LIMITED", 2],
-    ["PEER_LIMIT", 2],
-    ["NOT_ACCEPTING", 2],
-  ] as const) {
-    const { sequencer, forwarded } = open();
-    sequencer.answer = () => ({ ok: false, code, data: {} });
-    t.match(await forwarded.submit(reportOf(1)), { ok: false, code });
-    await forwarded.submit(reportOf(1));
-    t.equal(sequencer.asked, asked, code);
+t.test("a publisher that says too much, with any key, is held up alone", async (t) => {
+  const { time, sequencer, forwarded } = open();
+  let taken = 0;
+  for (let sequence = 1; sequence <= 2 * burst; sequence++) {
+    const answer = await forwarded.submit(reportOf(1, sequence, sequence % 2));
+    if (answer.ok) taken++;
+    else t.strictSame(answer, { ok: false, code: "RATE_LIMITED", data: { publisher: 1 } });
   }
-  const { sequencer, forwarded } = open();
-  sequencer.answer = () => {
-    throw new NodeError("SEQUENCER_UNREACHABLE");
-  };
-  await t.rejects(forwarded.submit(reportOf(1)), { code: "SEQUENCER_UNREACHABLE" });
-  sequencer.answer = () => admitted(reportOf(1));
-  t.match(await forwarded.submit(reportOf(1)), { ok: true }, "it may not have come there");
+  t.equal(taken, burst);
+  t.equal(sequencer.reports, burst, "the others do not go");
+  t.match(await forwarded.submit(reportOf(2, 1)), { ok: true }, "another publisher is heard");
+  time.ms = 1000;
+  const later = Array.from({ length: 2 * ratePerSecond }, (_, at) =>
+    forwarded.submit(reportOf(1, 10_000 + at)).then(async (answer) => answer.ok),
+  );
+  t.equal((await Promise.all(later)).filter(Boolean).length, SHARE, "no more than its share");
+  for (let at = 0; at < ratePerSecond; at++) await forwarded.submit(reportOf(1, 20_000 + at));
+  t.equal(sequencer.reports, burst + 1 + ratePerSecond, "it is heard again, at its rate");
 });
 
-t.test("what is too old by any clock does not go", async (t) => {
+t.test("a publisher has no more than its share of what is under way", async (t) => {
   const { sequencer, forwarded } = open();
-  const oldest = 2_000 + 60_000;
-  t.match(await forwarded.submit(reportOf(1, oldest)), { ok: true }, "the sequencer's to judge");
-  t.match(await forwarded.submit(reportOf(2, oldest + 1)), { ok: false, code: "REPORT_STALE" });
-  t.equal(sequencer.asked, 1);
+  const release: (() => void)[] = [];
+  sequencer.answer = () =>
+    new Promise((resolve) => {
+      release.push(() => {
+        resolve(admitted(reportOf(1, 1)));
+      });
+    });
+  const answers = Array.from({ length: SHARE }, (_, at) => forwarded.submit(reportOf(1, at)));
+  t.match(await forwarded.submit(reportOf(1, SHARE)), { ok: false, code: "RATE_LIMITED" });
+  answers.push(forwarded.submit(reportOf(2, 1)));
+  t.equal(sequencer.reports, SHARE + 1, "another publisher's goes");
+  for (const resolve of release) resolve();
+  for (const answer of await Promise.all(answers)) t.ok(answer.ok);
+  const again = forwarded.submit(reportOf(1, SHARE));
+  release.at(-1)?.();
+  t.match(await again, { ok: true }, "when they are answered there is room again");
 });
 
-t.test("only so many are remembered", async (t) => {
-  const { sequencer, forwarded } = open();
-  const report = reportOf(1);
-  const hashOf = (at: number) => `0x${at.toString(16).padStart(64, "0")}` as const;
-  for (let at = 0; at <= 16_384; at++) await forwarded.submit({ ...report, hash: hashOf(at) });
-  t.match(await forwarded.submit({ ...report, hash: hashOf(1) }), { ok: false });
-  t.match(await forwarded.submit({ ...report, hash: hashOf(0) }), { ok: true });
-  t.equal(sequencer.asked, 16_386);
+t.test("a key is asked about now and then, however many want to know", async (t) => {
+  const { time, sequencer, forwarded } = open();
+  const { key } = reportOf(1, 1);
+  const ask = () => forwarded.keyUse(key);
+  t.same(await Promise.all([ask(), ask()]), [USE, USE]);
+  time.ms = 249;
+  t.same(await ask(), USE);
+  t.equal(sequencer.keys, 1);
+  await forwarded.keyUse(reportOf(1, 1, 1).key);
+  t.equal(sequencer.keys, 2, "each key for itself");
+  sequencer.use = () => Promise.reject(new NodeError("SEQUENCER_UNREACHABLE"));
+  time.ms = 250;
+  await t.rejects(ask(), { code: "SEQUENCER_UNREACHABLE" });
+  sequencer.use = () => Promise.resolve(null);
+  t.equal(await ask(), null, "a failure is not kept");
+  t.equal(sequencer.keys, 4);
+  t.throws(() => forwarded.keyUse(`0x${"99".repeat(20)}`), { code: "ERR_ASSERTION" });
 });

@@ -196,20 +196,30 @@ t.test("two worker threads: reports, their receipts, and what gives way to them"
   });
   await connected({ ...follower.network, start: async () => undefined }, 1);
   const now = Date.now();
-  for (const [sequence, publishTimeMs, raises] of [
-    [1n, 0, false],
-    [2n, now, true],
-    [2n, now, false],
-    [10n, now, true],
-  ] as const) {
+  const submit = async (sequence: bigint, publishTimeMs: number) => {
     signal.lower();
     const report = signedReport(policy, 1, { sequence, publishTimeMs, value: 7n });
     const answer = await follower.network.submitReport(report.source, report.bytes);
-    t.equal(reports.at(-1)?.hash, report.hash, "verified, with its publisher");
-    t.equal(signal.isRaised(), raises, "one that may be news makes others give way, once");
-    if (sequence > 9n) t.match(answer, { code: "REPORT_SEQUENCE_TOO_HIGH", data: { last: "9" } });
-    else t.match(answer, { ok: true, hash: report.hash, admission: { index: 1, path: Array } });
-  }
+    return { report, answer, raised: signal.isRaised() };
+  };
+  const first = await submit(2n, now);
+  t.equal(reports.at(-1)?.hash, first.report.hash, "verified, with its publisher");
+  t.match(first.answer, {
+    ok: true,
+    hash: first.report.hash,
+    admission: { index: 1, path: Array },
+  });
+  t.ok(first.raised, "one that may be news makes others give way");
+  const again = await submit(2n, now);
+  t.match(again, { answer: { code: "REPORT_REPLAYED", data: { last: "2" } }, raised: false });
+  const old = await submit(3n, now - 100_000);
+  t.match(old, { answer: { code: "REPORT_STALE" }, raised: false });
+  t.equal(reports.length, 1, "the sequencing thread hears of neither");
+  const late = await submit(4n, now - 10_000);
+  t.match(late, { answer: { ok: true }, raised: false }, "late, and the sequencer's to judge");
+  const high = await submit(10n, now);
+  t.match(high.answer, { code: "REPORT_SEQUENCE_TOO_HIGH", data: { last: "9" } });
+  t.ok(high.raised);
   const use = { sequence: 7n, isSuspended: false };
   t.same(await follower.network.keyUse(reports[0]!.key), use);
 });
