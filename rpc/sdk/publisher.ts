@@ -15,8 +15,9 @@ import { type ReportSigner, signReport } from "./reports.ts";
  * a different one with its sequence would end the key.
  */
 const START_GAP = 1_000n;
-/** After a refusal for too many reports, and between tries to reach a node. */
+/** After a refusal that is about the moment only, and between tries to reach a node. */
 const RATE_WAIT_MS = 100;
+const MOMENTARY: readonly string[] = ["RATE_LIMITED", "PEER_LIMIT", "SEQUENCER_UNREACHABLE"];
 const RETRY_MIN_MS = 250;
 const RETRY_MAX_MS = 8_000;
 
@@ -137,9 +138,9 @@ export class ReportPublisher {
 
   async #afterFailure(refusal: Refusal | null): Promise<void> {
     this.#count(refusal);
-    if (refusal?.code === "RATE_LIMITED") await this.#options.wait(RATE_WAIT_MS);
     // Another node, another sequence, or none that answers: it is asked again.
-    else if (refusal === null || refusal.code === "REPORT_REPLAYED") await this.open();
+    if (refusal === null || refusal.code === "REPORT_REPLAYED") await this.open();
+    else if (MOMENTARY.includes(refusal.code)) await this.#options.wait(RATE_WAIT_MS);
   }
 
   #count(refusal: Refusal | null): void {

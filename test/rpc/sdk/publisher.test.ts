@@ -172,6 +172,8 @@ t.test("what a node refuses is counted, and what has to wait waits", async (t) =
   const actions = await serve(t, [
     note({ result: info(7) }),
     note(refused("RATE_LIMITED")()),
+    note(refused("PEER_LIMIT")()),
+    note(refused("SEQUENCER_UNREACHABLE")()),
     note(refused("REPORT_REPLAYED")()),
     note(null),
     note({ result: info(90_000) }),
@@ -179,23 +181,30 @@ t.test("what a node refuses is counted, and what has to wait waits", async (t) =
   ]);
   const { publisher, waits } = open(actions);
   await publisher.open();
-  for (const value of [1n, 2n, 3n]) {
+  for (const value of [1n, 2n, 3n, 4n, 5n]) {
     publisher.publish(said(value));
     await publisher.settled();
   }
   t.same(
     seen.map(([method]) => method.slice("lane_".length)),
-    ["publisher", "submitReport", "submitReport", "publisher", "publisher", "submitReport"],
+    [
+      "publisher",
+      ...Array.from({ length: 4 }, () => "submitReport"),
+      ...["publisher", "publisher", "submitReport"],
+    ],
   );
-  t.same(waits, [100, 250]);
+  t.same(waits, [100, 100, 100, 250], "nothing is asked again for what passes");
   t.match(publisher.counts, {
     taken: 1,
-    refused: { RATE_LIMITED: 1, REPORT_REPLAYED: 1, UNREACHABLE: 1 },
+    refused: {
+      ...{ RATE_LIMITED: 1, PEER_LIMIT: 1, SEQUENCER_UNREACHABLE: 1 },
+      ...{ REPORT_REPLAYED: 1, UNREACHABLE: 1 },
+    },
   });
   const sequences = seen
     .filter(([method]) => method === "lane_submitReport")
     .map(([, report]) => read(report as SubmittableReport).report.sequence);
-  t.same(sequences, [1008n, 1009n, 91_001n]);
+  t.same(sequences, [1008n, 1009n, 1010n, 1011n, 91_001n]);
 });
 
 t.test("nobody is waited for for ever", async (t) => {
