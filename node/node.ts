@@ -70,6 +70,7 @@ function startNetwork(core: Core, late: Late, genesisHash: Hex, fail: Fail): Pro
     dataDir: config.dataDir,
     policy,
     preemption: core.preemption.memory,
+    logLevel: config.logLevel,
   };
   const handlers = {
     onBlock(bytes: Uint8Array) {

@@ -7,6 +7,7 @@
 import type { Hex } from "../../lanes/bytes.ts";
 import type { VerifiedReport } from "../../lanes/report-rules.ts";
 import type { KeyUse, ReportAnswer, SubmitAnswer } from "../api.ts";
+import type { LogLevel } from "../log.ts";
 import type { UserTransaction } from "../primitives/transaction.ts";
 import type { RollupConfig } from "../rollup-config.ts";
 
@@ -39,6 +40,8 @@ export interface NetworkOptions extends HostOptions {
    */
   readonly policy: RollupConfig["policy"];
   readonly preemption: SharedArrayBuffer;
+  /** Lines below it are dropped in the worker: peers can cause many. */
+  readonly logLevel: LogLevel;
 }
 
 /** What a peer says of its chain. */

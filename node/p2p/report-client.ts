@@ -4,7 +4,7 @@
  * Owns that what is answered holds: a receipt is checked against the sequencer's key before anybody
  * is told of it, and it is the receipt of what was handed in. A key's sequence is the configured
  * peer's word, as its acknowledgement of a transaction is. Bounded: so many requests under way; one
- * stream, opened by whoever needs it.
+ * stream, opened by whoever needs it, so many times a second.
  */
 import type { Connection } from "@libp2p/interface";
 import { checkAdmissionReceipt } from "../../lanes/admission.ts";
@@ -17,9 +17,11 @@ import type { Clock } from "../clock.ts";
 import { type ErrorData, NodeError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { FaultLedger } from "./peers.ts";
+import { createRateLimit } from "./rate.ts";
 import {
   type ReportAnswerMessage,
   type ReportRequest,
+  REPORT_STREAMS_RATE,
   REPORTS_IN_FLIGHT_MAX,
 } from "./report-messages.ts";
 import { ReportStream } from "./report-stream.ts";
@@ -44,6 +46,7 @@ export interface ReportClient {
 
 export function createReportClient(protocol: string, deps: ReportClientDeps): ReportClient {
   const { clock, ledger, log, trust } = deps;
+  const openings = createRateLimit(REPORT_STREAMS_RATE, clock);
   let current: Promise<ReportStream> | null = null;
   let inFlight = 0;
 
@@ -51,6 +54,7 @@ export function createReportClient(protocol: string, deps: ReportClientDeps): Re
     const connection = await deps.sequencer();
     if (connection === null) throw new NodeError("SEQUENCER_UNREACHABLE");
     const peer = connection.remotePeer.toString();
+    if (!openings.take(peer)) throw new NodeError("SEQUENCER_UNREACHABLE", { reason: "streams" });
     const signal = AbortSignal.timeout(OPEN_DEADLINE_MS);
     const stream = await connection.newStream(protocol, { signal });
     return new ReportStream(stream, clock, (error) => {

@@ -19,6 +19,9 @@ import { parseJson, type Refusal, refusalSchema } from "./messages.ts";
 /** Requests of one follower that are not answered. */
 export const REPORTS_IN_FLIGHT_MAX = 256;
 
+/** Streams that a follower opens: one, and the next where that has failed. */
+export const REPORT_STREAMS_RATE = { perSecond: 2, burst: 8 };
+
 const NUMBER_BYTES = 4;
 const KIND_AT = NUMBER_BYTES;
 const BODY_AT = KIND_AT + 1;

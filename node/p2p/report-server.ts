@@ -24,6 +24,7 @@ import {
   type ReportAnswerMessage,
   type ReportRequest,
   REPORT_REQUEST_BYTES_MAX,
+  REPORT_STREAMS_RATE,
   REPORTS_IN_FLIGHT_MAX,
 } from "./report-messages.ts";
 import { abortStream, openFrames } from "./streams.ts";
@@ -32,6 +33,11 @@ import { abortStream, openFrames } from "./streams.ts";
 export const REPORT_STREAMS_MAX = 2;
 /** Of one peer under way: what it gave up with a stream before may be among them. */
 export const REPORTS_SERVED_MAX = 2 * REPORTS_IN_FLIGHT_MAX;
+/** Of one peer: an honest follower keeps well below. */
+const STREAMS_OPENED_RATE = {
+  perSecond: 2 * REPORT_STREAMS_RATE.perSecond,
+  burst: 2 * REPORT_STREAMS_RATE.burst,
+};
 /** A peer that does not read its answers for so long loses the stream. */
 const WRITE_DEADLINE_MS = 10_000;
 /** Of one peer, in bytes: hashing and recovery cost by them, a tenth of the thread at most. */
@@ -51,6 +57,7 @@ export function createReportServer(
 ): (stream: Stream, peer: string) => Promise<never> {
   const { handlers, policy } = deps;
   const limit = createRateLimit(REPORT_BYTES_RATE, deps.clock);
+  const streams = createRateLimit(STREAMS_OPENED_RATE, deps.clock);
   const turns = new PeerTurns();
   const receipts = new AdmissionReceipts();
   /** By peer; bounded by the connections there are. */
@@ -71,6 +78,8 @@ export function createReportServer(
   };
 
   return async (stream, peer) => {
+    if (!streams.take(peer))
+      throw abortStream(stream, new NodeError("PEER_FAULT", { reason: "streams" }));
     const frames = openFrames(stream, WRITE_DEADLINE_MS);
     const serving = new Set<Promise<void>>();
     /** The first one: the read that fails with it says less. */

@@ -11,7 +11,7 @@ import type { VerifiedReport } from "../../lanes/report-rules.ts";
 import { systemClock } from "../clock.ts";
 import { NodeError } from "../errors.ts";
 import { listRoot } from "../execution/embedded/list-root.ts";
-import type { Logger } from "../log.ts";
+import { LOG_LEVELS, type Logger } from "../log.ts";
 import { connect, serve } from "../port.ts";
 import { FastSignal, PreemptionSignal } from "../preemption-signal.ts";
 import { decodeWithSender } from "../primitives/signature.ts";
@@ -30,6 +30,7 @@ import {
 
 if (parentPort === null) throw new Error("not a worker thread");
 const port = parentPort;
+const options = workerData as NetworkOptions;
 let host: Host | undefined;
 let closeReader: (() => Promise<void>) | undefined;
 
@@ -57,7 +58,10 @@ serve(port, SERVICE_CHANNEL, {
   },
 });
 
-const log = remoteLogger(connect<NetworkLog>(port, LOG_CHANNEL).remote.write);
+const log = remoteLogger(
+  connect<NetworkLog>(port, LOG_CHANNEL).remote.write,
+  LOG_LEVELS.indexOf(options.logLevel),
+);
 const handlers = connect<NetworkHandlers>(port, HANDLERS_CHANNEL).remote;
 
 process.on("unhandledRejection", (reason) => {
@@ -66,7 +70,6 @@ process.on("unhandledRejection", (reason) => {
 
 async function start(): Promise<void> {
   if (host !== undefined) return;
-  const options = workerData as NetworkOptions;
   const reader = await openChainReader(options.dataDir);
   closeReader = () => reader.close();
   const policy = parsePolicy(options.policy);
@@ -118,10 +121,16 @@ function createSubmit(
   };
 }
 
-/** Sends lines to the logger of the main thread; a line that cannot be sent is lost. */
-function remoteLogger(write: (line: LogLine) => Promise<void>): Logger {
-  const at = (level: LogLine["level"]) => (message: string, data?: object) => {
-    write({ level, message, data: data ?? {} }).catch(() => undefined);
+/**
+ * Sends lines to the logger of the main thread; a line that cannot be sent is lost. What is less
+ * severe than `least`, a place in `LOG_LEVELS`, never leaves this thread.
+ */
+function remoteLogger(write: (line: LogLine) => Promise<void>, least: number): Logger {
+  const at = (level: LogLine["level"]): Logger[LogLine["level"]] => {
+    if (LOG_LEVELS.indexOf(level) < least) return () => undefined;
+    return (message, data = {}) => {
+      write({ level, message, data }).catch(() => undefined);
+    };
   };
   const logger: Logger = {
     debug: at("debug"),

@@ -5,7 +5,7 @@ import { toHex, ZERO_HASH } from "../../lanes/bytes.ts";
 import type { VerifiedReport } from "../../lanes/report-rules.ts";
 import { DEPOSIT_TYPE } from "../../lanes/transaction.ts";
 import type { NodeError } from "../../node/errors.ts";
-import { silentLogger } from "../../node/log.ts";
+import { type Logger, silentLogger } from "../../node/log.ts";
 import { ThreadLoad } from "../../node/thread-load.ts";
 import type { NetworkHandlers, NetworkOptions } from "../../node/p2p/network.ts";
 import { createNetwork, type Network } from "../../node/p2p/network-client.ts";
@@ -78,6 +78,7 @@ function optionsFor(dataDir: string): NetworkOptions {
     sequencer: SEQUENCER,
     policy: testPolicyDocument(),
     preemption: PreemptionSignal.create().memory,
+    logLevel: "info",
   };
 }
 
@@ -90,14 +91,17 @@ interface Started {
 async function startNetwork(
   t: Test,
   dataDir: string,
-  choices: Partial<NetworkOptions> & { readonly handlers?: Partial<NetworkHandlers> } = {},
+  choices: Partial<NetworkOptions> & {
+    readonly handlers?: Partial<NetworkHandlers>;
+    readonly log?: Logger;
+  } = {},
 ): Promise<Started> {
-  const { handlers, ...options } = choices;
+  const { handlers, log = silentLogger, ...options } = choices;
   const failures: NodeError[] = [];
   const network = await createNetwork(
     { ...optionsFor(dataDir), ...options },
     { ...HANDLERS, ...handlers },
-    silentLogger,
+    log,
     new ThreadLoad("test"),
     (error) => failures.push(error),
   );
@@ -222,6 +226,25 @@ t.test("two worker threads: reports, their receipts, and what gives way to them"
   t.ok(high.raised);
   const use = { sequence: 7n, isSuspended: false };
   t.same(await follower.network.keyUse(reports[0]!.key), use);
+});
+
+t.test("lines below the log level stay in the worker", async (t) => {
+  t.testdir();
+  const block = makeBlock({ number: 0, timestamp: 1000 });
+  for (const logLevel of ["debug", "info", "warn"] as const) {
+    const lines: string[] = [];
+    const note = (level: string) => (message: string) => {
+      lines.push(`${level}: ${message}`);
+    };
+    const log = { ...silentLogger, debug: note("debug"), info: note("info") };
+    const dataDir = await folderWith(t, logLevel, block);
+    const { network } = await startNetwork(t, dataDir, { logLevel, log });
+    await network.publishBlock(block);
+    // Comes behind every line.
+    await network.info();
+    const expected = ["info: p2p started", "debug: block not gossiped"];
+    t.same(lines, expected.slice(logLevel === "warn" ? 2 : 0, logLevel === "info" ? 1 : 2));
+  }
 });
 
 t.test("errors of the start come through, and leave a worker that can be stopped", async (t) => {

@@ -101,6 +101,29 @@ t.test("no more than so many wait, and the rest hears so at once", async (t) => 
   t.match(await after, { ok: true });
 });
 
+t.test("a stream that fails is opened again, and not so often that it is a fault", async (t) => {
+  let failing = true;
+  const { sequencer, follower } = await startPair(t, async (each) => {
+    if (failing) throw new Error("the sequencing thread is gone");
+    return Promise.resolve(admitted(each));
+  });
+  let refusedHere = 0;
+  for (let tries = 0; tries < 60; tries++)
+    await submit(follower).catch((error: unknown) => {
+      const { code, data } = error as NodeError;
+      t.equal(code, "SEQUENCER_UNREACHABLE");
+      if (data["reason"] === "streams") refusedHere++;
+    });
+  t.ok(refusedHere > 30, `${refusedHere} did not go`);
+  failing = false;
+  await until("it is taken in", () =>
+    submit(follower)
+      .then(({ ok }) => ok)
+      .catch(() => false),
+  );
+  t.equal((await sequencer.info()).peers, 1);
+});
+
 let liars = 0;
 
 /**

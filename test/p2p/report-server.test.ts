@@ -305,6 +305,25 @@ t.test("no more than so many of one peer are under way, on all its streams", asy
   t.match(await other.next(), { number: 1, answer: { ok: true } }, "others are served");
 });
 
+t.test("who opens stream after stream loses the connection", async (t) => {
+  const desk = await startSequencer(t);
+  const peer = await startRawPeer(t, desk.address);
+  const calm = await openStream(await startRawPeer(t, desk.address));
+  let opened = 0;
+  await until("the connection is closed", async () => {
+    const follower = await openStream(peer).catch(() => null);
+    if (follower !== null) {
+      await follower.send(1, { kind: "key", key: KEY }).catch(() => undefined);
+      if ((await follower.next().catch(() => null)) !== null) opened++;
+      follower.stream.abort(new Error("another one"));
+    }
+    return peer.getConnections().length === 0;
+  });
+  t.ok(opened >= 16 && opened < 40, `${opened} streams were served`);
+  await calm.send(1, { kind: "key", key: KEY });
+  t.match(await calm.next(), { answer: { ok: true } }, "others are served");
+});
+
 t.test("a flood of one follower does not keep another one waiting", async (t) => {
   const order: number[] = [];
   const desk = await startSequencer(t, async (report) => {
