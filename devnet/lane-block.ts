@@ -18,9 +18,9 @@ const hash = z
 
 const laneBlockSchema = z.looseObject({
   blockHash: hash,
-  flashblocks: z
-    .array(z.looseObject({ txCount: z.int().nonnegative(), timestampMs: z.int().nonnegative() }))
-    .min(1),
+  flashblocks: z.array(
+    z.looseObject({ txCount: z.int().nonnegative(), timestampMs: z.int().nonnegative() }),
+  ),
   transactions: z.array(
     z.looseObject({ hash, rank: z.int().nonnegative(), accepted: quantity, ready: quantity }),
   ),
@@ -38,7 +38,7 @@ export interface LanePlace {
 export interface LaneBlock {
   readonly hash: Hex;
   readonly flashblockCount: number;
-  /** Of the last flashblock, Unix milliseconds. */
+  /** Of the last flashblock, Unix milliseconds; 0 for genesis, which has none. */
   readonly endMs: number;
   /** In block order. */
   readonly transactions: readonly LanePlace[];

@@ -25,7 +25,7 @@ import { COUNTED_GAS_MAX, type OpcodeEntry, runCode, type RunState } from "./int
 import type { StateJournal } from "./journal.ts";
 import type { WorkingState } from "./state.ts";
 import { hexOf } from "./state-manager.ts";
-import { withWords, type WordMemory } from "./words.ts";
+import { installWords, type WordMemory } from "./words.ts";
 
 /** The methods and fields of the library's EVM that a call needs; all are there, some protected. */
 interface Internals {
@@ -40,7 +40,7 @@ interface Internals {
   postMessageCleanup(): void;
   readonly _tx: { readonly gasPrice: bigint; readonly origin: Address };
   readonly _block: unknown;
-  readonly _opcodeMap: readonly OpcodeEntry[];
+  readonly _opcodeMap: OpcodeEntry[];
   readonly _optsCached: { readonly profiler?: unknown };
   readonly performanceLogger: unknown;
 }
@@ -214,7 +214,8 @@ export function runCallsWith(
 ): void {
   const internals = evm as unknown as Internals;
   const runByLibrary = internals.runInterpreter.bind(evm);
-  const all = withWords(internals._opcodeMap);
+  const all = internals._opcodeMap;
+  installWords(all);
   const opcodes = watched === null ? all : watchedBy(all, watched);
 
   internals.runInterpreter = async (message, options) => {

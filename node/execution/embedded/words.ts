@@ -5,6 +5,7 @@
  * epoch of prices took. Here a word is four numbers of 64 bits in place. Prices of opcodes stay the
  * library's. Owns these three handlers. Invariant: each does what the library's own does.
  */
+import assert from "node:assert/strict";
 import type { OpcodeEntry, RunState } from "./interpreter.ts";
 
 const WORD_BYTES = 32;
@@ -94,10 +95,19 @@ const HANDLERS: ReadonlyMap<number, (state: RunState) => void> = new Map([
   [MSTORE, store],
 ]);
 
-/** The library's opcodes with these three handlers: for frames whose memory is a `WordMemory`. */
-export function withWords(entries: readonly OpcodeEntry[]): OpcodeEntry[] {
-  return entries.map((entry) => {
-    const opHandler = HANDLERS.get(entry.opcodeInfo.code);
-    return opHandler === undefined ? entry : { ...entry, opHandler };
-  });
+/**
+ * Puts the three handlers into an EVM's opcodes, where a tracer may wrap them as it wraps others.
+ * A frame of the library's own, whose memory is no `WordMemory`, gets the library's.
+ */
+export function installWords(entries: OpcodeEntry[]): void {
+  for (const [code, handle] of HANDLERS) {
+    const entry = entries[code];
+    assert(entry !== undefined, "every fork has these opcodes");
+    const library = entry.opHandler;
+    const opHandler: OpcodeEntry["opHandler"] = (state, common) => {
+      if ("view" in state.memory) handle(state);
+      else library(state, common);
+    };
+    entries[code] = { ...entry, opHandler };
+  }
 }

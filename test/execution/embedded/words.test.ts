@@ -5,7 +5,7 @@ import fc from "fast-check";
 import t from "tap";
 import { toHex } from "../../../lanes/bytes.ts";
 import type { OpcodeEntry, RunState } from "../../../node/execution/embedded/interpreter.ts";
-import { readWord, withWords, writeWord } from "../../../node/execution/embedded/words.ts";
+import { readWord, installWords, writeWord } from "../../../node/execution/embedded/words.ts";
 
 const word = fc.bigInt({ min: 0n, max: 2n ** 256n - 1n });
 const edges = fc.constantFrom(0n, 1n, 2n ** 64n - 1n, 2n ** 64n, 2n ** 128n, 2n ** 192n - 1n);
@@ -28,19 +28,27 @@ t.test("a word is written and read as 32 bytes, and nothing beside it", async (t
 });
 
 const evm = await createEVM({ common: createCustomCommon({}, Mainnet) });
-const library = (evm as unknown as { _opcodeMap: readonly OpcodeEntry[] })._opcodeMap;
-const ours = withWords(library);
+const library = (evm as unknown as { _opcodeMap: OpcodeEntry[] })._opcodeMap;
+const ours = [...library];
+installWords(ours);
 const CALLDATALOAD = 0x35;
 
 /** What the handler pushes for this input and offset. */
-function loadedBy(opcodes: readonly OpcodeEntry[], callData: Uint8Array, at: bigint): bigint {
+function loadedBy(
+  opcodes: readonly OpcodeEntry[],
+  callData: Uint8Array,
+  at: bigint,
+  memory: object = { view: null },
+): bigint {
   const stack = [at];
   const state = {
     stack: {
       pop: () => stack.pop() ?? 0n,
       push: (value: bigint) => stack.push(value),
     },
-    env: { callData },
+    memory,
+    // Ours looks nowhere else.
+    env: "view" in memory ? { callData } : null,
     interpreter: {
       getCallData: () => callData,
       getCallDataSize: () => BigInt(callData.length),
@@ -62,6 +70,8 @@ t.test("input is read as the library reads it, behind its end too", async (t) =>
     }),
     { numRuns: 2_000 },
   );
+  const librarys = loadedBy(ours, Uint8Array.of(7), 0n, {});
+  t.equal(librarys, 7n << 248n, "a frame of the library's own has the library's handler");
   t.not(ours[CALLDATALOAD]?.opHandler, library[CALLDATALOAD]?.opHandler);
   t.equal(ours[0x01], library[0x01], "others are the library's");
 });
