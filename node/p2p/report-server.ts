@@ -3,7 +3,7 @@
  * a follower, before the sequencing thread hears of it.
  *
  * Owns the bounds of `submit-reports`: what a peer may ask in a second, how much of it may be under
- * way, and that many peers are served in turn. A peer over its rate is not read from until it is
+ * way, and that many peers are served in turn. A peer over either is not read from until it is
  * within: what it sends fills its own window. What an honest follower would have refused itself is
  * the peer's fault, however the stream ends. Does not own whose turn a report is: the sequencing
  * thread's.
@@ -95,6 +95,8 @@ export function createReportServer(
     };
 
     const readNext = async (): Promise<void> => {
+      // No honest follower has more under way: whoever has waits, as it does for its rate.
+      while (serving.size >= REPORTS_IN_FLIGHT_MAX) await Promise.race(serving);
       const frame = await frames.read(REPORT_REQUEST_BYTES_MAX);
       await limit.wait(peer, Math.max(frame.length, REQUEST_BYTES_MIN));
       // What the peer has sent before may be a window full of requests.
