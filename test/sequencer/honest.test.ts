@@ -36,7 +36,7 @@ const CHAIN_ID = 901;
 const BTC = feedIdOf("BTC/USD");
 const START_S = 1_700_000_000;
 const GAS_LIMIT = 13_000_000n;
-const WORKLOADS = Number(process.argv[2] ?? 900);
+const WORKLOADS = Number(process.argv[2] ?? 600);
 const BLOCKS = 5;
 const ORIGIN: L1Origin = {
   number: 10,
