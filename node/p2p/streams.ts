@@ -120,8 +120,23 @@ function chunksOf(stream: Stream): () => Promise<Uint8Array | null> {
     isOver = true;
     wake();
   };
+  let isResuming = false;
   const pause = (): void => {
-    if (stream.readStatus === "readable") stream.pause();
+    // What waits is given while it is resumed, and the muxer resumes after that: a stream that was
+    // paused meanwhile would look paused and go on.
+    if (!isResuming && stream.readStatus === "readable") stream.pause();
+  };
+  const resume = (): void => {
+    isResuming = true;
+    try {
+      // Gives what came while it was paused, even where the peer is gone by now.
+      stream.resume();
+    } catch {
+      // The connection is closed: it cannot be told to send more.
+      end();
+    }
+    isResuming = false;
+    if (chunks.length > 0) pause();
   };
   pause();
   stream.addEventListener("message", ({ data }) => {
@@ -137,14 +152,7 @@ function chunksOf(stream: Stream): () => Promise<Uint8Array | null> {
   });
 
   return async () => {
-    if (chunks.length === 0 && stream.readStatus === "paused")
-      try {
-        // Gives what came while it was paused, even where the peer is gone by now.
-        stream.resume();
-      } catch {
-        // The connection is closed: it cannot be told to send more.
-        end();
-      }
+    if (chunks.length === 0 && stream.readStatus === "paused") resume();
     if (chunks.length === 0 && !isOver)
       await new Promise<void>((resolve) => {
         wake = resolve;

@@ -180,6 +180,28 @@ t.test("what nobody reads waits at the other side", async (t) => {
   await t.rejects(read(1), { code: "TIMEOUT" }, "the stream has ended");
 });
 
+t.test("what came while nobody read does not open the stream for more", async (t) => {
+  const { near, far } = await openPair(t);
+  const { read } = openFrames(far, 1_000);
+  const frame = prefixed(new Uint8Array(16 * 1024).fill(7));
+  const count = 512;
+  for (let at = 0; at < 2; at++) near.send(frame);
+  await until("both have come", () => far.readBufferLength >= 2 * frame.length);
+  for (let at = 0; at < 2; at++) await read(frame.length);
+  for (let at = 0; at < count; at++) near.send(frame);
+  let [waiting, same] = [0, 0];
+  await until("nothing moves any more", () => {
+    same = near.writeBufferLength === waiting ? same + 1 : 0;
+    waiting = near.writeBufferLength;
+    return same > 10;
+  });
+  t.ok(waiting > (count / 2) * frame.length, `${waiting} bytes wait at the other side`);
+  t.equal(far.status, "open");
+  let bytes = 0;
+  for (let at = 0; at < count; at++) bytes += (await read(frame.length)).length;
+  t.equal(bytes, count * 16 * 1024, "all of it comes");
+});
+
 t.test("what came before the other side's end is read, however late", async (t) => {
   const { near, far } = await openPair(t);
   const { read } = openFrames(far, 1_000);
