@@ -1,11 +1,35 @@
-/** Where a server of the RPC thread listens: the port it got, and errors that name the setting. */
+/**
+ * What servers of the RPC thread have in common: the times that a connection has, where it listens,
+ * the port it got, and errors that name the setting.
+ */
 import type { FastifyInstance } from "fastify";
 import { NodeError } from "../node/errors.ts";
+import type { RpcLimits } from "./limits.ts";
 
 export interface ListenOptions {
   readonly host: string;
   /** 0 for any free port. */
   readonly port: number;
+}
+
+export type ConnectionTimes = Pick<
+  RpcLimits,
+  "idleTimeoutMs" | "requestTimeoutMs" | "headersTimeoutMs" | "timeoutCheckMs"
+>;
+
+/** Options of fastify: connections have these times, and stopping ends them. */
+export function connectionOptions(times: ConnectionTimes) {
+  return {
+    logger: false,
+    connectionTimeout: times.idleTimeoutMs,
+    keepAliveTimeout: times.idleTimeoutMs,
+    requestTimeout: times.requestTimeoutMs,
+    forceCloseConnections: true,
+    http: {
+      headersTimeout: times.headersTimeoutMs,
+      connectionsCheckingInterval: times.timeoutCheckMs,
+    },
+  } as const;
 }
 
 /**

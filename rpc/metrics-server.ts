@@ -6,17 +6,14 @@
 import { fastify, type FastifyReply } from "fastify";
 import { messageOf } from "../node/errors.ts";
 import type { Logger } from "../node/log.ts";
-import { METRICS_CONNECTIONS_MAX, type RpcLimits } from "./limits.ts";
-import { listen, type ListenOptions } from "./listen.ts";
+import { METRICS_CONNECTIONS_MAX } from "./limits.ts";
+import { connectionOptions, type ConnectionTimes, listen, type ListenOptions } from "./listen.ts";
 import type { Metrics } from "./metrics.ts";
 
 const PATH = "/metrics";
 
 export interface MetricsServerOptions extends ListenOptions {
-  readonly limits: Pick<
-    RpcLimits,
-    "idleTimeoutMs" | "requestTimeoutMs" | "headersTimeoutMs" | "timeoutCheckMs"
-  >;
+  readonly limits: ConnectionTimes;
 }
 
 export interface MetricsServer {
@@ -31,17 +28,7 @@ export function createMetricsServer(
   { metrics, log }: { readonly metrics: Metrics; readonly log: Logger },
 ): MetricsServer {
   const { limits } = options;
-  const app = fastify({
-    logger: false,
-    connectionTimeout: limits.idleTimeoutMs,
-    keepAliveTimeout: limits.idleTimeoutMs,
-    requestTimeout: limits.requestTimeoutMs,
-    forceCloseConnections: true,
-    http: {
-      headersTimeout: limits.headersTimeoutMs,
-      connectionsCheckingInterval: limits.timeoutCheckMs,
-    },
-  });
+  const app = fastify(connectionOptions(limits));
   app.server.maxConnections = METRICS_CONNECTIONS_MAX;
   // Before a body is read: none is ever looked at.
   app.addHook("onRequest", (request, reply, done) => {

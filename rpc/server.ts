@@ -12,7 +12,7 @@ import type { Logger } from "../node/log.ts";
 import { type Dispatcher, errorAnswer } from "./dispatch.ts";
 import { rpcError } from "./error.ts";
 import type { RpcLimits } from "./limits.ts";
-import { listen, type ListenOptions } from "./listen.ts";
+import { connectionOptions, listen, type ListenOptions } from "./listen.ts";
 import type { Subscriber } from "./method.ts";
 import { createWsServer, type WsServer } from "./ws.ts";
 
@@ -45,18 +45,7 @@ const CORS_HEADERS = {
 /** Creates the server of one RPC thread. */
 export function createRpcServer(options: RpcServerOptions, deps: RpcServerDeps): RpcServer {
   const { limits } = options;
-  const app = fastify({
-    logger: false,
-    bodyLimit: limits.bodyBytesMax,
-    connectionTimeout: limits.idleTimeoutMs,
-    keepAliveTimeout: limits.idleTimeoutMs,
-    requestTimeout: limits.requestTimeoutMs,
-    forceCloseConnections: true,
-    http: {
-      headersTimeout: limits.headersTimeoutMs,
-      connectionsCheckingInterval: limits.timeoutCheckMs,
-    },
-  });
+  const app = fastify({ ...connectionOptions(limits), bodyLimit: limits.bodyBytesMax });
   app.server.maxConnections = limits.connectionsMax;
   const sockets = capPerIp(app, limits.connectionsPerIpMax);
   const ws = createWsServer({ dispatcher: deps.dispatcher, limits, onClosed: deps.onClosed });
