@@ -80,6 +80,13 @@ export function createSender(client: Client, account: PrivateKeyAccount): Sender
   };
 }
 
+/** From now on the process ends when its parent, at the other end of standard input, is gone. */
+export function endWithParent(): void {
+  process.stdin.on("end", () => process.exit(0));
+  process.stdin.on("error", () => process.exit(0));
+  process.stdin.resume();
+}
+
 /**
  * Reads the job, then calls `step` every `intervalMs` with each sender in turn until standard input
  * closes.
@@ -87,9 +94,7 @@ export function createSender(client: Client, account: PrivateKeyAccount): Sender
 export async function runClient(
   createStep: (job: ClientJob) => (sender: Sender) => Promise<void>,
 ): Promise<never> {
-  process.stdin.on("end", () => process.exit(0));
-  process.stdin.on("error", () => process.exit(0));
-  process.stdin.resume();
+  endWithParent();
   const job = jobSchema.parse(JSON.parse(process.env[CLIENT_JOB_VARIABLE] ?? ""));
   const client = l2Client(job.rpcUrl);
   const senders = job.privateKeys.map((key) => createSender(client, privateKeyToAccount(key)));

@@ -2,16 +2,10 @@
  * The demo feed contract as TypeScript sees it: address, ABI, genesis account, calldata.
  * The storage layout written here is that of contracts/DemoFeed.sol, and a test compares the two.
  */
-import {
-  encodeAbiParameters,
-  encodeFunctionData,
-  keccak256,
-  pad,
-  stringToHex,
-  toFunctionSelector,
-} from "viem";
+import { encodeFunctionData, keccak256, pad, stringToHex, toFunctionSelector } from "viem";
 import type { Hex } from "../lanes/bytes.ts";
 import { loadArtifact } from "../node/contracts/artifact.ts";
+import { mappingSlot } from "./storage-slot.ts";
 
 export const DEMO_FEED: Hex = "0xfeed000000000000000000000000000000000001";
 
@@ -70,12 +64,7 @@ export function demoFeedGenesis(publishers: readonly Hex[]): {
   readonly storage: Record<Hex, Hex>;
 } {
   const storage: Record<Hex, Hex> = {};
-  for (const publisher of publishers) storage[isPublisherSlot(publisher)] = TRUE_WORD;
+  for (const publisher of publishers)
+    storage[mappingSlot(publisher, IS_PUBLISHER_SLOT)] = TRUE_WORD;
   return { code: loadArtifact("DemoFeed").deployedBytecode, storage };
-}
-
-function isPublisherSlot(publisher: Hex): Hex {
-  return keccak256(
-    encodeAbiParameters([{ type: "address" }, { type: "uint256" }], [publisher, IS_PUBLISHER_SLOT]),
-  );
 }

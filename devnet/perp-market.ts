@@ -4,17 +4,10 @@
  *
  * Dollars, sizes and prices have eight decimals.
  */
-import {
-  encodeAbiParameters,
-  encodeFunctionData,
-  keccak256,
-  numberToHex,
-  pad,
-  parseAbi,
-  toFunctionSelector,
-} from "viem";
+import { encodeFunctionData, numberToHex, pad, parseAbi, toFunctionSelector } from "viem";
 import type { Hex } from "../lanes/bytes.ts";
 import { loadArtifact } from "../node/contracts/artifact.ts";
+import { mappingSlot } from "./storage-slot.ts";
 
 export const PERP_MARKET: Hex = "0xfeed000000000000000000000000000000000002";
 
@@ -138,12 +131,6 @@ export function perpMarketGenesis({ source, poolDollars, dollars, accounts }: Ma
     [numberToHex(POOL_SLOT, { size: 32 })]: numberToHex(poolDollars * DOLLAR, { size: 32 }),
   };
   for (const account of accounts)
-    storage[balanceSlot(account)] = numberToHex(dollars * DOLLAR, { size: 32 });
+    storage[mappingSlot(account, BALANCES_SLOT)] = numberToHex(dollars * DOLLAR, { size: 32 });
   return { code: loadArtifact("PerpMarket").deployedBytecode, storage };
-}
-
-function balanceSlot(account: Hex): Hex {
-  return keccak256(
-    encodeAbiParameters([{ type: "address" }, { type: "uint256" }], [account, BALANCES_SLOT]),
-  );
 }

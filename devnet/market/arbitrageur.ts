@@ -4,7 +4,7 @@
  */
 import type { ReceiptTrust } from "../../lanes/receipt-trust.ts";
 import { DevnetError } from "../devnet-error.ts";
-import { type Done, execute, type ExchangeClient, marketEvents } from "./exchange.ts";
+import { type Dealing, type Done, execute, marketEvents } from "./exchange.ts";
 import type { MarketClock } from "./market-clock.ts";
 import { bpsApart } from "./distance.ts";
 import {
@@ -28,15 +28,10 @@ export function arbitrageurWallet(): Wallet {
   return new Wallet("arbitrageur");
 }
 
-export interface ArbitrageurOptions {
-  readonly client: ExchangeClient;
+export interface ArbitrageurOptions extends Dealing {
   readonly wallet: Wallet;
   readonly clock: MarketClock;
   readonly trust: ReceiptTrust;
-  readonly tipWei: bigint;
-  readonly signal: AbortSignal;
-  /** The node cannot be reached any more, or has signed what does not hold. */
-  readonly fail: (error: unknown) => void;
 }
 
 export class Arbitrageur {

@@ -2,6 +2,9 @@
  * The crowd as a process: many accounts, each with one transaction on its way, and the next one
  * sent when that is in a block. Blocks are full as long as it runs; who offers little waits.
  */
+import type { Hex } from "../../lanes/bytes.ts";
+import { endWithParent } from "../client-process.ts";
+import { firstLine } from "../devnet-error.ts";
 import { createRandom } from "../random-walk.ts";
 import {
   CROWD_JOB_VARIABLE,
@@ -14,16 +17,12 @@ import {
 } from "./crowd-plan.ts";
 import { connect } from "./exchange.ts";
 import type { Wallet } from "./wallet.ts";
-import type { Hex } from "../../lanes/bytes.ts";
 
 /** A turn of the crowd, and how many send in it: at most a thousand a second. */
 const TURN_MS = 10;
 const SENT_A_TURN = 10;
 
-/** Ends with its parent. */
-process.stdin.on("end", () => process.exit(0));
-process.stdin.on("error", () => process.exit(0));
-process.stdin.resume();
+endWithParent();
 
 const { wsUrl, seed } = crowdJobSchema.parse(JSON.parse(process.env[CROWD_JOB_VARIABLE] ?? ""));
 const client = connect(wsUrl);
@@ -43,7 +42,7 @@ function send(wallet: Wallet): void {
     })
     .catch((error: unknown) => {
       // Refused: the same nonce goes again, with another tip.
-      process.stderr.write(`${String(error).split("\n")[0] ?? ""}\n`);
+      process.stderr.write(`${firstLine(error)}\n`);
       if (onTheirWay.delete(hash)) idle.push(wallet);
     });
 }
@@ -57,7 +56,7 @@ client.watchBlocks({
     }
   },
   onError: (error) => {
-    process.stderr.write(`${error.message.split("\n")[0] ?? ""}\n`);
+    process.stderr.write(`${firstLine(error)}\n`);
     process.exit(1);
   },
 });

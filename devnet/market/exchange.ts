@@ -9,13 +9,13 @@ import {
   decodeFunctionResult,
   encodeFunctionData,
   type Log,
-  parseAbi,
   RpcRequestError,
   webSocket,
 } from "viem";
 import type { Hex } from "../../lanes/bytes.ts";
 import { anyRequest } from "../../rpc/sdk/subscribing.ts";
 import { laneActions, refusalOf } from "../../rpc/sdk/lane-actions.ts";
+import { priceFeedsAbi } from "../../rpc/sdk/price-feeds.ts";
 import { l2Chain } from "../chains.ts";
 import { feedId } from "../demo-feed.ts";
 import { perpMarketAbi } from "../perp-market.ts";
@@ -31,17 +31,24 @@ const RECEIPT_POLL_MS = 250;
 /** One that is not executed by then was dropped: the run cannot go on. */
 const RECEIPT_TIMEOUT_MS = 120_000;
 
-/** PriceFeeds and PushedPrice both have it. */
-const priceSourceAbi = parseAbi([
-  "struct Market { int128 value; uint64 confidence; uint48 timeMs; uint8 session; uint8 status; }",
-  "function getMarket(bytes32 feedId) view returns (Market)",
-]);
-const GET_MARKET = encodeFunctionData({ abi: priceSourceAbi, args: [MARKET_FEED] });
+/** Of PriceFeeds; PushedPrice has it too. */
+const getMarket = { abi: priceFeedsAbi, functionName: "getMarket" } as const;
+const GET_MARKET = encodeFunctionData({ ...getMarket, args: [MARKET_FEED] });
 
 export interface ChainPrice {
   readonly value: bigint;
   /** When it held, Unix milliseconds. */
   readonly timeMs: number;
+}
+
+/** What everybody needs who sends transactions in a run. */
+export interface Dealing {
+  readonly client: ExchangeClient;
+  /** What is offered for a place. */
+  readonly tipWei: bigint;
+  readonly signal: AbortSignal;
+  /** The node cannot be reached any more, or has signed what does not hold. */
+  readonly fail: (error: unknown) => void;
 }
 
 /** What became of a transaction. */
@@ -77,7 +84,7 @@ export async function readPrice(
   const block = at === "pending" ? { blockTag: at } : { blockNumber: at };
   try {
     const { data = "0x" } = await client.call({ to: source, data: GET_MARKET, ...block });
-    return decodeFunctionResult({ abi: priceSourceAbi, data });
+    return decodeFunctionResult({ ...getMarket, data });
   } catch (error) {
     // It reverts where there is no price, and only there.
     if (isRevert(error)) return null;

@@ -5,7 +5,7 @@
 import type { Hex } from "../../lanes/bytes.ts";
 import { DevnetError } from "../devnet-error.ts";
 import type { Book } from "./book.ts";
-import { execute, type ExchangeClient, marketEvents } from "./exchange.ts";
+import { type Dealing, execute, marketEvents } from "./exchange.ts";
 import { isLiquidatable, LIQUIDATE_GAS, liquidateCalldata, PERP_MARKET } from "../perp-market.ts";
 import { Wallet } from "./wallet.ts";
 
@@ -17,14 +17,9 @@ export function keeperWallets(count: number): readonly Wallet[] {
   return Array.from({ length: count }, (_, index) => new Wallet(`keeper ${index + 1}`));
 }
 
-export interface KeeperOptions {
-  readonly client: ExchangeClient;
+export interface KeeperOptions extends Dealing {
   readonly wallets: readonly Wallet[];
   readonly book: Book;
-  readonly tipWei: bigint;
-  readonly signal: AbortSignal;
-  /** The node cannot be reached any more. */
-  readonly fail: (error: unknown) => void;
 }
 
 export class Keeper {

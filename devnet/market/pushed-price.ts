@@ -1,7 +1,8 @@
 /** The price that plain transactions write, as TypeScript sees it: address, genesis, calldata. */
-import { encodeAbiParameters, encodeFunctionData, keccak256, pad, parseAbi } from "viem";
+import { encodeFunctionData, pad, parseAbi } from "viem";
 import type { Hex } from "../../lanes/bytes.ts";
 import { loadArtifact } from "../../node/contracts/artifact.ts";
+import { mappingSlot } from "../storage-slot.ts";
 
 export const PUSHED_PRICE: Hex = "0xfeed000000000000000000000000000000000003";
 export const TRANSMIT_GAS = 80_000n;
@@ -27,12 +28,7 @@ export function pushedPriceGenesis(transmitter: Hex): {
   readonly code: Hex;
   readonly storage: Record<Hex, Hex>;
 } {
-  const slot = keccak256(
-    encodeAbiParameters(
-      [{ type: "address" }, { type: "uint256" }],
-      [transmitter, IS_TRANSMITTER_SLOT],
-    ),
-  );
+  const slot = mappingSlot(transmitter, IS_TRANSMITTER_SLOT);
   return {
     code: loadArtifact("PushedPrice").deployedBytecode,
     storage: { [slot]: pad("0x01", { size: 32 }) },

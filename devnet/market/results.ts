@@ -12,10 +12,14 @@ interface Measure {
   readonly format: (value: number) => string;
 }
 
-const ms = (value: number): string => (value === Infinity ? "never" : value.toFixed(0));
-/** Infinite where there was none. */
-const tookMs = (value: number): string => (value === Infinity ? "none" : value.toFixed(0));
 const count = (value: number): string => value.toFixed(0);
+/** Infinite where there is no such figure. */
+const orWord =
+  (word: string, format: (value: number) => string) =>
+  (value: number): string =>
+    value === Infinity ? word : format(value);
+const ms = orWord("never", count);
+const tookMs = orWord("none", count);
 const dollars = (value: number): string =>
   Math.round(value).toLocaleString("en-US", { useGrouping: true });
 const percent = (value: number): string => `${(100 * value).toFixed(0)} %`;
@@ -48,7 +52,7 @@ const MEASURES: readonly Measure[] = [
     label: "rescues in time, of those tried",
     of: ({ rescuesInTime, rescuesTried }) =>
       rescuesTried === 0 ? Infinity : rescuesInTime / rescuesTried,
-    format: (value) => (value === Infinity ? "none" : percent(value)),
+    format: orWord("none", percent),
   },
   { label: "bad debt, dollars", of: ({ badDebt }) => badDebt, format: dollars },
   {

@@ -5,7 +5,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { DevnetError } from "../devnet-error.ts";
 import { createRandom } from "../random-walk.ts";
-import { execute, type ExchangeClient, marketEvents } from "./exchange.ts";
+import { type Dealing, execute, marketEvents } from "./exchange.ts";
 import type { Book } from "./book.ts";
 import type { MarketTick } from "./market-clock.ts";
 import {
@@ -64,13 +64,8 @@ export function sizeOf({ leverage }: Pick<Trader, "leverage">, price: bigint): b
   return (COLLATERAL * BigInt(Math.round(leverage * 1_000)) * DOLLAR) / (1_000n * price);
 }
 
-export interface TradersOptions {
-  readonly client: ExchangeClient;
+export interface TradersOptions extends Dealing {
   readonly book: Book;
-  readonly tipWei: bigint;
-  readonly signal: AbortSignal;
-  /** The node cannot be reached any more. */
-  readonly fail: (error: unknown) => void;
 }
 
 /** Opens all positions at the chain's price. Errors: where one is not opened. */

@@ -8,7 +8,7 @@ import { fromHex, type Hex, toHex } from "../../lanes/bytes.ts";
 import { addressOf, signDigest } from "../../node/primitives/signature.ts";
 import { L2_CHAIN_ID } from "../chains.ts";
 
-/** A hundred times what full blocks make of the base fee in the longest scenario. */
+/** Far above what full blocks make of the base fee in the longest scenario. */
 const BASE_FEE_MAX_WEI = 10n ** 24n;
 
 export interface WalletCall {
