@@ -1,6 +1,6 @@
 /** The command line of the benchmark of the lanes. Owns the flags, their defaults and the sizes. */
 import { parseArgs } from "node:util";
-import { UsageError } from "./options.ts";
+import { wholeNumber, withIdle, withUsage } from "./options.ts";
 
 export type Condition = "idle" | "transfers" | "heavy";
 
@@ -49,47 +49,29 @@ const QUICK: LanesOptions = {
 
 /** Options from what follows `lanes` on the command line. Throws `UsageError`. */
 export function parseLanesOptions(args: readonly string[]): LanesOptions {
-  const values = parse(args);
+  const values = withUsage(USAGE, () => parse(args));
   const base = values.quick === true ? QUICK : FULL;
   return {
     ...base,
-    repeats: positive(values.repeats, base.repeats),
-    seconds: positive(values.seconds, base.seconds),
-    conditions: values.only === undefined ? base.conditions : conditionsOf(values.only),
+    repeats: wholeNumber(values.repeats ?? String(base.repeats), 1, USAGE),
+    seconds: wholeNumber(values.seconds ?? String(base.seconds), 1, USAGE),
+    conditions:
+      values.only === undefined ? base.conditions : withIdle(values.only, FULL.conditions, USAGE),
     peers: values["no-peers"] !== true,
     json: values.json ?? null,
   };
 }
 
-/** Figures under a flood are ratios to idle. */
-function conditionsOf(text: string): readonly Condition[] {
-  const condition = FULL.conditions.find((each) => each === text);
-  if (condition === undefined) throw new UsageError(`no condition ${text}\n${USAGE}`);
-  return condition === "idle" ? ["idle"] : ["idle", condition];
-}
-
 function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        repeats: { type: "string" },
-        seconds: { type: "string" },
-        quick: { type: "boolean" },
-        only: { type: "string" },
-        json: { type: "string" },
-        "no-peers": { type: "boolean" },
-      },
-    }).values;
-  } catch (cause) {
-    throw new UsageError(USAGE, { cause });
-  }
-}
-
-function positive(text: string | undefined, fallback: number): number {
-  if (text === undefined) return fallback;
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1)
-    throw new UsageError(`${text} is not a whole number from 1 on\n${USAGE}`);
-  return value;
+  return parseArgs({
+    args: [...args],
+    options: {
+      repeats: { type: "string" },
+      seconds: { type: "string" },
+      quick: { type: "boolean" },
+      only: { type: "string" },
+      json: { type: "string" },
+      "no-peers": { type: "boolean" },
+    },
+  }).values;
 }

@@ -56,12 +56,40 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
+/** What `parse` makes of a command line; what it throws becomes a `UsageError`. */
+export function withUsage<T>(usage: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (cause) {
+    throw new UsageError(usage, { cause });
+  }
+}
+
+/** Throws `UsageError`. */
+export function wholeNumber(text: string, least: number, usage: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < least)
+    throw new UsageError(`${text} is not a whole number from ${least} on\n${usage}`);
+  return value;
+}
+
+/** Figures under a flood are ratios to idle, so idle is measured with it. Throws `UsageError`. */
+export function withIdle<T extends string>(
+  text: string,
+  all: readonly T[],
+  usage: string,
+): readonly T[] {
+  const condition = all.find((each) => each === text);
+  if (condition === undefined) throw new UsageError(`no condition ${text}\n${usage}`);
+  return all.filter((each) => each === "idle" || each === condition);
+}
+
 /** Options from the command line. Throws `UsageError`. */
 export function parseOptions(args: readonly string[]): BenchOptions {
-  const { values, positionals } = parse(args);
+  const { values, positionals } = withUsage(USAGE, () => parse(args));
   if (positionals.length !== 1 || positionals[0] !== "execution") throw new UsageError(USAGE);
-  const accounts = integer(values.accounts ?? String(ACCOUNTS_DEFAULT), ACCOUNTS_MIN);
-  const runs = integer(values.runs ?? String(RUNS_DEFAULT), 1);
+  const accounts = wholeNumber(values.accounts ?? String(ACCOUNTS_DEFAULT), ACCOUNTS_MIN, USAGE);
+  const runs = wholeNumber(values.runs ?? String(RUNS_DEFAULT), 1, USAGE);
   return {
     population: populationOf(accounts),
     sizes: BLOCK_SIZES,
@@ -90,28 +118,17 @@ export function populationOf(accounts: number): Population {
 }
 
 function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        accounts: { type: "string" },
-        runs: { type: "string" },
-        only: { type: "string" },
-        json: { type: "string" },
-        state: { type: "string" },
-        profile: { type: "boolean" },
-        "no-peers": { type: "boolean" },
-      },
-    });
-  } catch (cause) {
-    throw new UsageError(USAGE, { cause });
-  }
-}
-
-function integer(text: string, least: number): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < least)
-    throw new UsageError(`${text} is not a whole number from ${least} on\n${USAGE}`);
-  return value;
+  return parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      accounts: { type: "string" },
+      runs: { type: "string" },
+      only: { type: "string" },
+      json: { type: "string" },
+      state: { type: "string" },
+      profile: { type: "boolean" },
+      "no-peers": { type: "boolean" },
+    },
+  });
 }

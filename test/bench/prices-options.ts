@@ -1,6 +1,6 @@
 /** The command line of the benchmark of prices. Owns the flags and their defaults. */
 import { parseArgs } from "node:util";
-import { UsageError } from "./options.ts";
+import { wholeNumber, withIdle, withUsage } from "./options.ts";
 
 /** Under which rounds are timed. */
 export type PricesCondition = "idle" | "transfers" | "reports";
@@ -33,10 +33,10 @@ const REPORTS_PER_SECOND = 10_000;
 
 /** Options from what follows `prices` on the command line. Throws `UsageError`. */
 export function parsePricesOptions(args: readonly string[]): PricesOptions {
-  const values = parse(args);
+  const values = withUsage(USAGE, () => parse(args));
   return {
-    repeats: wholeNumber(values.repeats ?? "3"),
-    seconds: wholeNumber(values.seconds ?? "8"),
+    repeats: wholeNumber(values.repeats ?? "3", 1, USAGE),
+    seconds: wholeNumber(values.seconds ?? "8", 1, USAGE),
     ...wanted(values.only),
     reportsPerSecond: REPORTS_PER_SECOND,
     json: values.json ?? null,
@@ -44,35 +44,21 @@ export function parsePricesOptions(args: readonly string[]): PricesOptions {
   };
 }
 
-/** Figures under a flood are ratios to idle. */
 function wanted(only: string | undefined): Pick<PricesOptions, "conditions" | "bytes"> {
   if (only === undefined) return { conditions: CONDITIONS, bytes: true };
   if (only === BYTES) return { conditions: [], bytes: true };
-  const condition = CONDITIONS.find((each) => each === only);
-  if (condition === undefined) throw new UsageError(USAGE);
-  const conditions: PricesCondition[] = condition === "idle" ? ["idle"] : ["idle", condition];
-  return { conditions, bytes: false };
+  return { conditions: withIdle(only, CONDITIONS, USAGE), bytes: false };
 }
 
 function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        repeats: { type: "string" },
-        seconds: { type: "string" },
-        only: { type: "string" },
-        json: { type: "string" },
-        "no-peers": { type: "boolean" },
-      },
-    }).values;
-  } catch (cause) {
-    throw new UsageError(USAGE, { cause });
-  }
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new UsageError(USAGE);
-  return value;
+  return parseArgs({
+    args: [...args],
+    options: {
+      repeats: { type: "string" },
+      seconds: { type: "string" },
+      only: { type: "string" },
+      json: { type: "string" },
+      "no-peers": { type: "boolean" },
+    },
+  }).values;
 }
